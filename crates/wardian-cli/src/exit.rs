@@ -1,0 +1,103 @@
+//! Exit codes, in one place: what each means, and which verdict has which.
+
+use std::fmt::Write;
+use std::io;
+use std::process::{ExitCode, Termination};
+
+use wardian::{LimitKind, Verdict};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exit(u8);
+
+impl Exit {
+    pub(crate) const SUCCESS: Self = Self(0);
+    const RAISED: Self = Self(1);
+    const USAGE: Self = Self(2);
+    const REJECTED: Self = Self(120);
+    const DENIED: Self = Self(121);
+    const CRASHED: Self = Self(122);
+    const FUEL: Self = Self(123);
+    const TIME: Self = Self(124);
+    const WARDIAN: Self = Self(125);
+    const MEMORY: Self = Self(126);
+    const TOOL_CALLS: Self = Self(127);
+    pub(crate) const INTERRUPTED: Self = Self(130);
+}
+
+const MEANINGS: &[(Exit, &str)] = &[
+    (Exit::SUCCESS, "the script completed"),
+    (Exit::RAISED, "an exception went uncaught"),
+    (Exit::USAGE, "wrong usage, or a file that can't be read"),
+    (Exit::REJECTED, "the script was rejected before it ran"),
+    (Exit::DENIED, "the policy does not allow it to run"),
+    (Exit::CRASHED, "the interpreter crashed"),
+    (Exit::FUEL, "stopped at the fuel limit"),
+    (Exit::TIME, "stopped at the time limit"),
+    (Exit::WARDIAN, "Wardian's own error"),
+    (Exit::MEMORY, "stopped at the memory limit"),
+    (Exit::TOOL_CALLS, "stopped at the limit of tool calls"),
+    (Exit::INTERRUPTED, "interrupted with Ctrl-C"),
+];
+
+/// The table for `--help`.
+pub(crate) fn help() -> String {
+    let mut help = String::from("Exit codes:\n");
+    for (Exit(code), meaning) in MEANINGS {
+        let _ = writeln!(help, "  {code:>3}  {meaning}");
+    }
+    help.push_str("  A script that calls sys.exit(n) exits with n; --json tells the two apart.");
+    help
+}
+
+impl From<&Verdict> for Exit {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Completed => Self::SUCCESS,
+            Verdict::Raised(_) => Self::RAISED,
+            // As the operating system does: the low byte.
+            Verdict::Exited { code } => Self(code.to_le_bytes()[0]),
+            Verdict::Rejected { .. } => Self::REJECTED,
+            Verdict::Denied { .. } => Self::DENIED,
+            Verdict::Limit { which: LimitKind::Fuel, .. } => Self::FUEL,
+            Verdict::Limit { which: LimitKind::Time, .. } => Self::TIME,
+            Verdict::Limit { which: LimitKind::Memory, .. } => Self::MEMORY,
+            Verdict::Crashed { .. } => Self::CRASHED,
+            _ => Self::WARDIAN,
+        }
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.0)
+    }
+}
+
+/// What was asked for can't be done as asked: the user's to mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Whoever read standard output has gone. Not an error: they had enough.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output was closed")]
+pub(crate) struct Closed;
+
+/// An error in writing standard output.
+pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Closed.into();
+    }
+    anyhow::Error::new(error).context("cannot write to standard output")
+}
+
+/// Says what went wrong, and how the process ends for it.
+#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
+pub(crate) fn report(error: &anyhow::Error) -> Exit {
+    if error.is::<Closed>() {
+        return Exit::SUCCESS;
+    }
+    eprintln!("error: {error:#}");
+    if error.is::<Usage>() { Exit::USAGE } else { Exit::WARDIAN }
+}

@@ -1,0 +1,69 @@
+//! The command line: arguments, files, exit codes. The only crate that prints.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod display;
+mod exit;
+mod run;
+
+use std::io::Write;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+
+fn main() -> Exit {
+    // Wrong usage ends here, with 2.
+    let args = Args::parse();
+    match dispatch(args.command) {
+        Ok(exit) => exit,
+        Err(error) => exit::report(&error),
+    }
+}
+
+fn dispatch(command: Command) -> Result<Exit> {
+    match command {
+        Command::Run(args) => return run::run(args),
+        Command::Version { json } => write(&version(json)?)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "wardian", &mut script);
+            write(&script)?;
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            for subcommand in Args::command().get_subcommands() {
+                clap_mangen::Man::new(subcommand.clone()).render(&mut page)?;
+            }
+            write(&page)?;
+        }
+    }
+    Ok(Exit::SUCCESS)
+}
+
+fn write(bytes: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(exit::cannot_write)
+}
+
+fn version(json: bool) -> Result<Vec<u8>> {
+    let versions = wardian::Runtime::versions();
+    if json {
+        let mut line = serde_json::to_vec(&versions)?;
+        line.push(b'\n');
+        return Ok(line);
+    }
+    let rows = [
+        ("wardian", versions.wardian),
+        ("engine", versions.engine),
+        ("interpreter", versions.interpreter),
+        ("snapshot", versions.snapshot_sha256),
+        ("machine code", versions.code_sha256),
+    ];
+    let rows = rows.map(|(name, value)| format!("{name:<14}{value}\n"));
+    Ok(rows.concat().into_bytes())
+}

@@ -1,0 +1,191 @@
+//! `wardian run`.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use tokio::sync::oneshot;
+use wardian::{Error, Outcome, Policy, Runtime, Sandbox, Script, Stream, Verdict};
+
+use crate::args::RunArgs;
+use crate::display::Escaper;
+use crate::exit::{self, Exit, Usage};
+
+/// The most that is read of any file or of standard input: more could not be passed on anyway.
+const FILE_BYTES: u64 = 64 << 20;
+
+pub(crate) fn run(args: RunArgs) -> Result<Exit> {
+    let script = script(&args)?;
+    let limits = args.limits().map_err(|error| Usage(error.to_string()))?;
+    let runtime = Runtime::new()?;
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
+    let executor = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (failed, mut failure) = oneshot::channel();
+    let sink = sink(!args.json, failed);
+    let ended = executor.block_on(async {
+        tokio::select! {
+            outcome = sandbox.run_streaming(script, sink) => Ended::ByItself(outcome),
+            Ok(error) = &mut failure => Ended::Unheard(error),
+            _ = tokio::signal::ctrl_c() => Ended::Interrupted,
+        }
+    });
+    let outcome = match ended {
+        Ended::ByItself(outcome) => outcome.map_err(usage_or_own)?,
+        Ended::Unheard(error) => return Err(exit::cannot_write(error)),
+        Ended::Interrupted => return Ok(Exit::INTERRUPTED),
+    };
+    // The last that it printed may have failed to go out in the moment in which it ended.
+    let written = failure.try_recv().map_or_else(|_| io::stdout().flush(), Err);
+    written.map_err(exit::cannot_write)?;
+    if args.json {
+        let mut line = serde_json::to_vec(&outcome.json())?;
+        line.push(b'\n');
+        crate::write(&line)?;
+    } else if !args.quiet {
+        remark(&outcome);
+    }
+    Ok(Exit::from(&outcome.verdict))
+}
+
+/// How waiting for a run ended.
+enum Ended {
+    ByItself(Result<Outcome, Error>),
+    /// What it printed could not be shown.
+    Unheard(io::Error),
+    Interrupted,
+}
+
+fn usage_or_own(error: Error) -> anyhow::Error {
+    match error {
+        Error::InputName { .. } | Error::InputsTooLarge { .. } => Usage(error.to_string()).into(),
+        _ => error.into(),
+    }
+}
+
+fn script(args: &RunArgs) -> Result<Script> {
+    let code = match (&args.code, &args.file) {
+        (Some(code), _) => code.clone(),
+        (None, Some(file)) => {
+            if is_stdin(file) && args.stdin.as_deref().is_some_and(is_stdin) {
+                let why = "standard input can't be both the script and the script's input";
+                return Err(Usage(why.to_owned()).into());
+            }
+            text(file)?
+        }
+        (None, None) => return Err(Usage("there is no script to run".to_owned()).into()),
+    };
+    let mut script = Script::new(code);
+    if let Some(file) = &args.inputs {
+        let inputs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text(file)?)
+            .map_err(|error| Usage(format!("{} is not a JSON object: {error}", file.display())))?;
+        for (name, value) in inputs {
+            script = script.input(name, value);
+        }
+    }
+    for (name, value) in &args.input {
+        script = script.input(name, value.clone());
+    }
+    for arg in &args.args {
+        script = script.arg(arg);
+    }
+    if let Some(file) = &args.stdin {
+        script = script.stdin(bytes(file)?);
+    }
+    Ok(script)
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+fn text(file: &Path) -> Result<String> {
+    String::from_utf8(bytes(file)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Usage(format!("{} is not UTF-8: byte {at} is not part of a character", file.display())).into()
+    })
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = |source: &mut dyn Read, bytes: &mut Vec<u8>| source.take(FILE_BYTES + 1).read_to_end(bytes);
+    let read = if is_stdin(file) {
+        read(&mut io::stdin().lock(), &mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| read(&mut file, &mut bytes))
+    };
+    match read {
+        Ok(_) if bytes.len() as u64 > FILE_BYTES => {
+            Err(Usage(format!("{} is larger than 64 MiB", file.display())).into())
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Usage(format!("cannot read {}: {error}", file.display())).into()),
+    }
+}
+
+/// Says on standard error how a run ended that did not end by itself.
+#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
+fn remark(outcome: &Outcome) {
+    let remark = match &outcome.verdict {
+        Verdict::Completed | Verdict::Raised(_) | Verdict::Exited { .. } => return,
+        verdict => verdict.to_string(),
+    };
+    eprintln!("wardian: {}", Escaper::default().push(remark.as_bytes()));
+}
+
+/// Shows output as it comes, until that fails.
+fn sink(
+    show: bool,
+    failed: oneshot::Sender<io::Error>,
+) -> impl FnMut(Stream, &[u8]) + Send + 'static {
+    let mut display = Display::new();
+    let mut failed = Some(failed);
+    move |stream, bytes| {
+        if show
+            && failed.is_some()
+            && let Err(error) = display.show(stream, bytes)
+            && let Some(failed) = failed.take()
+        {
+            // The receiver is gone only when nobody waits for this run any more.
+            let _ = failed.send(error);
+        }
+    }
+}
+
+/// Where a script's output goes while it runs: escaped on a terminal, as it is elsewhere.
+struct Display {
+    stdout: Option<Escaper>,
+    stderr: Option<Escaper>,
+}
+
+impl Display {
+    fn new() -> Self {
+        let escaper = |is_terminal: bool| is_terminal.then(Escaper::default);
+        Self {
+            stdout: escaper(io::stdout().is_terminal()),
+            stderr: escaper(io::stderr().is_terminal()),
+        }
+    }
+
+    fn show(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        match stream {
+            Stream::Stdout => show(&mut io::stdout().lock(), self.stdout.as_mut(), bytes),
+            Stream::Stderr => {
+                io::stdout().flush()?;
+                // Nobody could be told of an error here.
+                let _ = show(&mut io::stderr().lock(), self.stderr.as_mut(), bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes line by line; on a terminal at once, so that a prompt or a row of dots is seen.
+fn show(to: &mut dyn Write, escaper: Option<&mut Escaper>, bytes: &[u8]) -> io::Result<()> {
+    match escaper {
+        Some(escaper) => {
+            to.write_all(escaper.push(bytes).as_bytes())?;
+            to.flush()
+        }
+        None => to.write_all(bytes),
+    }
+}

@@ -1,0 +1,132 @@
+//! Builds `guest/` to wasm with a nested cargo.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use wasmtime::error::Context;
+use wasmtime::{Result, bail};
+
+use crate::progress::Progress;
+
+const TARGET: &str = "wasm32-wasip1";
+
+/// Names another profile of `guest/Cargo.toml`, for working on the guest itself.
+const PROFILE: &str = "WARDIAN_GUEST_PROFILE";
+
+/// What is inherited of the variables that start with `CARGO_`: where crates come from. The
+/// rest describes the outer build and would leak into this one.
+const KEPT: &[&str] = &["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+
+/// Builds the guest, if it has changed, and returns the path of its wasm.
+pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<PathBuf> {
+    ensure_target(progress)?;
+    println!("cargo:rerun-if-env-changed={PROFILE}");
+    let profile = std::env::var(PROFILE).unwrap_or_else(|_| "release".to_owned());
+    let wasm = target.join(TARGET).join(&profile).join("wardian_python.wasm");
+    if !wasm.is_file() {
+        progress.say(&format!(
+            "building Python for {TARGET} (about 7 minutes on 2 cores, once; log: {})",
+            progress.log_path().display()
+        ));
+    }
+    let mut cargo = nested("CARGO")?;
+    cargo
+        .current_dir(guest)
+        .args(["build", "--locked", "--profile", &profile, "--target", TARGET])
+        // Ruff's crates ask for a newer rustc than they need.
+        .arg("--ignore-rust-version")
+        .arg("--target-dir")
+        .arg(target)
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(guest)?);
+    let log = progress.log()?;
+    let status = cargo.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()?;
+    if !status.success() {
+        bail!("the Python guest did not build:\n{}", tail(progress.log_path()));
+    }
+    Ok(wasm)
+}
+
+/// Paths of this machine don't belong into the artifact: it would tell them to scripts, and be
+/// another one on every machine.
+fn remap_flags(guest: &Path) -> Result<OsString> {
+    let cargo_home = match std::env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cargo"),
+    };
+    let root = guest.parent().context("guest/ lies in the workspace")?;
+    let mut flags = OsString::new();
+    for (path, name) in [(cargo_home.as_path(), "/cargo"), (root, "/wardian")] {
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(path);
+        flags.push("=");
+        flags.push(name);
+    }
+    Ok(flags)
+}
+
+/// Installs the wasm target with rustup if this toolchain lacks it.
+fn ensure_target(progress: &Progress) -> Result<()> {
+    if has_target()? {
+        return Ok(());
+    }
+    progress.say(&format!("installing the Rust target {TARGET} with rustup"));
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
+    let installed = rustup.output();
+    if installed.is_ok_and(|output| output.status.success()) && has_target()? {
+        progress.note(&format!("installed the Rust target {TARGET} with rustup"));
+        return Ok(());
+    }
+    bail!(
+        "Wardian's Python guest needs the Rust target {TARGET}, which is not installed and could \
+         not be installed. Run this once, then build again:\n\n    rustup target add {TARGET}\n"
+    )
+}
+
+/// Does this toolchain have a standard library for the wasm target?
+fn has_target() -> Result<bool> {
+    let mut rustc = nested("RUSTC")?;
+    let output = rustc.args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success() && Path::new(&directory).is_dir())
+}
+
+/// The program that cargo names in `variable`, without the outer build's settings.
+fn nested(variable: &str) -> Result<Command> {
+    let program = std::env::var_os(variable).with_context(|| format!("cargo sets {variable}"))?;
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if describes_outer_build(&name) {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+fn describes_outer_build(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let kept = KEPT.iter().any(|prefix| name.starts_with(prefix));
+    (name.starts_with("CARGO_") && !kept)
+        || matches!(&*name, "RUSTFLAGS" | "RUSTDOCFLAGS" | "RUSTC_WORKSPACE_WRAPPER")
+}
+
+fn tail(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// The version of RustPython in the guest's lock file.
+pub(crate) fn rustpython_version(root: &Path) -> Result<String> {
+    let lock = fs::read_to_string(root.join("guest/Cargo.lock"))?;
+    let (_, after) = lock
+        .split_once("name = \"rustpython-vm\"\nversion = \"")
+        .context("guest/Cargo.lock names rustpython-vm")?;
+    let (version, _) = after.split_once('"').context("a version ends")?;
+    Ok(version.to_owned())
+}

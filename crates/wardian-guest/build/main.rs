@@ -1,0 +1,103 @@
+//! Builds the guest, snapshots it, precompiles it.
+//!
+//! The guest is a workspace of its own, so that its lock file and profile are its own. It is
+//! built by a nested cargo into `target/guest`, beside `target/release` and `target/debug`:
+//! all host profiles share one guest, and cargo rebuilds it only when it has changed. The
+//! result is kept under the hash of what it was made from.
+
+mod compile;
+mod guest;
+mod progress;
+mod snapshot;
+
+#[path = "../../wardian/src/engine_config.rs"]
+mod engine_config;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wasmtime::Result;
+use wasmtime::error::Context;
+use sha2::{Digest, Sha256};
+
+use crate::progress::Progress;
+
+fn main() -> Result<()> {
+    let manifest = PathBuf::from(env("CARGO_MANIFEST_DIR")?);
+    let root = manifest.ancestors().nth(2).context("this crate lies in crates/")?;
+    for watched in ["guest", "crates/wardian-abi", "crates/wardian-guest/build"] {
+        println!("cargo:rerun-if-changed={}", root.join(watched).display());
+    }
+    println!("cargo:rerun-if-changed={}", root.join("crates/wardian/src/engine_config.rs").display());
+
+    let triple = env("TARGET")?;
+    let target = target_directory(Path::new(&env("OUT_DIR")?), &triple)?.join("guest");
+    fs::create_dir_all(&target)?;
+    let progress = Progress::new(&target);
+
+    let wasm = guest::build(&root.join("guest"), &target, &progress)?;
+    let wasm = fs::read(&wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
+    let engine = compile::engine(&triple)?;
+    let kept = target.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
+
+    let code = kept.join("python.cwasm");
+    let snapshot_hash = kept.join("snapshot.sha256");
+    if !(code.is_file() && snapshot_hash.is_file()) {
+        progress.say("taking a snapshot of the running interpreter (about 20 s)");
+        let snapshot = snapshot::take(&wasm)?;
+        progress.say("compiling the snapshot to machine code (about 20 s)");
+        let compiled = engine.precompile_module(&snapshot)?;
+        fs::create_dir_all(&kept)?;
+        write_whole(&snapshot_hash, sha256(&snapshot).as_bytes())?;
+        write_whole(&code, &compiled)?;
+        progress.finish();
+    }
+
+    println!("cargo:rustc-env=WARDIAN_GUEST_CODE={}", code.display());
+    println!("cargo:rustc-env=WARDIAN_GUEST_CODE_SHA256={}", sha256(&fs::read(&code)?));
+    println!("cargo:rustc-env=WARDIAN_GUEST_SNAPSHOT_SHA256={}", fs::read_to_string(&snapshot_hash)?);
+    println!("cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}", guest::rustpython_version(root)?);
+    Ok(())
+}
+
+fn env(name: &str) -> Result<String> {
+    std::env::var(name).with_context(|| format!("cargo sets {name}"))
+}
+
+/// Cargo's target directory. `out` is `TARGET/release/build/wardian-guest-HASH/out`, with the
+/// triple before the profile where one was asked for.
+fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
+    let profiles = out.ancestors().nth(4).context("OUT_DIR lies in the target directory")?;
+    let for_triple = profiles.file_name().is_some_and(|name| name == triple);
+    let target = if for_triple { profiles.parent() } else { Some(profiles) };
+    Ok(target.context("the target directory has a parent")?.to_owned())
+}
+
+/// What the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
+fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
+    use std::hash::{Hash, Hasher};
+    let mut compatibility = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    let mut hash = Sha256::new();
+    hash.update(wasm);
+    hash.update(include_bytes!("snapshot.rs"));
+    hash.update(include_bytes!("compile.rs"));
+    hash.update(compatibility.finish().to_le_bytes());
+    hex(&hash.finalize())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file so that nobody ever sees half of it, two builds at once included.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let partial = path.with_extension(format!("partial-{}", std::process::id()));
+    fs::write(&partial, bytes)
+        .and_then(|()| fs::rename(&partial, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,37 @@
+//! What can go wrong that is not the script's doing.
+
+use std::time::Duration;
+
+/// The host's fault, or the caller's. What a script did wrong is a [`Verdict`](crate::Verdict).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No slot became free in time. The run has not started.
+    #[error("all {slots} slots were busy for {waited:?}; try again later, or allow more runs at once")]
+    Busy {
+        /// How many runs the [`Runtime`](crate::Runtime) has going at once.
+        slots: usize,
+        /// How long this run waited for one to end.
+        waited: Duration,
+    },
+    /// The script's inputs, arguments and environment are too large together.
+    #[error("the script's inputs take {bytes} bytes; at most {most} are passed on")]
+    InputsTooLarge {
+        /// Their size as JSON.
+        bytes: usize,
+        /// The most that is passed on.
+        most: usize,
+    },
+    /// An input's name can't be a variable of the script.
+    #[error("input {name:?} is not a name that a Python variable can have")]
+    InputName {
+        /// The name.
+        name: String,
+    },
+    /// This machine can't run the guest: too little address space, or too old a processor.
+    #[error("the engine did not start: {0}")]
+    Engine(String),
+    /// wasmtime failed where no script could make it.
+    #[error("the engine failed: {0}")]
+    Host(String),
+}

@@ -1,0 +1,42 @@
+//! Runs untrusted Python behind glass.
+//!
+//! The code runs in RustPython compiled to WebAssembly, in wasmtime, inside this process: no
+//! subprocess, no container, no daemon. Every run starts from a fresh copy of one snapshot,
+//! sees no file, no variable and no socket of the host, and stops at every limit.
+//!
+//! ```
+//! use wardian::{Policy, Runtime, Sandbox, Verdict};
+//!
+//! let runtime = Runtime::new()?;
+//! let sandbox = Sandbox::new(&runtime, Policy::computing());
+//! let outcome = sandbox.run_blocking("print('hello')\n6 * 7")?;
+//! assert_eq!(outcome.verdict, Verdict::Completed);
+//! assert_eq!(outcome.stdout.text(), "hello\n");
+//! assert_eq!(outcome.json()["value"], 42);
+//! # Ok::<(), wardian::Error>(())
+//! ```
+//!
+//! A script that misbehaves is not an error: it has a [`Verdict`]. An [`Error`] is the host's
+//! fault or the caller's.
+
+#![deny(unsafe_code)]
+
+mod artifact;
+mod engine_config;
+mod error;
+mod memory;
+mod outcome;
+mod output;
+mod run;
+mod runtime;
+mod sandbox;
+mod script;
+
+pub use error::Error;
+pub use outcome::{LimitKind, Outcome, Trap, Usage, Value, Verdict, Violation};
+pub use output::{Output, Stream};
+pub use runtime::{Runtime, RuntimeBuilder, Versions};
+pub use sandbox::Sandbox;
+pub use script::Script;
+pub use wardian_abi::{Raised, SCRIPT_NAME};
+pub use wardian_policy::{Allowance, LimitError, Limits, Permission, Policy};

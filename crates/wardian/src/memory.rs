@@ -1,0 +1,68 @@
+//! How much memory an instance may have.
+
+use wasmtime::ResourceLimiter;
+
+/// Allows linear memory to grow up to a limit, and remembers whether more was asked for.
+///
+/// A refused growth reaches Python as a failed allocation: a `MemoryError` where RustPython
+/// handles it, else an abort of the guest, which alone doesn't tell its cause.
+#[derive(Debug)]
+pub(crate) struct MemoryLimit {
+    allowed: usize,
+    peak: usize,
+    refused: Option<usize>,
+}
+
+impl MemoryLimit {
+    pub(crate) fn new(allowed: usize) -> Self {
+        Self { allowed, peak: 0, refused: None }
+    }
+
+    /// The most that the memory has been, in bytes.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak
+    }
+
+    /// The size that was asked for and refused, in bytes; the last, if there were several.
+    pub(crate) fn refused(&self) -> Option<usize> {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.allowed {
+            self.refused = Some(desired);
+            return Ok(false);
+        }
+        self.peak = self.peak.max(desired);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // The guest's table has its size from the start; only its creation is a growth.
+        Ok(current == 0)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+}

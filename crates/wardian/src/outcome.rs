@@ -1,0 +1,232 @@
+//! How a run ended, and everything that came of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use wardian_abi::Raised;
+
+use crate::Output;
+
+/// How a script ended. Exactly one of these is true of every run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It ran to its end.
+    Completed,
+    /// An exception went uncaught.
+    Raised(Raised),
+    /// `sys.exit()`, `SystemExit`, or `os._exit()`.
+    Exited {
+        /// The exit status that the script asked for.
+        code: i32,
+    },
+    /// It was refused before it ran.
+    Rejected {
+        /// Why, in the order of the source.
+        violations: Vec<Violation>,
+    },
+    /// The policy does not allow it to run.
+    Denied {
+        /// What it would have needed to do.
+        action: String,
+        /// The rule that decided.
+        rule: String,
+    },
+    /// It was stopped at a limit.
+    Limit {
+        /// Which one.
+        which: LimitKind,
+        /// How much it used, or asked for, in the limit's unit.
+        used: u64,
+        /// How much it was allowed.
+        allowed: u64,
+    },
+    /// The interpreter itself broke. The script saw nothing of the host.
+    Crashed {
+        /// How.
+        trap: Trap,
+    },
+}
+
+/// A limit of [`Limits`](crate::Limits) that ends a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// Wall-clock time, in milliseconds.
+    Time,
+    /// Wasm instructions.
+    Fuel,
+    /// Linear memory, in bytes.
+    Memory,
+}
+
+/// How an interpreter broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Trap {
+    /// Too deeply nested calls of native code in the interpreter.
+    StackOverflow,
+    /// RustPython panicked.
+    Panic,
+    /// Memory was touched that is not there.
+    OutOfBounds,
+    /// A system call asked for more than the host gives.
+    SystemCall,
+    /// The report of how the run ended is not one.
+    Report,
+    /// Anything else that WebAssembly stops at.
+    Other,
+}
+
+/// One reason why a script was refused before it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// The reason, in one sentence.
+    pub message: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+/// The value of a script's final expression.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Value {
+    /// As JSON; `null` where there is no final expression or it is `None`.
+    Json(serde_json::Value),
+    /// It can't be written as JSON.
+    Opaque {
+        /// Python's `repr`; absent where the value is too large to ask for one.
+        repr: Option<String>,
+        /// Why it can't.
+        reason: String,
+    },
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Wasm instructions. The same for the same script and inputs.
+    pub fuel: u64,
+    /// The most linear memory, in bytes, the interpreter's own included.
+    pub memory_peak_bytes: u64,
+    /// From the start of the run to its end.
+    pub wall: Duration,
+    /// Calls of tools.
+    pub tool_calls: u64,
+    /// Bytes written to files.
+    pub bytes_written: u64,
+}
+
+/// Everything that came of a run.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Names this run, and no other.
+    pub run_id: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The value of the final expression, if the verdict is [`Verdict::Completed`].
+    pub value: Option<Value>,
+    /// Standard output, whatever the verdict.
+    pub stdout: Output,
+    /// Standard error, with the traceback of an uncaught exception.
+    pub stderr: Output,
+    /// What it used.
+    pub usage: Usage,
+}
+
+impl Outcome {
+    /// Did it complete, or exit with 0?
+    pub fn success(&self) -> bool {
+        matches!(self.verdict, Verdict::Completed | Verdict::Exited { code: 0 })
+    }
+
+    /// The outcome as one JSON object: `success`, `output` and `error` as in the recipe,
+    /// `verdict`, `stderr`, `value`, `value_error` and `value_repr` where the value is not JSON,
+    /// `usage`, `truncated`, `run_id`.
+    pub fn json(&self) -> serde_json::Value {
+        let (value, value_repr, value_error) = match &self.value {
+            Some(Value::Json(value)) => (value.clone(), None, None),
+            Some(Value::Opaque { repr, reason }) => (json!(null), repr.as_ref(), Some(reason)),
+            None => (json!(null), None, None),
+        };
+        json!({
+            "success": self.success(),
+            "output": self.stdout.text(),
+            "error": (!self.success()).then(|| self.verdict.to_string()),
+            "verdict": self.verdict,
+            "stderr": self.stderr.text(),
+            "value": value,
+            "value_repr": value_repr,
+            "value_error": value_error,
+            "usage": {
+                "fuel": self.usage.fuel,
+                "memory_peak_bytes": self.usage.memory_peak_bytes,
+                "wall_ms": self.usage.wall.as_secs_f64() * 1e3,
+                "tool_calls": self.usage.tool_calls,
+                "bytes_written": self.usage.bytes_written,
+            },
+            "truncated": self.stdout.truncated || self.stderr.truncated,
+            "run_id": self.run_id,
+        })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Raised(Raised { r#type, message, .. }) if message.is_empty() => {
+                f.write_str(r#type)
+            }
+            Self::Raised(Raised { r#type, message, .. }) => write!(f, "{type}: {message}"),
+            Self::Exited { code } => write!(f, "exited with status {code}"),
+            Self::Rejected { violations } => {
+                for (i, violation) in violations.iter().enumerate() {
+                    let separator = if i == 0 { "" } else { "\n" };
+                    let Violation { line, column, message, .. } = violation;
+                    write!(f, "{separator}line {line}, column {column}: {message}")?;
+                }
+                Ok(())
+            }
+            Self::Denied { action, rule } => write!(f, "not allowed to {action}: {rule}"),
+            Self::Limit { which: LimitKind::Time, allowed, .. } => {
+                let allowed = humantime::format_duration(Duration::from_millis(*allowed));
+                write!(f, "stopped at the time limit of {allowed}")
+            }
+            Self::Limit { which: LimitKind::Fuel, allowed, .. } => {
+                write!(f, "stopped at the fuel limit of {allowed} instructions")
+            }
+            Self::Limit { which: LimitKind::Memory, allowed, .. } => {
+                let allowed = bytesize::ByteSize::b(*allowed).display().iec();
+                write!(f, "stopped at the memory limit of {allowed}")
+            }
+            Self::Crashed { trap } => write!(f, "the interpreter crashed: {trap}"),
+        }
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StackOverflow => "native calls nested too deeply",
+            Self::Panic => "a panic in RustPython",
+            Self::OutOfBounds => "an access outside of memory",
+            Self::SystemCall => "a system call asked for too much",
+            Self::Report => "its report is malformed",
+            Self::Other => "a WebAssembly trap",
+        })
+    }
+}

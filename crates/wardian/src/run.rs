@@ -1,0 +1,365 @@
+//! One run, from the script to its outcome.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use wardian_abi::{REPORT_BYTES, Report, ReportedValue, Request, VERSION, export};
+use wardian_policy::{Allowance, Limits, Permission, Policy};
+use wasmtime::{Instance, Memory, Store};
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
+
+use crate::memory::MemoryLimit;
+use crate::output::{Capture, Sink};
+use crate::runtime::Machine;
+use crate::{
+    Error, LimitKind, Outcome, Output, Runtime, Script, Stream, Trap, Usage, Value, Verdict,
+    Violation,
+};
+
+/// The most that a script's code, inputs, arguments and environment take as JSON.
+const REQUEST_BYTES: usize = 128 << 20;
+
+/// The most that a script's inputs, arguments and environment take as JSON.
+const INPUT_BYTES: usize = 16 << 20;
+
+/// How much fuel a run uses before it lets others run: about a millisecond's worth.
+const YIELD_INTERVAL: u64 = 1_000_000;
+
+/// The most that one system call copies between guest and host.
+const SYSTEM_CALL_BYTES: usize = 8 << 20;
+
+/// The most random bytes that one system call returns.
+const RANDOM_BYTES: u64 = 8 << 20;
+
+/// The most descriptors that a run has open, standard streams and their handles included.
+const HANDLES: usize = 64 + 16;
+
+/// What the host knows of a run while it goes on.
+pub(crate) struct RunState {
+    wasi: WasiP1Ctx,
+    memory: MemoryLimit,
+}
+
+impl RunState {
+    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        &mut self.wasi
+    }
+}
+
+/// Runs `script`. The future can be polled on any executor, and may be dropped at any time.
+pub(crate) fn run(
+    runtime: Runtime,
+    policy: Policy,
+    script: Script,
+    sink: Option<Arc<Mutex<Sink>>>,
+) -> impl Future<Output = Result<Outcome, Error>> + Send {
+    let timers = runtime.machine().timers();
+    Within { timers, inner: Box::pin(run_admitted(runtime, policy, script, sink)) }
+}
+
+async fn run_admitted(
+    runtime: Runtime,
+    policy: Policy,
+    script: Script,
+    sink: Option<Arc<Mutex<Sink>>>,
+) -> Result<Outcome, Error> {
+    script.check()?;
+    let limits = policy.limits();
+    if let Some(verdict) = refusal(&policy, &script) {
+        return Ok(without_a_run(verdict));
+    }
+    let request = request(&script, limits)?;
+    let _slot = runtime.admit().await?;
+
+    let started = Instant::now();
+    let machine = runtime.machine();
+    let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes(), sink.clone());
+    let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes(), sink);
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone());
+    wasi.stdin(MemoryInputPipe::new(script.stdin));
+    let mut store = store(machine, limits, wasi)?;
+
+    let ended = match limits.timeout() {
+        Allowance::AtMost(timeout) => {
+            let call = call(machine, &mut store, export::RUN, &request);
+            tokio::time::timeout_at((started + timeout).into(), call).await.ok()
+        }
+        Allowance::Unlimited => Some(call(machine, &mut store, export::RUN, &request).await),
+    };
+    let wall = started.elapsed();
+    let (verdict, value) = match ended {
+        None => (limit(LimitKind::Time, wall.as_millis(), timeout_millis(limits)), None),
+        Some(Ok(report)) => judge(&report, limits),
+        Some(Err(error)) => (verdict_of(&error, &store, limits)?, None),
+    };
+    let usage = Usage {
+        fuel: fuel_of(limits).saturating_sub(store.get_fuel().unwrap_or_default()),
+        memory_peak_bytes: store.data().memory.peak() as u64,
+        wall,
+        ..Usage::default()
+    };
+    Ok(Outcome {
+        run_id: run_id(),
+        verdict,
+        value,
+        stdout: stdout.finish(),
+        stderr: stderr.finish(),
+        usage,
+    })
+}
+
+/// The modules that can be imported.
+pub(crate) fn modules(runtime: Runtime) -> impl Future<Output = Result<Vec<String>, Error>> + Send {
+    let timers = runtime.machine().timers();
+    let inner = async move {
+        let _slot = runtime.admit().await?;
+        let machine = runtime.machine();
+        let mut store = store(machine, &Limits::default(), WasiCtxBuilder::new())?;
+        let report = call(machine, &mut store, export::MODULES, &[]).await.map_err(host)?;
+        serde_json::from_slice(&report).map_err(|error| Error::Host(error.to_string()))
+    };
+    Within { timers, inner: Box::pin(inner) }
+}
+
+/// Why a script does not run at all, if it doesn't.
+fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
+    if !policy.permissions().contains(Permission::EXECUTE_CODE) {
+        return Some(Verdict::Denied {
+            action: "execute".to_owned(),
+            rule: "permissions lack EXECUTE_CODE".to_owned(),
+        });
+    }
+    let most = policy.limits().source_bytes();
+    let bytes = script.code.len() as u64;
+    if bytes > most {
+        return Some(Verdict::Rejected {
+            violations: vec![Violation {
+                rule: "source_bytes",
+                message: format!("the source takes {bytes} bytes; at most {most} are allowed"),
+                line: 1,
+                column: 1,
+            }],
+        });
+    }
+    None
+}
+
+fn without_a_run(verdict: Verdict) -> Outcome {
+    Outcome {
+        run_id: run_id(),
+        verdict,
+        value: None,
+        stdout: Output::default(),
+        stderr: Output::default(),
+        usage: Usage::default(),
+    }
+}
+
+fn run_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+fn request(script: &Script, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let request = Request {
+        version: VERSION,
+        code: script.code.clone(),
+        args: script.args.clone(),
+        inputs: script.inputs.clone(),
+        env: script.env.clone(),
+        value_bytes: limits.value_bytes(),
+        value_depth: limits.value_depth(),
+    };
+    let json = serde_json::to_vec(&request).map_err(|error| Error::Host(error.to_string()))?;
+    let bytes = json.len();
+    // Code that is escaped byte by byte takes six times its size, and is allowed to.
+    let most = INPUT_BYTES + script.code.len().saturating_mul(6);
+    if bytes > most.min(REQUEST_BYTES) {
+        return Err(Error::InputsTooLarge { bytes, most: INPUT_BYTES });
+    }
+    Ok(json)
+}
+
+fn store(
+    machine: &Machine,
+    limits: &Limits,
+    mut wasi: WasiCtxBuilder,
+) -> Result<Store<RunState>, Error> {
+    // What is not named here is absent: no directory, no variable, no argument, no network.
+    wasi.allow_blocking_current_thread(false)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM_BYTES);
+    let mut wasi = wasi.build_p1();
+    wasmtime_wasi::WasiView::ctx(&mut wasi).table.set_max_capacity(HANDLES);
+    let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
+    let mut store = Store::new(machine.engine(), RunState { wasi, memory });
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
+    store.set_fuel(fuel_of(limits)).map_err(host)?;
+    store.fuel_async_yield_interval(Some(YIELD_INTERVAL)).map_err(host)?;
+    Ok(store)
+}
+
+fn fuel_of(limits: &Limits) -> u64 {
+    match limits.fuel() {
+        Allowance::AtMost(fuel) => fuel,
+        Allowance::Unlimited => u64::MAX,
+    }
+}
+
+fn timeout_millis(limits: &Limits) -> u128 {
+    match limits.timeout() {
+        Allowance::AtMost(timeout) => timeout.as_millis(),
+        Allowance::Unlimited => Duration::MAX.as_millis(),
+    }
+}
+
+/// Hands `request` to a fresh instance, calls `function`, and returns what it reports.
+async fn call(
+    machine: &Machine,
+    store: &mut Store<RunState>,
+    function: &str,
+    request: &[u8],
+) -> wasmtime::Result<Vec<u8>> {
+    let instance = machine.guest().instantiate_async(&mut *store).await?;
+    let memory = instance
+        .get_memory(&mut *store, export::MEMORY)
+        .ok_or_else(|| wasmtime::Error::msg("the guest exports no memory"))?;
+    send(store, &instance, memory, request).await?;
+    let function = instance.get_typed_func::<(), u64>(&mut *store, function)?;
+    let report = function.call_async(&mut *store, ()).await?;
+    receive(store, memory, report).ok_or_else(|| wasmtime::Error::new(MalformedReport))
+}
+
+async fn send(
+    store: &mut Store<RunState>,
+    instance: &Instance,
+    memory: Memory,
+    request: &[u8],
+) -> wasmtime::Result<()> {
+    let len = u32::try_from(request.len())?;
+    let allocate = instance.get_typed_func::<u32, u32>(&mut *store, export::ALLOCATE)?;
+    let at = allocate.call_async(&mut *store, len).await?;
+    if at == 0 {
+        return Err(wasmtime::Trap::UnreachableCodeReached.into());
+    }
+    memory.write(store, at as usize, request).map_err(|_| wasmtime::Error::new(MalformedReport))
+}
+
+/// Copies the report out of the guest: its address in the upper half of `report`, its length in
+/// the lower, neither of them to be believed.
+fn receive(store: &Store<RunState>, memory: Memory, report: u64) -> Option<Vec<u8>> {
+    let [at, len] = [(report >> 32) as u32, report as u32];
+    if len > REPORT_BYTES {
+        return None;
+    }
+    let at = at as usize;
+    memory.data(store).get(at..at.checked_add(len as usize)?).map(<[u8]>::to_vec)
+}
+
+/// The guest returned something that is not a report.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest's report is malformed")]
+struct MalformedReport;
+
+/// What the guest says of how it ended.
+fn judge(report: &[u8], limits: &Limits) -> (Verdict, Option<Value>) {
+    match serde_json::from_slice(report) {
+        Ok(Report::Completed { value }) => match checked(value, limits) {
+            Some(value) => (Verdict::Completed, Some(value)),
+            None => (Verdict::Crashed { trap: Trap::Report }, None),
+        },
+        Ok(Report::Raised(raised)) => (Verdict::Raised(raised), None),
+        Ok(Report::Exited { code }) => (Verdict::Exited { code }, None),
+        Err(_) => (Verdict::Crashed { trap: Trap::Report }, None),
+    }
+}
+
+/// The value, if the guest has kept to the limits that it was given.
+fn checked(value: ReportedValue, limits: &Limits) -> Option<Value> {
+    match value {
+        ReportedValue::Json(json) => {
+            let value: serde_json::Value = serde_json::from_str(json.get()).ok()?;
+            let fits = json.get().len() as u64 <= limits.value_bytes()
+                && depth(&value) <= limits.value_depth();
+            fits.then_some(Value::Json(value))
+        }
+        ReportedValue::Opaque { repr, reason } => Some(Value::Opaque { repr, reason }),
+    }
+}
+
+/// How deeply a value is nested. The parser has bounded it to 128.
+fn depth(value: &serde_json::Value) -> u32 {
+    match value {
+        serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        serde_json::Value::Object(items) => 1 + items.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// What stopped the guest from the outside.
+fn verdict_of(
+    error: &wasmtime::Error,
+    store: &Store<RunState>,
+    limits: &Limits,
+) -> Result<Verdict, Error> {
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Ok(Verdict::Exited { code: exit.0 });
+    }
+    if error.is::<MalformedReport>() {
+        return Ok(Verdict::Crashed { trap: Trap::Report });
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Err(host(wasmtime::Error::msg("other runtimes of this process hold all slots")));
+    }
+    let trap = match error.downcast_ref::<wasmtime::Trap>() {
+        Some(wasmtime::Trap::OutOfFuel) => {
+            let fuel = fuel_of(limits);
+            return Ok(limit(LimitKind::Fuel, fuel.into(), fuel.into()));
+        }
+        Some(wasmtime::Trap::UnreachableCodeReached) => match store.data().memory.refused() {
+            // The guest aborts when an allocation fails that Python can't raise an error for.
+            Some(asked) => {
+                let allowed = limits.memory_bytes().into();
+                return Ok(limit(LimitKind::Memory, asked as u128, allowed));
+            }
+            None => Trap::Panic,
+        },
+        Some(wasmtime::Trap::StackOverflow) => Trap::StackOverflow,
+        Some(wasmtime::Trap::MemoryOutOfBounds) => Trap::OutOfBounds,
+        Some(_) => Trap::Other,
+        None => Trap::SystemCall,
+    };
+    Ok(Verdict::Crashed { trap })
+}
+
+fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
+    let fit = |amount| u64::try_from(amount).unwrap_or(u64::MAX);
+    Verdict::Limit { which, used: fit(used), allowed: fit(allowed) }
+}
+
+fn host(error: wasmtime::Error) -> Error {
+    Error::Host(format!("{error:#}"))
+}
+
+/// Polls a future where timers can be made, whatever executor polls it.
+struct Within<F: ?Sized> {
+    timers: &'static tokio::runtime::Handle,
+    inner: Pin<Box<F>>,
+}
+
+impl<F: Future + ?Sized> Future for Within<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _timers = self.timers.enter();
+        self.inner.as_mut().poll(context)
+    }
+}

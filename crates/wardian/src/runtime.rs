@@ -1,0 +1,227 @@
+//! The engine, shared by everything in the process, and who may use it at once.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wardian_policy::Limits;
+use wasmtime::{
+    Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, PoolingAllocationConfig,
+};
+
+use crate::engine_config::engine_config;
+use crate::run::RunState;
+use crate::{Error, artifact, run};
+
+/// How many instances the engine has room for. Room is address space, about 4 GiB for each;
+/// memory is taken by those that run.
+const SLOTS: u32 = 1_000;
+
+/// The deepest native stack of a run. The guest's own stack in linear memory is 1 MiB, which
+/// RustPython watches, and for which this is about four times as much: so most of what nests
+/// too deeply is a `RecursionError`, and the rest a trap.
+const WASM_STACK_BYTES: usize = 4 << 20;
+
+/// What host functions have of a run's stack, beyond what wasm may use. Exhausting it would
+/// abort the process.
+const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// How much of a slot is kept in memory between runs, to be restored rather than faulted in.
+const KEEP_RESIDENT_BYTES: usize = 4 << 20;
+
+/// What the guest has in its table: its functions that are called indirectly.
+const TABLE_ELEMENTS: usize = 32 << 10;
+
+/// The engine with the guest loaded. There is one in a process.
+pub(crate) struct Machine {
+    engine: Engine,
+    guest: InstancePre<RunState>,
+    /// Drives timers, whatever executor a run is polled on.
+    timers: tokio::runtime::Runtime,
+}
+
+static MACHINE: OnceLock<Result<Machine, String>> = OnceLock::new();
+
+impl Machine {
+    fn get() -> Result<&'static Self, Error> {
+        MACHINE
+            .get_or_init(|| Self::new().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| Error::Engine(error.clone()))
+    }
+
+    fn new() -> wasmtime::Result<Self> {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_core_instances(SLOTS)
+            .total_memories(SLOTS)
+            .total_tables(SLOTS)
+            .total_stacks(SLOTS)
+            .max_memories_per_module(1)
+            .max_tables_per_module(1)
+            .max_memory_size(usize::try_from(Limits::MEMORY_BYTES_CEILING)?)
+            .table_elements(TABLE_ELEMENTS)
+            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .pagemap_scan(Enabled::Auto);
+        let mut config = engine_config();
+        config
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+            .max_wasm_stack(WASM_STACK_BYTES)
+            .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES)
+            .with_custom_code_memory(Some(Arc::new(artifact::InPlace)));
+        let engine = Engine::new(&config)?;
+        let module = artifact::load(&engine)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p1::add_to_linker_async(&mut linker, RunState::wasi)?;
+        let guest = linker.instantiate_pre(&module)?;
+        let timers = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("wardian-timers")
+            .enable_time()
+            .build()?;
+        Ok(Self { engine, guest, timers })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn guest(&self) -> &InstancePre<RunState> {
+        &self.guest
+    }
+
+    /// The context in which timers can be made.
+    pub(crate) fn timers(&self) -> &tokio::runtime::Handle {
+        self.timers.handle()
+    }
+}
+
+/// Runs Python, several scripts at a time. Cheap to clone; clones share their slots.
+///
+/// All runtimes of a process share one engine, which is set up by the first of them in a few
+/// milliseconds and stays until the process ends.
+#[derive(Clone)]
+pub struct Runtime {
+    machine: &'static Machine,
+    slots: Arc<Semaphore>,
+    slot_count: usize,
+    admission_wait: Duration,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("slots", &self.slot_count)
+            .field("free", &self.slots.available_permits())
+            .field("admission_wait", &self.admission_wait)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// A runtime with the defaults of [`RuntimeBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] if this machine can't run the guest.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Asks for a runtime with other settings.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder { concurrent_runs: 200, admission_wait: Duration::from_secs(10) }
+    }
+
+    pub(crate) fn machine(&self) -> &'static Machine {
+        self.machine
+    }
+
+    /// Waits for a free slot, in the context of [`Machine::timers`].
+    pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = self.slots.clone().acquire_owned();
+        match tokio::time::timeout(self.admission_wait, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => {
+                Err(Error::Busy { slots: self.slot_count, waited: self.admission_wait })
+            }
+        }
+    }
+
+    /// The names of every module that a script can import, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::run`](crate::Sandbox::run).
+    pub fn modules(&self) -> Result<Vec<String>, Error> {
+        pollster::block_on(run::modules(self.clone()))
+    }
+
+    /// What this build is made of.
+    pub fn versions() -> Versions {
+        Versions {
+            wardian: env!("CARGO_PKG_VERSION"),
+            engine: concat!("wasmtime ", "48"),
+            interpreter: wardian_guest::RUSTPYTHON_VERSION,
+            snapshot_sha256: wardian_guest::SNAPSHOT_SHA256,
+            code_sha256: wardian_guest::CODE_SHA256,
+        }
+    }
+}
+
+/// What a build is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Versions {
+    /// The version of Wardian.
+    pub wardian: &'static str,
+    /// The WebAssembly engine and its version.
+    pub engine: &'static str,
+    /// The version of RustPython.
+    pub interpreter: &'static str,
+    /// SHA-256 of the snapshot's wasm, in hex.
+    pub snapshot_sha256: &'static str,
+    /// SHA-256 of the machine code made of it, in hex.
+    pub code_sha256: &'static str,
+}
+
+/// Settings of a [`Runtime`].
+///
+/// By default, 200 runs at once; a run waits up to 10 s for one of the others to end.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RuntimeBuilder {
+    concurrent_runs: usize,
+    admission_wait: Duration,
+}
+
+impl RuntimeBuilder {
+    /// How many runs there are at once, 1 to 1,000.
+    ///
+    /// Each takes what its script uses: some 2 MiB, and up to its memory limit.
+    pub fn concurrent_runs(mut self, runs: usize) -> Self {
+        self.concurrent_runs = runs.clamp(1, SLOTS as usize);
+        self
+    }
+
+    /// How long a run waits for a free slot before it is [`Error::Busy`].
+    pub fn admission_wait(mut self, wait: Duration) -> Self {
+        self.admission_wait = wait;
+        self
+    }
+
+    /// The runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] if this machine can't run the guest.
+    pub fn build(self) -> Result<Runtime, Error> {
+        Ok(Runtime {
+            machine: Machine::get()?,
+            slots: Arc::new(Semaphore::new(self.concurrent_runs)),
+            slot_count: self.concurrent_runs,
+            admission_wait: self.admission_wait,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! What is run: the source, and everything that is handed to it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::Error;
+
+/// A script with its arguments, inputs, environment and standard input.
+///
+/// Anything that is a string is a script without any of these.
+#[derive(Debug, Clone, Default)]
+pub struct Script {
+    pub(crate) code: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) inputs: Map<String, Value>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) stdin: Vec<u8>,
+}
+
+impl Script {
+    /// A script of Python source.
+    pub fn new(code: impl Into<String>) -> Self {
+        Self { code: code.into(), ..Self::default() }
+    }
+
+    /// Appends to `sys.argv`.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets a global variable before the script starts.
+    pub fn input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.inputs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets a variable in `os.environ`, which is empty otherwise.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets standard input, which is at its end otherwise.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Checks that every input can be a variable.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.inputs.keys().find(|name| !is_variable(name)) {
+            Some(name) => Err(Error::InputName { name: name.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Into<String>> From<S> for Script {
+    fn from(code: S) -> Self {
+        Self::new(code)
+    }
+}
+
+/// Can `name` be a variable of a script? Names in double underscores are Python's own.
+fn is_variable(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && chars.all(|rest| rest.is_alphanumeric() || rest == '_')
+        && !(name.starts_with("__") && name.ends_with("__"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_variable;
+
+    #[test]
+    fn variables() {
+        for name in ["x", "_", "größe", "a1", "__private"] {
+            assert!(is_variable(name), "{name}");
+        }
+        for name in ["", "1a", "a b", "a-b", "__name__", "__builtins__", "a\n"] {
+            assert!(!is_variable(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Python values to JSON and back, by the objects' native payloads: no code of the script runs.
+
+use std::fmt::Write;
+
+use rustpython_vm::builtins::{PyDict, PyFloat, PyInt, PyList, PyStr, PyTuple};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use serde_json::Value;
+
+/// How much of a value may be written.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) bytes: u64,
+    pub(crate) depth: u32,
+}
+
+/// Why a value can't be written as JSON.
+#[derive(Debug)]
+pub(crate) enum NotJson {
+    Type(String),
+    Key(String),
+    Integer,
+    Float(f64),
+    Surrogate,
+    Depth(u32),
+    Size(u64),
+}
+
+impl NotJson {
+    /// Would a `repr` of the whole value be reasonable to ask for?
+    pub(crate) fn allows_repr(&self) -> bool {
+        !matches!(self, Self::Depth(_) | Self::Size(_))
+    }
+}
+
+impl std::fmt::Display for NotJson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Type(name) => write!(f, "'{name}' is not a JSON type"),
+            Self::Key(name) => write!(f, "a key of type '{name}' is not a string"),
+            Self::Integer => f.write_str("an integer does not fit in 64 bits"),
+            Self::Float(float) => write!(f, "{float} is not a JSON number"),
+            Self::Surrogate => f.write_str("a string holds a lone surrogate"),
+            Self::Depth(depth) => write!(f, "nested deeper than {depth}"),
+            Self::Size(bytes) => write!(f, "larger than {bytes} bytes"),
+        }
+    }
+}
+
+/// Writes `value` as JSON.
+///
+/// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number.
+pub(crate) fn to_json(value: &PyObject, limits: Limits, vm: &VirtualMachine) -> Result<String, NotJson> {
+    let mut json = String::new();
+    write(&mut json, value, limits.depth, limits, vm)?;
+    Ok(json)
+}
+
+fn write(
+    json: &mut String,
+    value: &PyObject,
+    depth_left: u32,
+    limits: Limits,
+    vm: &VirtualMachine,
+) -> Result<(), NotJson> {
+    if vm.is_none(value) {
+        json.push_str("null");
+    } else if value.is(&vm.ctx.true_value) {
+        json.push_str("true");
+    } else if value.is(&vm.ctx.false_value) {
+        json.push_str("false");
+    } else if let Some(int) = value.downcast_ref::<PyInt>() {
+        let int = int.as_bigint();
+        match (i64::try_from(int), u64::try_from(int)) {
+            (Ok(int), _) => write_display(json, int),
+            (_, Ok(int)) => write_display(json, int),
+            _ => return Err(NotJson::Integer),
+        }
+    } else if let Some(float) = value.downcast_ref::<PyFloat>() {
+        let float = float.to_f64();
+        let number = serde_json::Number::from_f64(float).ok_or(NotJson::Float(float))?;
+        write_display(json, number);
+    } else if let Some(string) = value.downcast_ref::<PyStr>() {
+        write_string(json, string)?;
+    } else {
+        let inner = depth_left.checked_sub(1).ok_or(NotJson::Depth(limits.depth));
+        if let Some(list) = value.downcast_ref::<PyList>() {
+            let items = list.borrow_vec();
+            write_array(json, &items, inner?, limits, vm)?;
+        } else if let Some(tuple) = value.downcast_ref::<PyTuple>() {
+            write_array(json, tuple.as_slice(), inner?, limits, vm)?;
+        } else if let Some(dict) = value.downcast_ref::<PyDict>() {
+            let inner = inner?;
+            json.push('{');
+            for (i, (key, item)) in dict.into_iter().enumerate() {
+                if i > 0 {
+                    json.push(',');
+                }
+                match key.downcast_ref::<PyStr>() {
+                    Some(key) => write_string(json, key)?,
+                    None => return Err(NotJson::Key(key.class().name().to_string())),
+                }
+                json.push(':');
+                write(json, &item, inner, limits, vm)?;
+            }
+            json.push('}');
+        } else {
+            return Err(NotJson::Type(value.class().name().to_string()));
+        }
+    }
+    if json.len() as u64 > limits.bytes {
+        return Err(NotJson::Size(limits.bytes));
+    }
+    Ok(())
+}
+
+fn write_array(
+    json: &mut String,
+    items: &[PyObjectRef],
+    depth_left: u32,
+    limits: Limits,
+    vm: &VirtualMachine,
+) -> Result<(), NotJson> {
+    json.push('[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            json.push(',');
+        }
+        write(json, item, depth_left, limits, vm)?;
+    }
+    json.push(']');
+    Ok(())
+}
+
+fn write_string(json: &mut String, string: &PyStr) -> Result<(), NotJson> {
+    let string = string.to_str().ok_or(NotJson::Surrogate)?;
+    write_display(json, serde_json::to_string(string).expect("strings are JSON"));
+    Ok(())
+}
+
+fn write_display(json: &mut String, value: impl std::fmt::Display) {
+    write!(json, "{value}").expect("writing to a String can't fail");
+}
+
+/// Makes a Python object of `value`. The host has bounded its depth.
+pub(crate) fn from_json(value: &Value, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
+    Ok(match value {
+        Value::Null => vm.ctx.none(),
+        Value::Bool(bool) => vm.ctx.new_bool(*bool).into(),
+        Value::Number(number) => {
+            if let Some(int) = number.as_i64() {
+                vm.ctx.new_int(int).into()
+            } else if let Some(int) = number.as_u64() {
+                vm.ctx.new_int(int).into()
+            } else {
+                vm.ctx.new_float(number.as_f64().unwrap_or(f64::NAN)).into()
+            }
+        }
+        Value::String(string) => vm.ctx.new_str(string.as_str()).into(),
+        Value::Array(items) => {
+            let items: PyResult<_> = items.iter().map(|item| from_json(item, vm)).collect();
+            vm.ctx.new_list(items?).into()
+        }
+        Value::Object(items) => {
+            let dict = vm.ctx.new_dict();
+            for (key, item) in items {
+                dict.set_item(key.as_str(), from_json(item, vm)?, vm)?;
+            }
+            dict.into()
+        }
+    })
+}

@@ -1,0 +1,125 @@
+//! Brings the interpreter up, with the modules that stay in, and keeps what every run needs.
+
+use std::collections::BTreeSet;
+
+use rustpython_compiler_core::frozen::FrozenLib;
+use rustpython_vm::builtins::PyDictRef;
+use rustpython_vm::common::rc::PyRc;
+use rustpython_vm::compiler::Mode;
+use rustpython_vm::{
+    Interpreter, InterpreterBuilder, PyObjectRef, PyResult, Settings, VirtualMachine,
+};
+
+use crate::excluded::is_excluded;
+
+/// Seeds the hash of strings while the snapshot is made. Hashes are baked into every table of
+/// the snapshot, so they can't change afterwards.
+const HASH_SEED: u32 = 0x5741_5244;
+
+/// Python's side of the guest. It runs when the snapshot is made; the functions that it defines
+/// are called in every run.
+const SUPPORT: &str = include_str!("support.py");
+
+/// What a first script would touch, run while the snapshot is made so that no run pays for it.
+const WARM_UP: &str = include_str!("warm_up.py");
+
+static FROZEN_LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stdlib.frozen"));
+
+/// An interpreter that is ready to run a script.
+pub(crate) struct Python {
+    pub(crate) interpreter: Interpreter,
+    pub(crate) support: Support,
+}
+
+/// What `support.py` offers to the Rust side, and what is the same in every run.
+pub(crate) struct Support {
+    /// `linecache.cache`, where tracebacks look for source lines.
+    pub(crate) source_lines: PyDictRef,
+    /// `thaw(args, env)`: makes fresh what the snapshot froze.
+    pub(crate) thaw: PyObjectRef,
+    /// `describe(exception, script)`: its type, message, traceback and line.
+    pub(crate) describe: PyObjectRef,
+    /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
+    pub(crate) run_coroutine: PyObjectRef,
+}
+
+impl Python {
+    pub(crate) fn new() -> Self {
+        let mut settings = Settings::default();
+        settings.isolated = true;
+        settings.ignore_environment = true;
+        settings.safe_path = true;
+        settings.user_site_directory = false;
+        settings.import_site = true;
+        settings.install_signal_handlers = false;
+        settings.write_bytecode = false;
+        settings.hash_seed = Some(HASH_SEED);
+        settings.stdio_encoding = Some("utf-8".to_owned());
+        // Written through: what was printed before a limit hit has reached the host.
+        settings.buffered_stdio = false;
+        settings.argv = vec![wardian_abi::SCRIPT_NAME.to_owned()];
+
+        let builder = InterpreterBuilder::new().settings(settings);
+        let native = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+        let interpreter = builder
+            .add_native_modules(&native)
+            .add_frozen_modules(FrozenLib::from_ref(FROZEN_LIBRARY).decode())
+            .init_hook(remove_excluded)
+            .interpreter();
+        let support = interpreter.enter(|vm| {
+            Support::new(vm).unwrap_or_else(|error| {
+                vm.print_exception(&error);
+                panic!("support.py failed");
+            })
+        });
+        Self { interpreter, support }
+    }
+
+    /// Runs scripts that touch what most scripts touch, so that the snapshot holds it ready.
+    pub(crate) fn warm_up(&self) {
+        let request = wardian_abi::Request {
+            version: wardian_abi::VERSION,
+            code: WARM_UP.to_owned(),
+            args: Vec::new(),
+            inputs: serde_json::Map::new(),
+            env: std::collections::BTreeMap::new(),
+            value_bytes: 1 << 20,
+            value_depth: 64,
+        };
+        let request = serde_json::to_vec(&request).expect("a request is JSON");
+        for _ in 0..2 {
+            crate::run::run(self, &request);
+        }
+    }
+
+    /// The names of every module that can be imported, sorted.
+    pub(crate) fn modules(&self) -> BTreeSet<&'static str> {
+        self.interpreter.enter(|vm| {
+            let native = vm.state.module_defs.keys();
+            native.chain(vm.state.frozen.keys()).copied().collect()
+        })
+    }
+}
+
+impl Support {
+    fn new(vm: &VirtualMachine) -> PyResult<Self> {
+        let scope = vm.new_scope_with_builtins();
+        let code = vm
+            .compile(SUPPORT, Mode::Exec, "<wardian>")
+            .map_err(|error| error.into_pyexception(vm, Some(SUPPORT)))?;
+        vm.run_code_obj(code, scope.clone())?;
+        let global = |name: &str| scope.globals.get_item(name, vm);
+        Ok(Self {
+            source_lines: global("source_lines")?.try_into_value(vm)?,
+            thaw: global("thaw")?,
+            describe: global("describe")?,
+            run_coroutine: global("run_coroutine")?,
+        })
+    }
+}
+
+fn remove_excluded(vm: &mut VirtualMachine) {
+    let state = PyRc::get_mut(&mut vm.state).expect("nothing else holds the state yet");
+    state.module_defs.retain(|name, _| !is_excluded(name));
+    state.frozen.retain(|name, _| !is_excluded(name));
+}

@@ -1,0 +1,81 @@
+//! The guest: RustPython as a WASI reactor that runs one script.
+//!
+//! The host calls the exports of [`wardian_abi::export`]: `initialize` once, when the snapshot
+//! is made, and in every fresh copy of that snapshot `allocate` and `run`. What goes in and out
+//! is [`wardian_abi::Request`] and [`wardian_abi::Report`] as JSON, in one buffer.
+
+mod convert;
+mod excluded;
+mod exception;
+mod interpreter;
+mod run;
+
+use std::cell::{OnceCell, RefCell};
+
+use crate::interpreter::Python;
+
+thread_local! {
+    static PYTHON: OnceCell<Python> = const { OnceCell::new() };
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" {
+    // wasi-libc: forget which directories were open when the snapshot was made, so that the
+    // first use in a run asks the host again.
+    safe fn __wasilibc_reset_preopens();
+
+    // The linker's: runs the constructors of C code. That it is called here keeps the linker from
+    // calling it at the start of every export, which is for programs that are one call long.
+    safe fn __wasm_call_ctors();
+}
+
+/// Brings the interpreter up; the snapshot is taken when this returns.
+// SAFETY: no other symbol of this name exists in the guest; so for the exports below.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_initialize() {
+    __wasm_call_ctors();
+    PYTHON.with(|python| python.get_or_init(Python::new).warm_up());
+    // From here on a panic is silent: its message is RustPython's business, not a script's.
+    std::panic::set_hook(Box::new(|_| {}));
+    __wasilibc_reset_preopens();
+}
+
+/// Makes room for a request of `len` bytes: its address, or 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_allocate(len: usize) -> usize {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        if buffer.try_reserve_exact(len).is_err() {
+            return 0;
+        }
+        buffer.resize(len, 0);
+        buffer.as_ptr().addr()
+    })
+}
+
+/// Runs the request in the buffer. The report's address is in the upper half of the result, its
+/// length in the lower.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_run() -> u64 {
+    let request = BUFFER.take();
+    reply(PYTHON.with(|python| {
+        let python = python.get().expect("the host runs snapshots of an initialised guest");
+        run::run(python, &request)
+    }))
+}
+
+/// Names every module that can be imported, as a JSON array.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_modules() -> u64 {
+    reply(PYTHON.with(|python| {
+        let python = python.get().expect("the host runs snapshots of an initialised guest");
+        serde_json::to_vec(&python.modules()).expect("strings are JSON")
+    }))
+}
+
+fn reply(bytes: Vec<u8>) -> u64 {
+    BUFFER.with_borrow_mut(|buffer| {
+        *buffer = bytes;
+        (buffer.as_ptr().addr() as u64) << 32 | buffer.len() as u64
+    })
+}

@@ -1,0 +1,109 @@
+//! One run: a request in, a report out.
+
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt};
+use rustpython_vm::bytecode::CodeFlags;
+use rustpython_vm::compiler::Mode;
+use rustpython_vm::scope::Scope;
+use rustpython_vm::stdlib::atexit;
+use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
+use serde_json::value::RawValue;
+use wardian_abi::{Report, ReportedValue, Request, SCRIPT_NAME, VERSION};
+
+use crate::convert::{self, Limits};
+use crate::exception;
+use crate::interpreter::{Python, Support};
+
+/// Runs the script of `request`, which is JSON.
+///
+/// # Panics
+///
+/// If the request is not of this version's form: then host and guest were not built together.
+pub(crate) fn run(python: &Python, request: &[u8]) -> Vec<u8> {
+    let request: Request = serde_json::from_slice(request).expect("the host writes requests");
+    assert_eq!(request.version, VERSION, "host and guest speak different versions");
+    let report = python.interpreter.enter(|vm| {
+        let ended = script(&request, &python.support, vm);
+        let report = report(ended, &request, &python.support, vm);
+        atexit::_run_exitfuncs(vm);
+        report
+    });
+    serde_json::to_vec(&report).expect("a report is JSON")
+}
+
+/// Runs the script to the value of its final expression.
+fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult {
+    let args: Vec<PyObjectRef> =
+        request.args.iter().map(|arg| vm.ctx.new_str(arg.as_str()).into()).collect();
+    let env = vm.ctx.new_dict();
+    for (name, value) in &request.env {
+        env.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
+    }
+    support.thaw.call((vm.ctx.new_list(args), env), vm)?;
+
+    let scope = vm.new_scope_with_main()?;
+    for (name, value) in &request.inputs {
+        scope.globals.set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
+    }
+    support.source_lines.set_item(SCRIPT_NAME, source_lines(&request.code, vm), vm)?;
+    evaluate(&request.code, scope, support, vm)
+}
+
+fn evaluate(code: &str, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
+    let mut options = vm.compile_opts();
+    options.allow_top_level_await = true;
+    // A block whose last statement is an expression has that expression's value.
+    let code = vm
+        .compile_with_opts(code, Mode::BlockExpr, SCRIPT_NAME, options)
+        .map_err(|error| error.into_pyexception(vm, Some(code)))?;
+    let awaits = code.flags.contains(CodeFlags::COROUTINE);
+    let value = vm.run_code_obj(code, scope)?;
+    if awaits { support.run_coroutine.call((value,), vm) } else { Ok(value) }
+}
+
+/// An entry of `linecache.cache`: size, no modification time (so it is never looked up on disk),
+/// lines, name.
+fn source_lines(code: &str, vm: &VirtualMachine) -> PyObjectRef {
+    let lines = code.split_inclusive('\n').map(|line| vm.ctx.new_str(line).into()).collect();
+    vm.new_tuple((code.len(), vm.ctx.none(), vm.ctx.new_list(lines), SCRIPT_NAME)).into()
+}
+
+fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMachine) -> Report {
+    let exception = match ended {
+        Ok(value) => return Report::Completed { value: reported(value, request, vm) },
+        Err(exception) => exception,
+    };
+    if exception.fast_isinstance(vm.ctx.exceptions.system_exit) {
+        Report::Exited { code: exit_code(&exception, vm) }
+    } else {
+        Report::Raised(exception::print(&exception, support, vm))
+    }
+}
+
+fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> ReportedValue {
+    let limits = Limits { bytes: request.value_bytes, depth: request.value_depth };
+    match convert::to_json(&value, limits, vm) {
+        Ok(json) => {
+            ReportedValue::Json(RawValue::from_string(json).expect("what was written is JSON"))
+        }
+        Err(reason) => ReportedValue::Opaque {
+            repr: reason
+                .allows_repr()
+                .then(|| exception::text(value.repr(vm).map(Into::into), "<repr() failed>")),
+            reason: reason.to_string(),
+        },
+    }
+}
+
+/// What `SystemExit` means to a process: its code, 0 for none, 1 for a message, which is printed.
+fn exit_code(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> i32 {
+    let code = exception.as_object().get_attr("code", vm).unwrap_or_else(|_| vm.ctx.none());
+    if vm.is_none(&code) {
+        0
+    } else if let Some(code) = code.downcast_ref::<PyInt>() {
+        i32::try_from(code.as_bigint()).unwrap_or(-1)
+    } else {
+        let message = exception::text(code.str(vm).map(Into::into), "");
+        exception::write_stderr(&format!("{message}\n"), vm);
+        1
+    }
+}

@@ -1,0 +1,25 @@
+# Names for the commands that people run. None of them is needed for the two in README.md.
+
+# Run every test
+test:
+    cargo test --release --workspace
+
+# Run the checks of continuous integration
+ci:
+    .ci/run
+
+# Format and lint
+lint:
+    cargo fmt --all && cargo fmt --manifest-path guest/Cargo.toml && cargo clippy --release --workspace --all-targets -- -D warnings
+
+# Measure start-up, throughput and memory
+bench *args:
+    cargo bench -p wardian-bench -- {{args}}
+
+# Check licences and advisories
+deny:
+    cargo deny --all-features check && cargo deny --manifest-path guest/Cargo.toml check
+
+# Rewrite the recorded list of the guest's modules
+modules:
+    UPDATE_EXPECT=1 cargo test --release -p wardian-tests modules

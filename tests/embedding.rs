@@ -1,0 +1,156 @@
+//! Wardian inside of a host: many runs at once, any executor, cancellation, panics.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wardian::{Allowance, Error, Limits, Permission, Policy, Runtime, Sandbox, Script, Stream, Verdict};
+
+use crate::{little_fuel, runtime};
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(runtime(), Policy::computing())
+}
+
+/// A loop that only dropping its future ends.
+fn endless() -> Limits {
+    Limits::default()
+        .with_fuel(Allowance::Unlimited)
+        .and_then(|limits| limits.with_timeout(Allowance::Unlimited))
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_at_once() {
+    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel()));
+    let runs: Vec<_> = (0..200)
+        .map(|i| {
+            let code = if i % 10 == 0 { format!("print({i})\nwhile True: pass") } else { format!("print({i})\n{i} * 2") };
+            (i, tokio::spawn(sandbox.run(code)))
+        })
+        .collect();
+    for (i, run) in runs {
+        let outcome = run.await.unwrap().unwrap();
+        assert_eq!(outcome.stdout.text(), format!("{i}\n"));
+        if i % 10 == 0 {
+            assert!(matches!(outcome.verdict, Verdict::Limit { .. }), "{i}: {:?}", outcome.verdict);
+        } else {
+            assert_eq!(outcome.verdict, Verdict::Completed, "{i}");
+            assert_eq!(outcome.json()["value"], i * 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_future_frees_its_slot() {
+    let runtime = Runtime::builder()
+        .concurrent_runs(1)
+        .admission_wait(Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let endless = Sandbox::new(&runtime, Policy::computing().with_limits(endless()));
+    for _ in 0..20 {
+        let run = endless.run("while True: pass");
+        assert!(tokio::time::timeout(Duration::from_millis(20), run).await.is_err());
+        let sleep = endless.run("import time\ntime.sleep(1e6)");
+        assert!(tokio::time::timeout(Duration::from_millis(20), sleep).await.is_err());
+    }
+    let outcome = Sandbox::new(&runtime, Policy::computing()).run("1").await.unwrap();
+    assert_eq!(outcome.verdict, Verdict::Completed);
+}
+
+#[tokio::test]
+async fn a_panic_beside_a_run_leaks_nothing() {
+    let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(endless()));
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            _ = sandbox.run("while True: pass") => {}
+            () = tokio::time::sleep(Duration::from_millis(20)) => panic!("expected by this test"),
+        }
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    let sandbox = Sandbox::new(&runtime, Policy::computing());
+    assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_sink_reaches_the_embedder_and_leaks_nothing() {
+    let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
+    let sandbox = Sandbox::new(&runtime, Policy::computing());
+    let task = tokio::spawn(sandbox.run_streaming("print(1)", |_, _| panic!("expected by this test")));
+    assert!(task.await.unwrap_err().is_panic());
+    assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
+}
+
+#[tokio::test]
+async fn busy_after_the_stated_wait() {
+    let wait = Duration::from_millis(50);
+    let runtime = Runtime::builder().concurrent_runs(1).admission_wait(wait).build().unwrap();
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(endless()));
+    let blocker = tokio::spawn(sandbox.run("import time\ntime.sleep(1e6)"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    match sandbox.run("1").await {
+        Err(Error::Busy { slots, waited }) => assert_eq!((slots, waited), (1, wait)),
+        other => panic!("{other:?}"),
+    }
+    blocker.abort();
+    assert!(blocker.await.unwrap_err().is_cancelled());
+    assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
+}
+
+#[test]
+fn the_blocking_door_opens_everywhere() {
+    let completes = || {
+        let outcome = sandbox().run_blocking("import time\ntime.sleep(0.01)").unwrap();
+        assert_eq!(outcome.verdict, Verdict::Completed);
+    };
+    completes();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async { completes() });
+    tokio::runtime::Runtime::new().unwrap().block_on(async move {
+        tokio::spawn(async move { completes() }).await.unwrap();
+    });
+    std::thread::Builder::new().stack_size(256 << 10).spawn(completes).unwrap().join().unwrap();
+}
+
+#[test]
+fn output_streams_as_it_is_produced() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let into = seen.clone();
+    let code = "import sys\nprint('one')\nsys.stderr.write('two')\nwhile True: pass";
+    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel()));
+    let run = sandbox.run_streaming(code, move |stream, bytes: &[u8]| {
+        into.lock().unwrap().push((stream, String::from_utf8(bytes.to_vec()).unwrap()));
+    });
+    let outcome = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
+    let seen = seen.lock().unwrap();
+    let text = |wanted| seen.iter().filter(|(s, _)| *s == wanted).map(|(_, t)| t.as_str()).collect::<String>();
+    assert_eq!(text(Stream::Stdout), "one\n");
+    assert_eq!(text(Stream::Stderr), "two");
+    assert_eq!(outcome.stdout.text(), "one\n");
+}
+
+#[test]
+fn without_permission_nothing_runs() {
+    let policy = Policy::new(Permission::FULL - Permission::EXECUTE_CODE, Limits::default());
+    let outcome = Sandbox::new(runtime(), policy).run_blocking("print(1)").unwrap();
+    let Verdict::Denied { action, rule } = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    assert_eq!((&*action, &*rule), ("execute", "permissions lack EXECUTE_CODE"));
+    assert_eq!(outcome.stdout.written, 0);
+}
+
+#[test]
+fn inputs_are_checked() {
+    let error = |script| sandbox().run_blocking(script).unwrap_err();
+    let script = Script::new("1").input("not a name", 1);
+    assert!(matches!(error(script), Error::InputName { name } if name == "not a name"));
+    let script = Script::new("1").input("x", "x".repeat(17 << 20));
+    assert!(matches!(error(script), Error::InputsTooLarge { .. }));
+    let outcome = sandbox().run_blocking(Script::new("len(x)").input("x", "x".repeat(15 << 20)));
+    assert_eq!(outcome.unwrap().json()["value"], 15 << 20);
+}
+
+#[test]
+fn run_ids_differ() {
+    let id = || sandbox().run_blocking("1").unwrap().run_id;
+    assert_ne!(id(), id());
+}

@@ -1,0 +1,76 @@
+//! HumanEval: 164 programs with their own checks, each in a fresh instance.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+use wardian::Verdict;
+
+use crate::{printed, run};
+
+/// The data lies beside the checkout where this project is developed, not in it.
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/HumanEval.jsonl.gz");
+
+#[test]
+fn all_programs_pass() {
+    let Ok(file) = std::fs::File::open(Path::new(DATA)) else {
+        eprintln!("skipped: HumanEval.jsonl.gz is not at ../shared/data beside the checkout");
+        return;
+    };
+    let mut lines = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut lines).unwrap();
+    let programs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(programs.len(), 164);
+    let failed: Vec<String> = programs.iter().filter_map(failure).collect();
+    assert!(failed.is_empty(), "{} of 164 failed: {failed:#?}", failed.len());
+}
+
+fn failure(program: &Value) -> Option<String> {
+    let part = |name: &str| program[name].as_str().unwrap();
+    let code = format!(
+        "{}{}\n{}\ncheck({})\n",
+        part("prompt"),
+        part("canonical_solution"),
+        part("test"),
+        part("entry_point")
+    );
+    let outcome = run(code);
+    let passed = outcome.verdict == Verdict::Completed;
+    (!passed).then(|| format!("{}: {}\n{}", part("task_id"), outcome.verdict, outcome.stderr.text()))
+}
+
+/// Runs always, also where HumanEval is not at hand.
+#[test]
+fn small_programs_pass() {
+    for (program, expected) in [
+        (
+            "def primes(n):\n    sieve = [True] * n\n    for i in range(2, n):\n        if sieve[i]:\n            \
+             yield i\n            sieve[i * i::i] = [False] * len(sieve[i * i::i])\nprint(*primes(30))",
+            "2 3 5 7 11 13 17 19 23 29\n",
+        ),
+        (
+            "from collections import Counter\nprint(Counter('mississippi').most_common(2))",
+            "[('i', 4), ('s', 4)]\n",
+        ),
+        (
+            "import re, json\nlog = '2024-01-02 ERROR disk\\n2024-01-03 INFO ok'\n\
+             rows = [dict(zip(('day', 'level', 'text'), m)) for m in re.findall(r'(\\S+) (\\w+) (.*)', log)]\n\
+             print(json.dumps(rows[0]))",
+            "{\"day\": \"2024-01-02\", \"level\": \"ERROR\", \"text\": \"disk\"}\n",
+        ),
+        (
+            "from dataclasses import dataclass, field\n@dataclass(order=True)\nclass Job:\n    cost: int\n    \
+             name: str = field(compare=False)\nimport heapq\nq = [Job(3, 'c'), Job(1, 'a'), Job(2, 'b')]\n\
+             heapq.heapify(q)\nprint(*[heapq.heappop(q).name for _ in range(3)])",
+            "a b c\n",
+        ),
+        (
+            "import statistics, datetime, decimal, fractions\nprint(statistics.mean([1, 2, 6]), \
+             datetime.date(2024, 2, 28) + datetime.timedelta(2), decimal.Decimal('0.1') * 3, \
+             fractions.Fraction(1, 3) + 1)",
+            "3 2024-03-01 0.3 4/3\n",
+        ),
+    ] {
+        assert_eq!(printed(program), expected);
+    }
+}

@@ -1,0 +1,72 @@
+//! Tests of the whole: scripts go in, outcomes come out.
+//!
+//! One binary, because each that links the engine carries 60 MB of guest.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+mod embedding;
+mod humaneval;
+mod isolation;
+mod language;
+mod limits;
+mod modules;
+
+use std::sync::OnceLock;
+
+use wardian::{Allowance, Limits, Outcome, Policy, Runtime, Sandbox, Script, Value, Verdict};
+
+/// The runtime that all tests share, as a host would.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap())
+}
+
+/// Runs a script that may only compute.
+fn run(script: impl Into<Script>) -> Outcome {
+    run_within(script, Limits::default())
+}
+
+fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
+    let policy = Policy::computing().with_limits(limits);
+    Sandbox::new(runtime(), policy).run_blocking(script).unwrap()
+}
+
+/// Enough for any small script; some seconds at most for an endless one.
+fn little_fuel() -> Limits {
+    Limits::default().with_fuel(Allowance::AtMost(3_000_000_000)).unwrap()
+}
+
+/// Runs a script that must complete, and returns what it printed.
+#[track_caller]
+fn printed(script: impl Into<Script>) -> String {
+    let outcome = run(script);
+    assert_eq!(outcome.verdict, Verdict::Completed, "{}", outcome.stderr.text());
+    outcome.stdout.text().into_owned()
+}
+
+/// Runs a script that must complete, and returns its value.
+#[track_caller]
+fn value(script: impl Into<Script>) -> serde_json::Value {
+    let outcome = run(script);
+    assert_eq!(outcome.verdict, Verdict::Completed, "{}", outcome.stderr.text());
+    match outcome.value {
+        Some(Value::Json(value)) => value,
+        other => panic!("no JSON value but {other:?}"),
+    }
+}
+
+/// Runs a script that must raise; the exception's type, and the traceback.
+#[track_caller]
+fn raised(script: impl Into<Script>) -> (String, String) {
+    match run(script).verdict {
+        Verdict::Raised(raised) => (raised.r#type, raised.traceback),
+        other => panic!("it did not raise: {other:?}"),
+    }
+}
