@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wardian::{Allowance, Error, Limits, Permission, Policy, Runtime, Sandbox, Script, Stream, Verdict};
+use wardian::{
+    Allowance, Error, Limits, Permission, Policy, Runtime, Sandbox, Script, Stream, Verdict,
+};
 
 use crate::{little_fuel, runtime};
 
@@ -24,7 +26,11 @@ async fn two_hundred_at_once() {
     let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel()));
     let runs: Vec<_> = (0..200)
         .map(|i| {
-            let code = if i % 10 == 0 { format!("print({i})\nwhile True: pass") } else { format!("print({i})\n{i} * 2") };
+            let code = if i % 10 == 0 {
+                format!("print({i})\nwhile True: pass")
+            } else {
+                format!("print({i})\n{i} * 2")
+            };
             (i, tokio::spawn(sandbox.run(code)))
         })
         .collect();
@@ -32,7 +38,11 @@ async fn two_hundred_at_once() {
         let outcome = run.await.unwrap().unwrap();
         assert_eq!(outcome.stdout.text(), format!("{i}\n"));
         if i % 10 == 0 {
-            assert!(matches!(outcome.verdict, Verdict::Limit { .. }), "{i}: {:?}", outcome.verdict);
+            assert!(
+                matches!(outcome.verdict, Verdict::Limit { .. }),
+                "{i}: {:?}",
+                outcome.verdict
+            );
         } else {
             assert_eq!(outcome.verdict, Verdict::Completed, "{i}");
             assert_eq!(outcome.json()["value"], i * 2);
@@ -50,11 +60,22 @@ async fn a_dropped_future_frees_its_slot() {
     let endless = Sandbox::new(&runtime, Policy::computing().with_limits(endless()));
     for _ in 0..20 {
         let run = endless.run("while True: pass");
-        assert!(tokio::time::timeout(Duration::from_millis(20), run).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), run)
+                .await
+                .is_err()
+        );
         let sleep = endless.run("import time\ntime.sleep(1e6)");
-        assert!(tokio::time::timeout(Duration::from_millis(20), sleep).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), sleep)
+                .await
+                .is_err()
+        );
     }
-    let outcome = Sandbox::new(&runtime, Policy::computing()).run("1").await.unwrap();
+    let outcome = Sandbox::new(&runtime, Policy::computing())
+        .run("1")
+        .await
+        .unwrap();
     assert_eq!(outcome.verdict, Verdict::Completed);
 }
 
@@ -77,7 +98,8 @@ async fn a_panic_beside_a_run_leaks_nothing() {
 async fn a_panic_in_the_sink_reaches_the_embedder_and_leaks_nothing() {
     let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
     let sandbox = Sandbox::new(&runtime, Policy::computing());
-    let task = tokio::spawn(sandbox.run_streaming("print(1)", |_, _| panic!("expected by this test")));
+    let task =
+        tokio::spawn(sandbox.run_streaming("print(1)", |_, _| panic!("expected by this test")));
     assert!(task.await.unwrap_err().is_panic());
     assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
 }
@@ -85,7 +107,11 @@ async fn a_panic_in_the_sink_reaches_the_embedder_and_leaks_nothing() {
 #[tokio::test]
 async fn busy_after_the_stated_wait() {
     let wait = Duration::from_millis(50);
-    let runtime = Runtime::builder().concurrent_runs(1).admission_wait(wait).build().unwrap();
+    let runtime = Runtime::builder()
+        .concurrent_runs(1)
+        .admission_wait(wait)
+        .build()
+        .unwrap();
     let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(endless()));
     let blocker = tokio::spawn(sandbox.run("import time\ntime.sleep(1e6)"));
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -101,15 +127,27 @@ async fn busy_after_the_stated_wait() {
 #[test]
 fn the_blocking_door_opens_everywhere() {
     let completes = || {
-        let outcome = sandbox().run_blocking("import time\ntime.sleep(0.01)").unwrap();
+        let outcome = sandbox()
+            .run_blocking("import time\ntime.sleep(0.01)")
+            .unwrap();
         assert_eq!(outcome.verdict, Verdict::Completed);
     };
     completes();
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async { completes() });
-    tokio::runtime::Runtime::new().unwrap().block_on(async move {
-        tokio::spawn(async move { completes() }).await.unwrap();
-    });
-    std::thread::Builder::new().stack_size(256 << 10).spawn(completes).unwrap().join().unwrap();
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async { completes() });
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(async move {
+            tokio::spawn(async move { completes() }).await.unwrap();
+        });
+    std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(completes)
+        .unwrap()
+        .join()
+        .unwrap();
 }
 
 #[test]
@@ -119,11 +157,22 @@ fn output_streams_as_it_is_produced() {
     let code = "import sys\nprint('one')\nsys.stderr.write('two')\nwhile True: pass";
     let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel()));
     let run = sandbox.run_streaming(code, move |stream, bytes: &[u8]| {
-        into.lock().unwrap().push((stream, String::from_utf8(bytes.to_vec()).unwrap()));
+        into.lock()
+            .unwrap()
+            .push((stream, String::from_utf8(bytes.to_vec()).unwrap()));
     });
-    let outcome = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run).unwrap();
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(run)
+        .unwrap();
     let seen = seen.lock().unwrap();
-    let text = |wanted| seen.iter().filter(|(s, _)| *s == wanted).map(|(_, t)| t.as_str()).collect::<String>();
+    let text = |wanted| {
+        seen.iter()
+            .filter(|(s, _)| *s == wanted)
+            .map(|(_, t)| t.as_str())
+            .collect::<String>()
+    };
     assert_eq!(text(Stream::Stdout), "one\n");
     assert_eq!(text(Stream::Stderr), "two");
     assert_eq!(outcome.stdout.text(), "one\n");
@@ -131,10 +180,20 @@ fn output_streams_as_it_is_produced() {
 
 #[test]
 fn without_permission_nothing_runs() {
-    let policy = Policy::new(Permission::FULL - Permission::EXECUTE_CODE, Limits::default());
-    let outcome = Sandbox::new(runtime(), policy).run_blocking("print(1)").unwrap();
-    let Verdict::Denied { action, rule } = outcome.verdict else { panic!("{:?}", outcome.verdict) };
-    assert_eq!((&*action, &*rule), ("execute", "permissions lack EXECUTE_CODE"));
+    let policy = Policy::new(
+        Permission::FULL - Permission::EXECUTE_CODE,
+        Limits::default(),
+    );
+    let outcome = Sandbox::new(runtime(), policy)
+        .run_blocking("print(1)")
+        .unwrap();
+    let Verdict::Denied { action, rule } = outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
+    assert_eq!(
+        (&*action, &*rule),
+        ("execute", "permissions lack EXECUTE_CODE")
+    );
     assert_eq!(outcome.stdout.written, 0);
 }
 

@@ -9,7 +9,10 @@ use wardian::Verdict;
 use crate::{printed, run};
 
 /// The data lies beside the checkout where this project is developed, not in it.
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/HumanEval.jsonl.gz");
+const DATA: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../shared/data/HumanEval.jsonl.gz"
+);
 
 #[test]
 fn all_programs_pass() {
@@ -18,11 +21,20 @@ fn all_programs_pass() {
         return;
     };
     let mut lines = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut lines).unwrap();
-    let programs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    flate2::read::GzDecoder::new(file)
+        .read_to_string(&mut lines)
+        .unwrap();
+    let programs: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(programs.len(), 164);
     let failed: Vec<String> = programs.iter().filter_map(failure).collect();
-    assert!(failed.is_empty(), "{} of 164 failed: {failed:#?}", failed.len());
+    assert!(
+        failed.is_empty(),
+        "{} of 164 failed: {failed:#?}",
+        failed.len()
+    );
 }
 
 fn failure(program: &Value) -> Option<String> {
@@ -36,7 +48,14 @@ fn failure(program: &Value) -> Option<String> {
     );
     let outcome = run(code);
     let passed = outcome.verdict == Verdict::Completed;
-    (!passed).then(|| format!("{}: {}\n{}", part("task_id"), outcome.verdict, outcome.stderr.text()))
+    (!passed).then(|| {
+        format!(
+            "{}: {}\n{}",
+            part("task_id"),
+            outcome.verdict,
+            outcome.stderr.text()
+        )
+    })
 }
 
 /// Runs always, also where HumanEval is not at hand.

@@ -19,15 +19,30 @@ fn no_file_of_the_host_is_visible() {
         "import os; os.stat('/')",
         "import pathlib; list(pathlib.Path('/').iterdir())",
     ] {
-        let outcome = run(format!("try:\n    {}\nexcept OSError as e:\n    print('refused')", code.replace("; ", "\n    ")));
-        assert_eq!(outcome.stdout.text(), "refused\n", "{code}: {:?}", outcome.verdict);
+        let outcome = run(format!(
+            "try:\n    {}\nexcept OSError as e:\n    print('refused')",
+            code.replace("; ", "\n    ")
+        ));
+        assert_eq!(
+            outcome.stdout.text(),
+            "refused\n",
+            "{code}: {:?}",
+            outcome.verdict
+        );
     }
-    assert_eq!(value("import os\nos.path.exists('/etc/passwd') or os.path.exists('/')"), json!(false));
+    assert_eq!(
+        value("import os\nos.path.exists('/etc/passwd') or os.path.exists('/')"),
+        json!(false)
+    );
 }
 
 #[test]
 fn existing_and_missing_files_look_the_same() {
-    let error = |path: &str| value(format!("try: open({path:?})\nexcept OSError as e: x = [type(e).__name__, e.errno]\nx"));
+    let error = |path: &str| {
+        value(format!(
+            "try: open({path:?})\nexcept OSError as e: x = [type(e).__name__, e.errno]\nx"
+        ))
+    };
     assert_eq!(error("/etc/passwd"), error("/etc/there-is-no-such-file"));
     assert_eq!(error("/proc/self/fd/0"), error("/proc/self/fd/9999"));
 }
@@ -35,7 +50,10 @@ fn existing_and_missing_files_look_the_same() {
 #[test]
 fn the_environment_is_empty() {
     assert_eq!(value("import os\ndict(os.environ)"), json!({}));
-    assert_eq!(value("import os\n[os.getenv('PATH'), os.getenv('HOME')]"), json!([null, null]));
+    assert_eq!(
+        value("import os\n[os.getenv('PATH'), os.getenv('HOME')]"),
+        json!([null, null])
+    );
 }
 
 #[test]
@@ -50,13 +68,23 @@ fn there_are_no_processes_no_sockets_no_threads() {
         ("import urllib.request", "ModuleNotFoundError"),
         ("import os; os.fork()", "AttributeError"),
         ("import os; os.execv('/bin/sh', ['sh'])", "AttributeError"),
-        ("import threading\nthreading.Thread(target=print).start()", "RuntimeError"),
-        ("import _thread\n_thread.start_new_thread(print, ())", "RuntimeError"),
+        (
+            "import threading\nthreading.Thread(target=print).start()",
+            "RuntimeError",
+        ),
+        (
+            "import _thread\n_thread.start_new_thread(print, ())",
+            "RuntimeError",
+        ),
     ] {
         assert_eq!(raised(code).0, expected, "{code}");
     }
     let outcome = run("import os\nos.system('id')");
-    assert!(matches!(outcome.verdict, Verdict::Raised(_)), "{:?}", outcome.verdict);
+    assert!(
+        matches!(outcome.verdict, Verdict::Raised(_)),
+        "{:?}",
+        outcome.verdict
+    );
 }
 
 #[test]
@@ -75,7 +103,10 @@ fn what_a_run_leaves_behind_is_gone() {
     let spoil = "import builtins, sys, json, os, random\nbuiltins.marker = 1\njson.loads = None\n\
                  sys.modules['math'] = 'broken'\nos.environ['LEFT'] = 'x'\nrandom.seed(1)\nx = 1\n\
                  del builtins.print";
-    assert_eq!(sandbox.run_blocking(spoil).unwrap().verdict, Verdict::Completed);
+    assert_eq!(
+        sandbox.run_blocking(spoil).unwrap().verdict,
+        Verdict::Completed
+    );
     let look = "import builtins, json, math, os\n\
                 [hasattr(builtins, 'marker'), json.loads('[1]'), math.floor(1.5), dict(os.environ), 'x' in globals()]";
     let outcome = sandbox.run_blocking(look).unwrap();
@@ -99,10 +130,24 @@ fn no_two_runs_share_a_random_number() {
 
 #[test]
 fn the_clock_runs() {
-    assert!(value("import time\ntime.time() > 1_700_000_000 and time.time() < 10_000_000_000") == json!(true));
-    assert_eq!(value("import time\na = time.monotonic()\ntime.sleep(0.01)\nround(time.monotonic() - a, 2) >= 0.01"), json!(true));
-    assert_eq!(value("import datetime\ndatetime.datetime.now().year >= 2024"), json!(true));
-    assert_eq!(value("import time\n[time.tzname[0], time.timezone]"), json!(["UTC", 0]));
+    assert!(
+        value("import time\ntime.time() > 1_700_000_000 and time.time() < 10_000_000_000")
+            == json!(true)
+    );
+    assert_eq!(
+        value(
+            "import time\na = time.monotonic()\ntime.sleep(0.01)\nround(time.monotonic() - a, 2) >= 0.01"
+        ),
+        json!(true)
+    );
+    assert_eq!(
+        value("import datetime\ndatetime.datetime.now().year >= 2024"),
+        json!(true)
+    );
+    assert_eq!(
+        value("import time\n[time.tzname[0], time.timezone]"),
+        json!(["UTC", 0])
+    );
 }
 
 #[test]
@@ -128,9 +173,16 @@ fn a_panic_of_the_interpreter_is_a_crash_and_silent() {
         "import _md5\n_md5.md5()",
     ] {
         let outcome = run(Script::new(code));
-        let confined = matches!(outcome.verdict, Verdict::Raised(_) | Verdict::Crashed { .. } | Verdict::Completed);
+        let confined = matches!(
+            outcome.verdict,
+            Verdict::Raised(_) | Verdict::Crashed { .. } | Verdict::Completed
+        );
         assert!(confined, "{code}: {:?}", outcome.verdict);
-        assert!(!outcome.stderr.text().contains("panicked"), "{}", outcome.stderr.text());
+        assert!(
+            !outcome.stderr.text().contains("panicked"),
+            "{}",
+            outcome.stderr.text()
+        );
         assert_eq!(printed("print('next')"), "next\n");
     }
 }

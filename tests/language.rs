@@ -22,12 +22,24 @@ fn the_value_is_that_of_a_final_expression() {
         ("1\n2\n", json!(2)),
         ("x = 1; x", json!(1)),
         ("if True:\n    3", Json::Null),
-        ("[1, 2.5, 'ä', True, None, {'k': (1, 2)}]", json!([1, 2.5, "ä", true, null, {"k": [1, 2]}])),
+        (
+            "[1, 2.5, 'ä', True, None, {'k': (1, 2)}]",
+            json!([1, 2.5, "ä", true, null, {"k": [1, 2]}]),
+        ),
         ("2**63", json!(1_u64 << 63)),
         ("-2**63", json!(i64::MIN)),
-        ("import collections\ncollections.namedtuple('P', 'x y')(1, 2)", json!([1, 2])),
-        ("import enum\nclass E(enum.IntEnum):\n  A = 3\nE.A", json!(3)),
-        ("from collections import OrderedDict\nOrderedDict(b=1, a=2)", json!({"b": 1, "a": 2})),
+        (
+            "import collections\ncollections.namedtuple('P', 'x y')(1, 2)",
+            json!([1, 2]),
+        ),
+        (
+            "import enum\nclass E(enum.IntEnum):\n  A = 3\nE.A",
+            json!(3),
+        ),
+        (
+            "from collections import OrderedDict\nOrderedDict(b=1, a=2)",
+            json!({"b": 1, "a": 2}),
+        ),
     ] {
         assert_eq!(value(code), expected, "{code}");
     }
@@ -38,11 +50,23 @@ fn what_is_not_json_comes_back_as_repr_with_the_reason() {
     for (code, expected_repr, expected_reason) in [
         ("{1, 2}", "{1, 2}", "'set' is not a JSON type"),
         ("float('nan')", "nan", "NaN is not a JSON number"),
-        ("2**64", "18446744073709551616", "an integer does not fit in 64 bits"),
+        (
+            "2**64",
+            "18446744073709551616",
+            "an integer does not fit in 64 bits",
+        ),
         ("{1: 2}", "{1: 2}", "a key of type 'int' is not a string"),
         ("'\\ud800'", "'\\ud800'", "a string holds a lone surrogate"),
-        ("class A:\n  def __repr__(self): return 'mine'\n[A()]", "[mine]", "'A' is not a JSON type"),
-        ("class A:\n  def __repr__(self): 1/0\nA()", "<repr() failed>", "'A' is not a JSON type"),
+        (
+            "class A:\n  def __repr__(self): return 'mine'\n[A()]",
+            "[mine]",
+            "'A' is not a JSON type",
+        ),
+        (
+            "class A:\n  def __repr__(self): 1/0\nA()",
+            "<repr() failed>",
+            "'A' is not a JSON type",
+        ),
     ] {
         let outcome = run(code);
         assert_eq!(outcome.verdict, Verdict::Completed, "{code}");
@@ -69,7 +93,9 @@ fn a_traceback_reads_like_cpythons() {
     );
     assert_eq!(outcome.stdout.text(), "a\n");
     assert_eq!(outcome.stderr.text(), traceback);
-    let Verdict::Raised(raised) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Verdict::Raised(raised) = outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
     assert_eq!(raised.r#type, "ZeroDivisionError");
     assert_eq!(raised.message, "division by zero");
     assert_eq!(raised.traceback, traceback);
@@ -78,31 +104,54 @@ fn a_traceback_reads_like_cpythons() {
 
 #[test]
 fn a_syntax_error_names_its_line() {
-    let Verdict::Raised(raised) = run("x = 1\nif x\n  y").verdict else { panic!() };
+    let Verdict::Raised(raised) = run("x = 1\nif x\n  y").verdict else {
+        panic!()
+    };
     assert_eq!(raised.r#type, "SyntaxError");
     assert_eq!(raised.line, Some(2));
-    assert!(raised.traceback.contains("File \"<snippet>\", line 2\n    if x\n"), "{}", raised.traceback);
+    assert!(
+        raised
+            .traceback
+            .contains("File \"<snippet>\", line 2\n    if x\n"),
+        "{}",
+        raised.traceback
+    );
 }
 
 #[test]
 fn exceptions_of_the_script_keep_their_names() {
     for (code, expected) in [
         ("class Mine(Exception): pass\nraise Mine('x')", "Mine"),
-        ("import json\njson.loads('{')", "json.decoder.JSONDecodeError"),
+        (
+            "import json\njson.loads('{')",
+            "json.decoder.JSONDecodeError",
+        ),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("raise GeneratorExit", "GeneratorExit"),
         ("raise BaseException('b')", "BaseException"),
-        ("raise ExceptionGroup('g', [ValueError('v')])", "ExceptionGroup"),
+        (
+            "raise ExceptionGroup('g', [ValueError('v')])",
+            "ExceptionGroup",
+        ),
     ] {
         assert_eq!(raised(code).0, expected, "{code}");
     }
-    let (_, traceback) = raised("try:\n  1/0\nexcept ZeroDivisionError as e:\n  raise ValueError('v') from e");
-    assert!(traceback.contains("direct cause of the following exception"), "{traceback}");
+    let (_, traceback) =
+        raised("try:\n  1/0\nexcept ZeroDivisionError as e:\n  raise ValueError('v') from e");
+    assert!(
+        traceback.contains("direct cause of the following exception"),
+        "{traceback}"
+    );
 }
 
 #[test]
 fn no_traceback_holds_a_frame_of_ours_or_a_path_of_the_host() {
-    for code in ["1/0", "import json\njson.loads('{')", "await f()", "import asyncio\nawait asyncio.sleep('x')"] {
+    for code in [
+        "1/0",
+        "import json\njson.loads('{')",
+        "await f()",
+        "import asyncio\nawait asyncio.sleep('x')",
+    ] {
         let (_, traceback) = raised(code);
         assert!(!traceback.contains("<wardian>"), "{traceback}");
         assert!(!traceback.contains("/root"), "{traceback}");
@@ -130,10 +179,17 @@ fn exits() {
         ("import sys; sys.exit('why')", 1),
         ("import os; os._exit(4)", 4),
         ("exit(5)", 5),
-        ("def f():\n  try: raise SystemExit(6)\n  finally: print('done')\nf()", 6),
+        (
+            "def f():\n  try: raise SystemExit(6)\n  finally: print('done')\nf()",
+            6,
+        ),
     ] {
         let outcome = run(code);
-        assert_eq!(outcome.verdict, Verdict::Exited { code: expected }, "{code}");
+        assert_eq!(
+            outcome.verdict,
+            Verdict::Exited { code: expected },
+            "{code}"
+        );
         assert_eq!(outcome.value, None);
         assert_eq!(outcome.success(), expected == 0);
     }
@@ -142,13 +198,15 @@ fn exits() {
 
 #[test]
 fn inputs_arguments_environment_and_standard_input() {
-    let script = Script::new("import sys, os\n[rows, name, sys.argv, dict(os.environ), input(), sys.stdin.read()]")
-        .input("rows", json!([1, {"a": null}]))
-        .input("name", "ä")
-        .arg("one")
-        .arg("--two")
-        .env("LEVEL", "3")
-        .stdin("first\nsecond\nthird");
+    let script = Script::new(
+        "import sys, os\n[rows, name, sys.argv, dict(os.environ), input(), sys.stdin.read()]",
+    )
+    .input("rows", json!([1, {"a": null}]))
+    .input("name", "ä")
+    .arg("one")
+    .arg("--two")
+    .env("LEVEL", "3")
+    .stdin("first\nsecond\nthird");
     assert_eq!(
         value(script),
         json!([
@@ -166,7 +224,10 @@ fn input_at_the_end_of_the_file() {
 
 #[test]
 fn main_guard() {
-    assert_eq!(printed("if __name__ == '__main__':\n    print('main')"), "main\n");
+    assert_eq!(
+        printed("if __name__ == '__main__':\n    print('main')"),
+        "main\n"
+    );
 }
 
 #[test]
@@ -174,24 +235,38 @@ fn top_level_await_and_asyncio() {
     let code = "import asyncio\nasync def f(n):\n    await asyncio.sleep(0.01 * n)\n    return n\n\
                 print(await asyncio.gather(f(3), f(1), f(2)))\nawait f(0)";
     let outcome = run(code);
-    assert_eq!(outcome.stdout.text(), "[3, 1, 2]\n", "{}", outcome.stderr.text());
-    assert_eq!(outcome.value, Some(Value::Json(json!(0))));
-    assert_eq!(printed("import asyncio\nasync def f(): print('in')\nasyncio.run(f())"), "in\n");
     assert_eq!(
-        value("import asyncio\nasync def f():\n  async with asyncio.timeout(0.01):\n    await asyncio.sleep(9)\n\
-               try: await f()\nexcept TimeoutError: x = 'late'\nx"),
+        outcome.stdout.text(),
+        "[3, 1, 2]\n",
+        "{}",
+        outcome.stderr.text()
+    );
+    assert_eq!(outcome.value, Some(Value::Json(json!(0))));
+    assert_eq!(
+        printed("import asyncio\nasync def f(): print('in')\nasyncio.run(f())"),
+        "in\n"
+    );
+    assert_eq!(
+        value(
+            "import asyncio\nasync def f():\n  async with asyncio.timeout(0.01):\n    await asyncio.sleep(9)\n\
+               try: await f()\nexcept TimeoutError: x = 'late'\nx"
+        ),
         json!("late")
     );
 }
 
 #[test]
 fn what_runs_at_exit_is_seen() {
-    assert_eq!(printed("import atexit\natexit.register(print, 'bye')\nprint('hi')"), "hi\nbye\n");
+    assert_eq!(
+        printed("import atexit\natexit.register(print, 'bye')\nprint('hi')"),
+        "hi\nbye\n"
+    );
 }
 
 #[test]
 fn the_scripts_own_excepthook_is_called() {
-    let outcome = run("import sys\nsys.excepthook = lambda t, e, tb: print('hook', t.__name__)\n1/0");
+    let outcome =
+        run("import sys\nsys.excepthook = lambda t, e, tb: print('hook', t.__name__)\n1/0");
     assert_eq!(outcome.stdout.text(), "hook ZeroDivisionError\n");
     assert_eq!(outcome.stderr.text(), "");
 }

@@ -15,7 +15,10 @@ fn check(code: &str, limits: &Limits, expected: impl Fn(&Outcome) -> bool) {
     let outcome = run_within(code, limits.clone());
     assert!(expected(&outcome), "{code}: {:?}", outcome.verdict);
     let outcome = run_within(caught, limits.clone());
-    let stopped = matches!(outcome.verdict, Verdict::Limit { .. } | Verdict::Crashed { .. });
+    let stopped = matches!(
+        outcome.verdict,
+        Verdict::Limit { .. } | Verdict::Crashed { .. }
+    );
     assert!(stopped, "{code}, caught: {:?}", outcome.verdict);
 }
 
@@ -29,7 +32,9 @@ fn is_raised(outcome: &Outcome, expected: &str) -> bool {
 
 #[test]
 fn an_endless_loop_ends_by_fuel() {
-    check("while True: pass", &little_fuel(), |outcome| is_limit(outcome, LimitKind::Fuel));
+    check("while True: pass", &little_fuel(), |outcome| {
+        is_limit(outcome, LimitKind::Fuel)
+    });
 }
 
 #[test]
@@ -38,13 +43,16 @@ fn an_endless_loop_ends_by_time() {
         .with_fuel(Allowance::Unlimited)
         .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(300))))
         .unwrap();
-    check("while True: pass", &limits, |outcome| is_limit(outcome, LimitKind::Time));
+    check("while True: pass", &limits, |outcome| {
+        is_limit(outcome, LimitKind::Time)
+    });
 }
 
 #[test]
 fn sleep_ends_by_time_and_keeps_what_was_printed() {
-    let limits =
-        Limits::default().with_timeout(Allowance::AtMost(Duration::from_millis(500))).unwrap();
+    let limits = Limits::default()
+        .with_timeout(Allowance::AtMost(Duration::from_millis(500)))
+        .unwrap();
     for code in [
         "print('before')\nimport time\ntime.sleep(60)",
         "print('before', end='')\nimport time\nwhile True: time.sleep(0)",
@@ -53,7 +61,11 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
     ] {
         let started = Instant::now();
         let outcome = run_within(code, limits.clone());
-        assert!(is_limit(&outcome, LimitKind::Time), "{code}: {:?}", outcome.verdict);
+        assert!(
+            is_limit(&outcome, LimitKind::Time),
+            "{code}: {:?}",
+            outcome.verdict
+        );
         assert_eq!(outcome.stdout.text().trim(), "before", "{code}");
         // Not a measurement: a minute of sleep must not have passed.
         assert!(started.elapsed() < Duration::from_secs(20));
@@ -68,11 +80,19 @@ fn fuel_is_deterministic_and_exact_enough() {
     let used = run(code).usage.fuel;
     assert_eq!(run(code).usage.fuel, used);
     let within = |fuel| {
-        let limits = Limits::default().with_fuel(Allowance::AtMost(fuel)).unwrap();
+        let limits = Limits::default()
+            .with_fuel(Allowance::AtMost(fuel))
+            .unwrap();
         run_within(code, limits).verdict
     };
     assert_eq!(within(used + 1_000), Verdict::Completed);
-    assert!(matches!(within(used - 1_000), Verdict::Limit { which: LimitKind::Fuel, .. }));
+    assert!(matches!(
+        within(used - 1_000),
+        Verdict::Limit {
+            which: LimitKind::Fuel,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -98,14 +118,22 @@ fn memory() {
     check("x = bytearray(10**9)", &little_fuel(), |outcome| {
         is_limit(outcome, LimitKind::Memory) || is_raised(outcome, "MemoryError")
     });
-    assert_eq!(printed("x = bytearray(100 << 20)\nprint(len(x))"), "104857600\n");
+    assert_eq!(
+        printed("x = bytearray(100 << 20)\nprint(len(x))"),
+        "104857600\n"
+    );
 }
 
 #[test]
 fn recursion() {
     check("def f(): f()\nf()", &little_fuel(), |outcome| {
         is_raised(outcome, "RecursionError")
-            || matches!(outcome.verdict, Verdict::Crashed { trap: Trap::StackOverflow })
+            || matches!(
+                outcome.verdict,
+                Verdict::Crashed {
+                    trap: Trap::StackOverflow
+                }
+            )
     });
     for code in [
         "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
@@ -120,7 +148,13 @@ fn recursion() {
         let outcome = run_within(code, little_fuel());
         let stopped = match &outcome.verdict {
             Verdict::Raised(raised) => {
-                matches!(&*raised.r#type, "RecursionError" | "MemoryError" | "SyntaxError" | "json.decoder.JSONDecodeError")
+                matches!(
+                    &*raised.r#type,
+                    "RecursionError"
+                        | "MemoryError"
+                        | "SyntaxError"
+                        | "json.decoder.JSONDecodeError"
+                )
             }
             Verdict::Crashed { trap } => *trap == Trap::StackOverflow,
             Verdict::Limit { .. } | Verdict::Completed => true,
@@ -144,7 +178,12 @@ fn hostile_nesting_of_the_source_itself() {
         let verdict = run_within(&*code, little_fuel()).verdict;
         let harmless = matches!(
             verdict,
-            Verdict::Raised(_) | Verdict::Limit { .. } | Verdict::Completed | Verdict::Crashed { trap: Trap::StackOverflow }
+            Verdict::Raised(_)
+                | Verdict::Limit { .. }
+                | Verdict::Completed
+                | Verdict::Crashed {
+                    trap: Trap::StackOverflow
+                }
         );
         assert!(harmless, "{:.20}: {verdict:?}", code);
     }
@@ -153,16 +192,23 @@ fn hostile_nesting_of_the_source_itself() {
 #[test]
 fn endless_output_keeps_head_and_tail() {
     let limits = little_fuel().with_stdout_bytes(10_000).unwrap();
-    check("i = 0\nwhile True:\n    print(i)\n    i += 1", &limits, |outcome| {
-        let text = outcome.stdout.text();
-        is_limit(outcome, LimitKind::Fuel)
-            && outcome.stdout.truncated
-            && outcome.stdout.written > 10_000
-            && text.len() < 10_100
-            && text.starts_with("0\n1\n2\n")
-            && text.contains(" bytes cut ...]\n")
-    });
-    let outcome = run_within("import sys\nsys.stderr.write('e' * 5000)\nprint('o')", limits.with_stderr_bytes(1024).unwrap());
+    check(
+        "i = 0\nwhile True:\n    print(i)\n    i += 1",
+        &limits,
+        |outcome| {
+            let text = outcome.stdout.text();
+            is_limit(outcome, LimitKind::Fuel)
+                && outcome.stdout.truncated
+                && outcome.stdout.written > 10_000
+                && text.len() < 10_100
+                && text.starts_with("0\n1\n2\n")
+                && text.contains(" bytes cut ...]\n")
+        },
+    );
+    let outcome = run_within(
+        "import sys\nsys.stderr.write('e' * 5000)\nprint('o')",
+        limits.with_stderr_bytes(1024).unwrap(),
+    );
     assert!(outcome.stderr.truncated && !outcome.stdout.truncated);
     assert_eq!(outcome.json()["truncated"], true);
 }
@@ -170,8 +216,13 @@ fn endless_output_keeps_head_and_tail() {
 #[test]
 fn source_size() {
     let limits = Limits::default().with_source_bytes(10).unwrap();
-    assert_eq!(run_within("123456789\n", limits.clone()).verdict, Verdict::Completed);
-    let Verdict::Rejected { violations } = run_within("123456789\n ", limits).verdict else { panic!() };
+    assert_eq!(
+        run_within("123456789\n", limits.clone()).verdict,
+        Verdict::Completed
+    );
+    let Verdict::Rejected { violations } = run_within("123456789\n ", limits).verdict else {
+        panic!()
+    };
     assert_eq!(violations[0].rule, "source_bytes");
 }
 
@@ -190,25 +241,48 @@ fn value_size_and_depth() {
     assert_eq!(reason("'x' * 99").as_deref(), Some("larger than 100 bytes"));
     assert_eq!(reason("[[[1]]]"), None);
     assert_eq!(reason("[[[[1]]]]").as_deref(), Some("nested deeper than 3"));
-    assert_eq!(reason("x = []; x.append(x); x").as_deref(), Some("nested deeper than 3"));
-    assert_eq!(reason("[list(range(10**6))] * 1000").as_deref(), Some("larger than 100 bytes"));
+    assert_eq!(
+        reason("x = []; x.append(x); x").as_deref(),
+        Some("nested deeper than 3")
+    );
+    assert_eq!(
+        reason("[list(range(10**6))] * 1000").as_deref(),
+        Some("larger than 100 bytes")
+    );
 }
 
 #[test]
 fn a_huge_message_is_bounded() {
     let outcome = run("raise ValueError('x' * 10**7)");
-    let Verdict::Raised(raised) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
+    let Verdict::Raised(raised) = outcome.verdict else {
+        panic!("{:?}", outcome.verdict)
+    };
     assert!(raised.message.len() < 70_000 && raised.traceback.len() < 70_000);
-    let outcome = run("e = ValueError(0)\nfor i in range(2000):\n    n = ValueError(i)\n    n.__cause__ = e\n    e = n\nraise e");
-    assert!(matches!(outcome.verdict, Verdict::Raised(_) | Verdict::Crashed { .. }), "{:?}", outcome.verdict);
+    let outcome = run(
+        "e = ValueError(0)\nfor i in range(2000):\n    n = ValueError(i)\n    n.__cause__ = e\n    e = n\nraise e",
+    );
+    assert!(
+        matches!(
+            outcome.verdict,
+            Verdict::Raised(_) | Verdict::Crashed { .. }
+        ),
+        "{:?}",
+        outcome.verdict
+    );
 }
 
 #[test]
 fn random_bytes_in_bulk_do_not_hurt_the_host() {
     let outcome = run("import os\nlen(os.urandom(2**20))");
     assert_eq!(outcome.verdict, Verdict::Completed);
-    for code in ["import os\nos.urandom(2**31)", "import random\nrandom.randbytes(10**9)"] {
+    for code in [
+        "import os\nos.urandom(2**31)",
+        "import random\nrandom.randbytes(10**9)",
+    ] {
         let verdict = run(Script::new(code)).verdict;
-        assert!(!matches!(verdict, Verdict::Completed), "{code}: {verdict:?}");
+        assert!(
+            !matches!(verdict, Verdict::Completed),
+            "{code}: {verdict:?}"
+        );
     }
 }

@@ -35,19 +35,28 @@ fn run(script: impl Into<Script>) -> Outcome {
 
 fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
     let policy = Policy::computing().with_limits(limits);
-    Sandbox::new(runtime(), policy).run_blocking(script).unwrap()
+    Sandbox::new(runtime(), policy)
+        .run_blocking(script)
+        .unwrap()
 }
 
 /// Enough for any small script; some seconds at most for an endless one.
 fn little_fuel() -> Limits {
-    Limits::default().with_fuel(Allowance::AtMost(3_000_000_000)).unwrap()
+    Limits::default()
+        .with_fuel(Allowance::AtMost(3_000_000_000))
+        .unwrap()
 }
 
 /// Runs a script that must complete, and returns what it printed.
 #[track_caller]
 fn printed(script: impl Into<Script>) -> String {
     let outcome = run(script);
-    assert_eq!(outcome.verdict, Verdict::Completed, "{}", outcome.stderr.text());
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Completed,
+        "{}",
+        outcome.stderr.text()
+    );
     outcome.stdout.text().into_owned()
 }
 
@@ -55,7 +64,12 @@ fn printed(script: impl Into<Script>) -> String {
 #[track_caller]
 fn value(script: impl Into<Script>) -> serde_json::Value {
     let outcome = run(script);
-    assert_eq!(outcome.verdict, Verdict::Completed, "{}", outcome.stderr.text());
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Completed,
+        "{}",
+        outcome.stderr.text()
+    );
     match outcome.value {
         Some(Value::Json(value)) => value,
         other => panic!("no JSON value but {other:?}"),

@@ -11,9 +11,26 @@ const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/modules.txt");
 
 /// Packages that must not be there, with everything below them.
 const ABSENT: &[&str] = &[
-    "_ctypes", "_posixsubprocess", "_socket", "_sqlite3", "_ssl", "_testinternalcapi", "ctypes", "doctest",
-    "ensurepip", "idlelib", "mmap", "multiprocessing", "socket", "sqlite3", "ssl", "subprocess",
-    "test", "tkinter", "turtledemo", "urllib.request",
+    "_ctypes",
+    "_posixsubprocess",
+    "_socket",
+    "_sqlite3",
+    "_ssl",
+    "_testinternalcapi",
+    "ctypes",
+    "doctest",
+    "ensurepip",
+    "idlelib",
+    "mmap",
+    "multiprocessing",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "test",
+    "tkinter",
+    "turtledemo",
+    "urllib.request",
 ];
 
 #[test]
@@ -23,18 +40,26 @@ fn modules_are_those_that_are_recorded() {
         std::fs::write(RECORDED, &modules).unwrap();
     }
     let recorded = std::fs::read_to_string(Path::new(RECORDED)).unwrap();
-    assert_eq!(modules, recorded, "tests/modules.txt is another list; UPDATE_EXPECT=1 rewrites it");
+    assert_eq!(
+        modules, recorded,
+        "tests/modules.txt is another list; UPDATE_EXPECT=1 rewrites it"
+    );
 }
 
 #[test]
 fn what_needs_an_operating_system_is_absent() {
     for module in runtime().modules().unwrap() {
         for absent in ABSENT {
-            assert!(module != *absent && !module.starts_with(&format!("{absent}.")), "{module}");
+            assert!(
+                module != *absent && !module.starts_with(&format!("{absent}.")),
+                "{module}"
+            );
         }
     }
     for absent in ABSENT {
-        let Verdict::Raised(raised) = run(format!("import {absent}")).verdict else { panic!("{absent}") };
+        let Verdict::Raised(raised) = run(format!("import {absent}")).verdict else {
+            panic!("{absent}")
+        };
         assert_eq!(raised.r#type, "ModuleNotFoundError", "{absent}");
     }
 }
@@ -44,7 +69,11 @@ const NEED_WHAT_IS_ABSENT: &[&str] = &[];
 
 #[test]
 fn every_module_that_is_there_can_be_imported() {
-    let public = runtime().modules().unwrap().into_iter().filter(|module| !module.starts_with('_'));
+    let public = runtime()
+        .modules()
+        .unwrap()
+        .into_iter()
+        .filter(|module| !module.starts_with('_'));
     let failed: Vec<String> = public
         .filter(|module| !NEED_WHAT_IS_ABSENT.contains(&module.as_str()))
         .filter_map(|module| {

@@ -49,7 +49,11 @@ impl std::fmt::Display for NotJson {
 /// Writes `value` as JSON.
 ///
 /// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number.
-pub(crate) fn to_json(value: &PyObject, limits: Limits, vm: &VirtualMachine) -> Result<String, NotJson> {
+pub(crate) fn to_json(
+    value: &PyObject,
+    limits: Limits,
+    vm: &VirtualMachine,
+) -> Result<String, NotJson> {
     let mut json = String::new();
     write(&mut json, value, limits.depth, limits, vm)?;
     Ok(json)
@@ -82,7 +86,9 @@ fn write(
     } else if let Some(string) = value.downcast_ref::<PyStr>() {
         write_string(json, string)?;
     } else {
-        let inner = depth_left.checked_sub(1).ok_or(NotJson::Depth(limits.depth));
+        let inner = depth_left
+            .checked_sub(1)
+            .ok_or(NotJson::Depth(limits.depth));
         if let Some(list) = value.downcast_ref::<PyList>() {
             let items = list.borrow_vec();
             write_array(json, &items, inner?, limits, vm)?;
@@ -133,7 +139,10 @@ fn write_array(
 
 fn write_string(json: &mut String, string: &PyStr) -> Result<(), NotJson> {
     let string = string.to_str().ok_or(NotJson::Surrogate)?;
-    write_display(json, serde_json::to_string(string).expect("strings are JSON"));
+    write_display(
+        json,
+        serde_json::to_string(string).expect("strings are JSON"),
+    );
     Ok(())
 }
 

@@ -13,7 +13,8 @@ pub(crate) fn print(
     support: &Support,
     vm: &VirtualMachine,
 ) -> Raised {
-    let raised = describe(exception, support, vm).unwrap_or_else(|_| describe_plainly(exception, vm));
+    let raised =
+        describe(exception, support, vm).unwrap_or_else(|_| describe_plainly(exception, vm));
     let hook = vm.sys_module.get_attr("excepthook", vm);
     let default = vm.sys_module.get_attr("__excepthook__", vm);
     match (hook, default) {
@@ -43,7 +44,9 @@ fn describe(
     support: &Support,
     vm: &VirtualMachine,
 ) -> PyResult<Raised> {
-    let description = support.describe.call((exception.clone(), SCRIPT_NAME), vm)?;
+    let description = support
+        .describe
+        .call((exception.clone(), SCRIPT_NAME), vm)?;
     let [name, message, traceback, line]: [PyObjectRef; 4] = description
         .try_to_value::<Vec<PyObjectRef>>(vm)?
         .try_into()
@@ -52,7 +55,9 @@ fn describe(
         r#type: text(Ok(name), "?"),
         message: text(Ok(message), "?"),
         traceback: text(Ok(traceback), "?"),
-        line: line.downcast_ref::<PyInt>().and_then(|line| u32::try_from(line.as_bigint()).ok()),
+        line: line
+            .downcast_ref::<PyInt>()
+            .and_then(|line| u32::try_from(line.as_bigint()).ok()),
     })
 }
 
@@ -62,7 +67,10 @@ fn describe_plainly(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> Rais
     let _ = vm.write_exception(&mut traceback, exception);
     Raised {
         r#type: exception.class().name().to_string(),
-        message: text(exception.as_object().str(vm).map(Into::into), "<exception str() failed>"),
+        message: text(
+            exception.as_object().str(vm).map(Into::into),
+            "<exception str() failed>",
+        ),
         traceback: shorten(traceback),
         line: None,
     }
@@ -75,5 +83,10 @@ fn shorten(text: String) -> String {
     }
     let head = text.floor_char_boundary(TRACEBACK_BYTES / 2);
     let tail = text.ceil_char_boundary(text.len() - TRACEBACK_BYTES / 2);
-    format!("{}\n... {} bytes cut ...\n{}", &text[..head], tail - head, &text[tail..])
+    format!(
+        "{}\n... {} bytes cut ...\n{}",
+        &text[..head],
+        tail - head,
+        &text[tail..]
+    )
 }

@@ -72,7 +72,10 @@ impl Python {
                 panic!("support.py failed");
             })
         });
-        Self { interpreter, support }
+        Self {
+            interpreter,
+            support,
+        }
     }
 
     /// Runs scripts that touch what most scripts touch, so that the snapshot holds it ready.

@@ -5,8 +5,8 @@
 //! is [`wardian_abi::Request`] and [`wardian_abi::Report`] as JSON, in one buffer.
 
 mod convert;
-mod excluded;
 mod exception;
+mod excluded;
 mod interpreter;
 mod run;
 
@@ -59,7 +59,9 @@ pub extern "C" fn wardian_allocate(len: usize) -> usize {
 pub extern "C" fn wardian_run() -> u64 {
     let request = BUFFER.take();
     reply(PYTHON.with(|python| {
-        let python = python.get().expect("the host runs snapshots of an initialised guest");
+        let python = python
+            .get()
+            .expect("the host runs snapshots of an initialised guest");
         run::run(python, &request)
     }))
 }
@@ -68,7 +70,9 @@ pub extern "C" fn wardian_run() -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_modules() -> u64 {
     reply(PYTHON.with(|python| {
-        let python = python.get().expect("the host runs snapshots of an initialised guest");
+        let python = python
+            .get()
+            .expect("the host runs snapshots of an initialised guest");
         serde_json::to_vec(&python.modules()).expect("strings are JSON")
     }))
 }

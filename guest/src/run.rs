@@ -20,7 +20,10 @@ use crate::interpreter::{Python, Support};
 /// If the request is not of this version's form: then host and guest were not built together.
 pub(crate) fn run(python: &Python, request: &[u8]) -> Vec<u8> {
     let request: Request = serde_json::from_slice(request).expect("the host writes requests");
-    assert_eq!(request.version, VERSION, "host and guest speak different versions");
+    assert_eq!(
+        request.version, VERSION,
+        "host and guest speak different versions"
+    );
     let report = python.interpreter.enter(|vm| {
         let ended = script(&request, &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
@@ -32,8 +35,11 @@ pub(crate) fn run(python: &Python, request: &[u8]) -> Vec<u8> {
 
 /// Runs the script to the value of its final expression.
 fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult {
-    let args: Vec<PyObjectRef> =
-        request.args.iter().map(|arg| vm.ctx.new_str(arg.as_str()).into()).collect();
+    let args: Vec<PyObjectRef> = request
+        .args
+        .iter()
+        .map(|arg| vm.ctx.new_str(arg.as_str()).into())
+        .collect();
     let env = vm.ctx.new_dict();
     for (name, value) in &request.env {
         env.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
@@ -42,9 +48,13 @@ fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult
 
     let scope = vm.new_scope_with_main()?;
     for (name, value) in &request.inputs {
-        scope.globals.set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
+        scope
+            .globals
+            .set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
     }
-    support.source_lines.set_item(SCRIPT_NAME, source_lines(&request.code, vm), vm)?;
+    support
+        .source_lines
+        .set_item(SCRIPT_NAME, source_lines(&request.code, vm), vm)?;
     evaluate(&request.code, scope, support, vm)
 }
 
@@ -57,30 +67,52 @@ fn evaluate(code: &str, scope: Scope, support: &Support, vm: &VirtualMachine) ->
         .map_err(|error| error.into_pyexception(vm, Some(code)))?;
     let awaits = code.flags.contains(CodeFlags::COROUTINE);
     let value = vm.run_code_obj(code, scope)?;
-    if awaits { support.run_coroutine.call((value,), vm) } else { Ok(value) }
+    if awaits {
+        support.run_coroutine.call((value,), vm)
+    } else {
+        Ok(value)
+    }
 }
 
 /// An entry of `linecache.cache`: size, no modification time (so it is never looked up on disk),
 /// lines, name.
 fn source_lines(code: &str, vm: &VirtualMachine) -> PyObjectRef {
-    let lines = code.split_inclusive('\n').map(|line| vm.ctx.new_str(line).into()).collect();
-    vm.new_tuple((code.len(), vm.ctx.none(), vm.ctx.new_list(lines), SCRIPT_NAME)).into()
+    let lines = code
+        .split_inclusive('\n')
+        .map(|line| vm.ctx.new_str(line).into())
+        .collect();
+    vm.new_tuple((
+        code.len(),
+        vm.ctx.none(),
+        vm.ctx.new_list(lines),
+        SCRIPT_NAME,
+    ))
+    .into()
 }
 
 fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMachine) -> Report {
     let exception = match ended {
-        Ok(value) => return Report::Completed { value: reported(value, request, vm) },
+        Ok(value) => {
+            return Report::Completed {
+                value: reported(value, request, vm),
+            };
+        }
         Err(exception) => exception,
     };
     if exception.fast_isinstance(vm.ctx.exceptions.system_exit) {
-        Report::Exited { code: exit_code(&exception, vm) }
+        Report::Exited {
+            code: exit_code(&exception, vm),
+        }
     } else {
         Report::Raised(exception::print(&exception, support, vm))
     }
 }
 
 fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> ReportedValue {
-    let limits = Limits { bytes: request.value_bytes, depth: request.value_depth };
+    let limits = Limits {
+        bytes: request.value_bytes,
+        depth: request.value_depth,
+    };
     match convert::to_json(&value, limits, vm) {
         Ok(json) => {
             ReportedValue::Json(RawValue::from_string(json).expect("what was written is JSON"))
@@ -96,7 +128,10 @@ fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> Repor
 
 /// What `SystemExit` means to a process: its code, 0 for none, 1 for a message, which is printed.
 fn exit_code(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> i32 {
-    let code = exception.as_object().get_attr("code", vm).unwrap_or_else(|_| vm.ctx.none());
+    let code = exception
+        .as_object()
+        .get_attr("code", vm)
+        .unwrap_or_else(|_| vm.ctx.none());
     if vm.is_none(&code) {
         0
     } else if let Some(code) = code.downcast_ref::<PyInt>() {

@@ -28,7 +28,9 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Print a completion script for a shell.
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
     /// Print the manual page.
     Man,
 }
@@ -127,9 +129,15 @@ fn parse_fuel(text: &str) -> Result<Allowance<u64>, String> {
             Some((digits, exponent)) => (digits, exponent.parse().ok()),
             None => (plain.as_str(), Some(0)),
         };
-        let count = digits.parse::<u64>().ok().zip(exponent).and_then(|(digits, exponent)| {
-            10_u64.checked_pow(exponent).and_then(|power| digits.checked_mul(power))
-        });
+        let count = digits
+            .parse::<u64>()
+            .ok()
+            .zip(exponent)
+            .and_then(|(digits, exponent)| {
+                10_u64
+                    .checked_pow(exponent)
+                    .and_then(|power| digits.checked_mul(power))
+            });
         count.ok_or_else(|| "not a whole number; for example 1000000, 5e9".to_owned())
     })
 }
@@ -137,7 +145,9 @@ fn parse_fuel(text: &str) -> Result<Allowance<u64>, String> {
 fn parse_input(text: &str) -> Result<(String, serde_json::Value), String> {
     let (name, json) = text.split_once('=').ok_or("write it as NAME=JSON")?;
     let value = serde_json::from_str(json).map_err(|error| {
-        format!("what follows `{name}=` is not JSON ({error}); a string needs quotes: {name}='\"text\"'")
+        format!(
+            "what follows `{name}=` is not JSON ({error}); a string needs quotes: {name}='\"text\"'"
+        )
     })?;
     Ok((name.to_owned(), value))
 }
@@ -155,11 +165,23 @@ mod tests {
 
     #[test]
     fn fuel() {
-        for (text, fuel) in [("1000000", 1_000_000), ("5e9", 5_000_000_000), ("1_000", 1_000)] {
+        for (text, fuel) in [
+            ("1000000", 1_000_000),
+            ("5e9", 5_000_000_000),
+            ("1_000", 1_000),
+        ] {
             assert_eq!(parse_fuel(text), Ok(Allowance::AtMost(fuel)), "{text}");
         }
         assert_eq!(parse_fuel("unlimited"), Ok(Allowance::Unlimited));
-        for text in ["", "-1", "1.5", "5e99", "e9", "lots", "99999999999999999999"] {
+        for text in [
+            "",
+            "-1",
+            "1.5",
+            "5e99",
+            "e9",
+            "lots",
+            "99999999999999999999",
+        ] {
             assert!(parse_fuel(text).is_err(), "{text}");
         }
     }
@@ -175,7 +197,10 @@ mod tests {
             .find_subcommand_mut("run")
             .map(|run| run.render_long_help().to_string())
             .unwrap_or_default();
-        assert!(help.contains(&format!("[default: {}]", shown(limits.timeout()))), "{help}");
+        assert!(
+            help.contains(&format!("[default: {}]", shown(limits.timeout()))),
+            "{help}"
+        );
         assert!(help.contains("[default: 256MiB]") && limits.memory_bytes() == 256 << 20);
         assert!(help.contains("[default: 100e9]"));
         assert_eq!(limits.fuel(), Allowance::AtMost(100_000_000_000));

@@ -19,12 +19,17 @@ impl Escaper {
         let mut shown = String::with_capacity(bytes.len());
         let mut chunks = bytes.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
-            chunk.valid().chars().for_each(|char| show(char, &mut shown));
+            chunk
+                .valid()
+                .chars()
+                .for_each(|char| show(char, &mut shown));
             let invalid = chunk.invalid();
             if chunks.peek().is_none() && is_unfinished(invalid) {
                 self.pending = invalid.to_vec();
             } else {
-                invalid.iter().for_each(|byte| shown.push_str(&format!("\\x{byte:02x}")));
+                invalid
+                    .iter()
+                    .for_each(|byte| shown.push_str(&format!("\\x{byte:02x}")));
             }
         }
         shown

@@ -59,9 +59,18 @@ impl From<&Verdict> for Exit {
             Verdict::Exited { code } => Self(code.to_le_bytes()[0]),
             Verdict::Rejected { .. } => Self::REJECTED,
             Verdict::Denied { .. } => Self::DENIED,
-            Verdict::Limit { which: LimitKind::Fuel, .. } => Self::FUEL,
-            Verdict::Limit { which: LimitKind::Time, .. } => Self::TIME,
-            Verdict::Limit { which: LimitKind::Memory, .. } => Self::MEMORY,
+            Verdict::Limit {
+                which: LimitKind::Fuel,
+                ..
+            } => Self::FUEL,
+            Verdict::Limit {
+                which: LimitKind::Time,
+                ..
+            } => Self::TIME,
+            Verdict::Limit {
+                which: LimitKind::Memory,
+                ..
+            } => Self::MEMORY,
             Verdict::Crashed { .. } => Self::CRASHED,
             _ => Self::WARDIAN,
         }
@@ -99,5 +108,9 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
         return Exit::SUCCESS;
     }
     eprintln!("error: {error:#}");
-    if error.is::<Usage>() { Exit::USAGE } else { Exit::WARDIAN }
+    if error.is::<Usage>() {
+        Exit::USAGE
+    } else {
+        Exit::WARDIAN
+    }
 }

@@ -47,7 +47,10 @@ fn dispatch(command: Command) -> Result<Exit> {
 
 fn write(bytes: &[u8]) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(exit::cannot_write)
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(exit::cannot_write)
 }
 
 fn version(json: bool) -> Result<Vec<u8>> {

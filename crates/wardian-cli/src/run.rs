@@ -19,7 +19,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let limits = args.limits().map_err(|error| Usage(error.to_string()))?;
     let runtime = Runtime::new()?;
     let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
-    let executor = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let (failed, mut failure) = oneshot::channel();
     let sink = sink(!args.json, failed);
     let ended = executor.block_on(async {
@@ -35,7 +37,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         Ended::Interrupted => return Ok(Exit::INTERRUPTED),
     };
     // The last that it printed may have failed to go out in the moment in which it ended.
-    let written = failure.try_recv().map_or_else(|_| io::stdout().flush(), Err);
+    let written = failure
+        .try_recv()
+        .map_or_else(|_| io::stdout().flush(), Err);
     written.map_err(exit::cannot_write)?;
     if args.json {
         let mut line = serde_json::to_vec(&outcome.json())?;
@@ -101,13 +105,18 @@ fn is_stdin(file: &Path) -> bool {
 fn text(file: &Path) -> Result<String> {
     String::from_utf8(bytes(file)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Usage(format!("{} is not UTF-8: byte {at} is not part of a character", file.display())).into()
+        Usage(format!(
+            "{} is not UTF-8: byte {at} is not part of a character",
+            file.display()
+        ))
+        .into()
     })
 }
 
 fn bytes(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = |source: &mut dyn Read, bytes: &mut Vec<u8>| source.take(FILE_BYTES + 1).read_to_end(bytes);
+    let read =
+        |source: &mut dyn Read, bytes: &mut Vec<u8>| source.take(FILE_BYTES + 1).read_to_end(bytes);
     let read = if is_stdin(file) {
         read(&mut io::stdin().lock(), &mut bytes)
     } else {

@@ -9,8 +9,14 @@ use crate::engine_config::engine_config;
 /// A fixed baseline, so that an artifact runs on machines with fewer features than the one that
 /// built it. SSE4.1 is the least that is worth having: without it rounding is a call out of the
 /// code, which would need relocations, and code that is mapped from the executable has none.
-const X86_64_FEATURES: &[&str] =
-    &["has_sse3", "has_ssse3", "has_sse41", "has_sse42", "has_popcnt", "has_cmpxchg16b"];
+const X86_64_FEATURES: &[&str] = &[
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+    "has_cmpxchg16b",
+];
 
 /// An engine that compiles for any processor of `triple`.
 pub(crate) fn engine(triple: &str) -> Result<Engine> {

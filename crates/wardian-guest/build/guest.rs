@@ -17,14 +17,23 @@ const PROFILE: &str = "WARDIAN_GUEST_PROFILE";
 
 /// What is inherited of the variables that start with `CARGO_`: where crates come from. The
 /// rest describes the outer build and would leak into this one.
-const KEPT: &[&str] = &["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+const KEPT: &[&str] = &[
+    "CARGO_HOME",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+];
 
 /// Builds the guest, if it has changed, and returns the path of its wasm.
 pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<PathBuf> {
     ensure_target(progress)?;
     println!("cargo:rerun-if-env-changed={PROFILE}");
     let profile = std::env::var(PROFILE).unwrap_or_else(|_| "release".to_owned());
-    let wasm = target.join(TARGET).join(&profile).join("wardian_python.wasm");
+    let wasm = target
+        .join(TARGET)
+        .join(&profile)
+        .join("wardian_python.wasm");
     if !wasm.is_file() {
         progress.say(&format!(
             "building Python for {TARGET} (about 7 minutes on 2 cores, once; log: {})",
@@ -34,16 +43,30 @@ pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<
     let mut cargo = nested("CARGO")?;
     cargo
         .current_dir(guest)
-        .args(["build", "--locked", "--profile", &profile, "--target", TARGET])
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            &profile,
+            "--target",
+            TARGET,
+        ])
         // Ruff's crates ask for a newer rustc than they need.
         .arg("--ignore-rust-version")
         .arg("--target-dir")
         .arg(target)
         .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(guest)?);
     let log = progress.log()?;
-    let status = cargo.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()?;
+    let status = cargo
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .status()?;
     if !status.success() {
-        bail!("the Python guest did not build:\n{}", tail(progress.log_path()));
+        bail!(
+            "the Python guest did not build:\n{}",
+            tail(progress.log_path())
+        );
     }
     Ok(wasm)
 }
@@ -79,7 +102,7 @@ fn ensure_target(progress: &Progress) -> Result<()> {
     rustup.args(["target", "add", TARGET]).stdin(Stdio::null());
     let installed = rustup.output();
     if installed.is_ok_and(|output| output.status.success()) && has_target()? {
-        progress.note(&format!("installed the Rust target {TARGET} with rustup"));
+        progress.say(&format!("installed the Rust target {TARGET}"));
         return Ok(());
     }
     bail!(
@@ -91,7 +114,9 @@ fn ensure_target(progress: &Progress) -> Result<()> {
 /// Does this toolchain have a standard library for the wasm target?
 fn has_target() -> Result<bool> {
     let mut rustc = nested("RUSTC")?;
-    let output = rustc.args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let output = rustc
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()?;
     let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Ok(output.status.success() && Path::new(&directory).is_dir())
 }
@@ -112,7 +137,10 @@ fn describes_outer_build(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let kept = KEPT.iter().any(|prefix| name.starts_with(prefix));
     (name.starts_with("CARGO_") && !kept)
-        || matches!(&*name, "RUSTFLAGS" | "RUSTDOCFLAGS" | "RUSTC_WORKSPACE_WRAPPER")
+        || matches!(
+            &*name,
+            "RUSTFLAGS" | "RUSTDOCFLAGS" | "RUSTC_WORKSPACE_WRAPPER"
+        )
 }
 
 fn tail(log: &Path) -> String {

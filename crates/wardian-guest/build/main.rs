@@ -16,19 +16,25 @@ mod engine_config;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use wasmtime::Result;
 use wasmtime::error::Context;
-use sha2::{Digest, Sha256};
 
 use crate::progress::Progress;
 
 fn main() -> Result<()> {
     let manifest = PathBuf::from(env("CARGO_MANIFEST_DIR")?);
-    let root = manifest.ancestors().nth(2).context("this crate lies in crates/")?;
+    let root = manifest
+        .ancestors()
+        .nth(2)
+        .context("this crate lies in crates/")?;
     for watched in ["guest", "crates/wardian-abi", "crates/wardian-guest/build"] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
-    println!("cargo:rerun-if-changed={}", root.join("crates/wardian/src/engine_config.rs").display());
+    println!(
+        "cargo:rerun-if-changed={}",
+        root.join("crates/wardian/src/engine_config.rs").display()
+    );
 
     let triple = env("TARGET")?;
     let target = target_directory(Path::new(&env("OUT_DIR")?), &triple)?.join("guest");
@@ -54,9 +60,18 @@ fn main() -> Result<()> {
     }
 
     println!("cargo:rustc-env=WARDIAN_GUEST_CODE={}", code.display());
-    println!("cargo:rustc-env=WARDIAN_GUEST_CODE_SHA256={}", sha256(&fs::read(&code)?));
-    println!("cargo:rustc-env=WARDIAN_GUEST_SNAPSHOT_SHA256={}", fs::read_to_string(&snapshot_hash)?);
-    println!("cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}", guest::rustpython_version(root)?);
+    println!(
+        "cargo:rustc-env=WARDIAN_GUEST_CODE_SHA256={}",
+        sha256(&fs::read(&code)?)
+    );
+    println!(
+        "cargo:rustc-env=WARDIAN_GUEST_SNAPSHOT_SHA256={}",
+        fs::read_to_string(&snapshot_hash)?
+    );
+    println!(
+        "cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}",
+        guest::rustpython_version(root)?
+    );
     Ok(())
 }
 
@@ -67,17 +82,28 @@ fn env(name: &str) -> Result<String> {
 /// Cargo's target directory. `out` is `TARGET/release/build/wardian-guest-HASH/out`, with the
 /// triple before the profile where one was asked for.
 fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
-    let profiles = out.ancestors().nth(4).context("OUT_DIR lies in the target directory")?;
+    let profiles = out
+        .ancestors()
+        .nth(4)
+        .context("OUT_DIR lies in the target directory")?;
     let for_triple = profiles.file_name().is_some_and(|name| name == triple);
-    let target = if for_triple { profiles.parent() } else { Some(profiles) };
-    Ok(target.context("the target directory has a parent")?.to_owned())
+    let target = if for_triple {
+        profiles.parent()
+    } else {
+        Some(profiles)
+    };
+    Ok(target
+        .context("the target directory has a parent")?
+        .to_owned())
 }
 
 /// What the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
 fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     use std::hash::{Hash, Hasher};
     let mut compatibility = std::hash::DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut compatibility);
+    engine
+        .precompile_compatibility_hash()
+        .hash(&mut compatibility);
     let mut hash = Sha256::new();
     hash.update(wasm);
     hash.update(include_bytes!("snapshot.rs"));

@@ -1,7 +1,8 @@
 //! Says what the build is doing while it takes minutes.
 //!
-//! Cargo swallows what a build script prints until the script has ended, so progress goes to
-//! the terminal itself, where there is one, and to `target/guest/build.log`.
+//! Cargo keeps what a build script prints to itself, unless the script fails or `-vv` is given; a
+//! `cargo:warning` it repeats in every later build. So progress goes to the terminal itself,
+//! where there is one, and to `target/guest/build.log`.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -15,12 +16,16 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(target: &Path) -> Self {
-        Self { log: target.join("build.log"), started: Instant::now() }
+        Self {
+            log: target.join("build.log"),
+            started: Instant::now(),
+        }
     }
 
     /// Says what is being done now.
     pub(crate) fn say(&self, what: &str) {
         let line = format!("wardian-guest: {what}");
+        eprintln!("{line}");
         if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
             // Cargo's own progress bar is on the line: replace it, it comes back.
             let _ = writeln!(terminal, "\r\x1b[K{line}");
@@ -30,16 +35,9 @@ impl Progress {
         }
     }
 
-    /// Says what has been done, in cargo's own output.
-    pub(crate) fn note(&self, what: &str) {
-        println!("cargo:warning={what}");
-    }
-
     /// Says how long it took.
     pub(crate) fn finish(&self) {
-        let seconds = self.started.elapsed().as_secs();
-        self.say("done");
-        self.note(&format!("the Python guest was built anew in {seconds} s; unchanged, it won't be again"));
+        self.say(&format!("done after {} s", self.started.elapsed().as_secs()));
     }
 
     /// Where the output of a nested command goes.

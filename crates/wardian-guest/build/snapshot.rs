@@ -6,7 +6,8 @@
 
 use wasmtime::error::Context;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Instance, Linker, Module, OptLevel, Result, Store, Val, bail, format_err,
+    Caller, Config, Engine, Extern, Instance, Linker, Module, OptLevel, Result, Store, Val, bail,
+    format_err,
 };
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
@@ -16,6 +17,9 @@ mod errno {
     pub(super) const BADF: i32 = 8;
     pub(super) const NOSYS: i32 = 52;
 }
+
+/// WASI's type of the standard streams, the only files there are.
+const CHARACTER_DEVICE: u8 = 2;
 
 /// What a random byte is, and how many nanoseconds pass between two looks at the clock.
 const RANDOM_BYTE: u8 = 0x5a;
@@ -42,7 +46,8 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Vec<u8>> {
     let mut store = Store::new(&engine, World::default());
     let linker = empty_world(&engine, &module)?;
     let instance = linker.instantiate(&mut store, &module)?;
-    let initialise = instance.get_typed_func::<(), ()>(&mut store, wardian_abi::export::INITIALIZE)?;
+    let initialise =
+        instance.get_typed_func::<(), ()>(&mut store, wardian_abi::export::INITIALIZE)?;
     if let Err(error) = initialise.call(&mut store, ()) {
         let written = String::from_utf8_lossy(&store.data().written).into_owned();
         bail!("the guest did not come up: {error:?}\n{written}");
@@ -56,16 +61,23 @@ fn empty_world(engine: &Engine, module: &Module) -> Result<Linker<World>> {
     let mut linker = Linker::new(engine);
     for import in module.imports() {
         let name = import.name().to_owned();
-        let r#type = import.ty().func().context("the guest imports functions only")?.clone();
-        linker
-            .func_new(import.module(), import.name(), r#type, move |caller, params, results| {
+        let r#type = import
+            .ty()
+            .func()
+            .context("the guest imports functions only")?
+            .clone();
+        linker.func_new(
+            import.module(),
+            import.name(),
+            r#type,
+            move |caller, params, results| {
                 let errno = call(&name, caller, params)?;
                 if let Some(result) = results.first_mut() {
                     *result = Val::I32(errno);
                 }
                 Ok(())
-            })
-            ?;
+            },
+        )?;
     }
     Ok(linker)
 }
@@ -83,7 +95,10 @@ fn call(name: &str, mut caller: Caller<'_, World>, params: &[Val]) -> Result<i32
     match name {
         "random_get" => {
             let (at, len) = (int(0)?, int(1)?);
-            memory.get_mut(at..at + len).with_context(outside)?.fill(RANDOM_BYTE);
+            memory
+                .get_mut(at..at + len)
+                .with_context(outside)?
+                .fill(RANDOM_BYTE);
             Ok(errno::SUCCESS)
         }
         "clock_time_get" => {
@@ -95,11 +110,18 @@ fn call(name: &str, mut caller: Caller<'_, World>, params: &[Val]) -> Result<i32
             write(memory, int(1)?, &[0; 4]).with_context(outside)
         }
         "environ_get" | "args_get" => Ok(errno::SUCCESS),
-        "fd_prestat_get" | "fd_filestat_get" | "fd_seek" | "fd_tell" | "fd_close" => Ok(errno::BADF),
+        "fd_prestat_get" | "fd_seek" | "fd_tell" | "fd_close" => {
+            Ok(errno::BADF)
+        }
+        "fd_filestat_get" => {
+            let mut stat = [0; 64];
+            stat[16] = CHARACTER_DEVICE;
+            write(memory, int(1)?, &stat).with_context(outside)
+        }
         "fd_fdstat_get" => {
-            // A character device with all rights, as standard streams are.
+            // With all rights: a device that can be sought in is not a terminal.
             let mut stat = [0; 24];
-            stat[0] = 2;
+            stat[0] = CHARACTER_DEVICE;
             stat[8..].fill(0xff);
             write(memory, int(1)?, &stat).with_context(outside)
         }
@@ -109,7 +131,9 @@ fn call(name: &str, mut caller: Caller<'_, World>, params: &[Val]) -> Result<i32
                 let entry = int(1)? + 8 * i;
                 let at = read_u32(memory, entry).with_context(outside)?;
                 let len = read_u32(memory, entry + 4).with_context(outside)?;
-                world.written.extend(memory.get(at..at + len).with_context(outside)?);
+                world
+                    .written
+                    .extend(memory.get(at..at + len).with_context(outside)?);
                 total += len;
             }
             write(memory, int(3)?, &u32::try_from(total)?.to_le_bytes()).with_context(outside)
@@ -135,7 +159,10 @@ struct State {
 
 impl InstanceState for State {
     async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
-        let global = self.instance.get_global(&mut self.store, name).expect("wizer exports it");
+        let global = self
+            .instance
+            .get_global(&mut self.store, name)
+            .expect("wizer exports it");
         match global.get(&mut self.store) {
             Val::I32(value) => SnapshotVal::I32(value),
             Val::I64(value) => SnapshotVal::I64(value),
@@ -146,7 +173,10 @@ impl InstanceState for State {
     }
 
     async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
-        let memory = self.instance.get_memory(&mut self.store, name).expect("wizer exports it");
+        let memory = self
+            .instance
+            .get_memory(&mut self.store, name)
+            .expect("wizer exports it");
         contents(memory.data(&self.store));
     }
 }

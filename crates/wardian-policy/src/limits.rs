@@ -95,7 +95,10 @@ impl Limits {
     /// The longest source, in bytes of UTF-8.
     pub fn with_source_bytes(self, bytes: u64) -> Result<Self, LimitError> {
         let source_bytes = within("source", bytes, 1, 16 * MIB, size)?;
-        Ok(Self { source_bytes, ..self })
+        Ok(Self {
+            source_bytes,
+            ..self
+        })
     }
 
     /// The longest wall-clock time, sleeps included.
@@ -103,7 +106,9 @@ impl Limits {
         const LEAST: Duration = Duration::from_millis(1);
         const MOST: Duration = Duration::from_secs(24 * 60 * 60);
         let timeout = allowed(timeout, |timeout| {
-            within("timeout", timeout, LEAST, MOST, |t| humantime::format_duration(t).to_string())
+            within("timeout", timeout, LEAST, MOST, |t| {
+                humantime::format_duration(t).to_string()
+            })
         })?;
         Ok(Self { timeout, ..self })
     }
@@ -111,7 +116,9 @@ impl Limits {
     /// The most wasm instructions.
     pub fn with_fuel(self, fuel: Allowance<u64>) -> Result<Self, LimitError> {
         let fuel = allowed(fuel, |fuel| {
-            within("fuel", fuel, 1_000_000, 1_000_000_000_000_000_000, |fuel| fuel.to_string())
+            within("fuel", fuel, 1_000_000, 1_000_000_000_000_000_000, |fuel| {
+                fuel.to_string()
+            })
         })?;
         Ok(Self { fuel, ..self })
     }
@@ -119,31 +126,46 @@ impl Limits {
     /// The most linear memory, in bytes. The interpreter itself takes about 40 MiB of it.
     pub fn with_memory_bytes(self, bytes: u64) -> Result<Self, LimitError> {
         let memory_bytes = within("memory", bytes, 64 * MIB, 2048 * MIB, size)?;
-        Ok(Self { memory_bytes, ..self })
+        Ok(Self {
+            memory_bytes,
+            ..self
+        })
     }
 
     /// How much of standard output is kept, in bytes.
     pub fn with_stdout_bytes(self, bytes: u64) -> Result<Self, LimitError> {
         let stdout_bytes = within("stdout", bytes, KIB, 64 * MIB, size)?;
-        Ok(Self { stdout_bytes, ..self })
+        Ok(Self {
+            stdout_bytes,
+            ..self
+        })
     }
 
     /// How much of standard error is kept, in bytes.
     pub fn with_stderr_bytes(self, bytes: u64) -> Result<Self, LimitError> {
         let stderr_bytes = within("stderr", bytes, KIB, 64 * MIB, size)?;
-        Ok(Self { stderr_bytes, ..self })
+        Ok(Self {
+            stderr_bytes,
+            ..self
+        })
     }
 
     /// The largest value that comes back, in bytes of JSON.
     pub fn with_value_bytes(self, bytes: u64) -> Result<Self, LimitError> {
         let value_bytes = within("value", bytes, 1, MIB, size)?;
-        Ok(Self { value_bytes, ..self })
+        Ok(Self {
+            value_bytes,
+            ..self
+        })
     }
 
     /// The deepest nesting of a value that comes back; a number or a string has depth 0.
     pub fn with_value_depth(self, depth: u32) -> Result<Self, LimitError> {
         let value_depth = within("value depth", depth, 0, 100, |depth| depth.to_string())?;
-        Ok(Self { value_depth, ..self })
+        Ok(Self {
+            value_depth,
+            ..self
+        })
     }
 
     /// See [`with_source_bytes`](Self::with_source_bytes).
@@ -201,7 +223,12 @@ fn within<T: PartialOrd + Copy>(
     if given >= least && given <= most {
         return Ok(given);
     }
-    Err(LimitError { limit, given: show(given), least: show(least), most: show(most) })
+    Err(LimitError {
+        limit,
+        given: show(given),
+        least: show(least),
+        most: show(most),
+    })
 }
 
 fn allowed<T>(
@@ -243,12 +270,32 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let ns = Duration::from_nanos(1);
         let ms = Duration::from_millis(1);
-        check("source", Limits::with_source_bytes, [0, 1, 16 * MIB, 16 * MIB + 1]);
-        check("memory", Limits::with_memory_bytes, [64 * MIB - 1, 64 * MIB, 2048 * MIB, 2048 * MIB + 1]);
-        check("stdout", Limits::with_stdout_bytes, [0, KIB, 64 * MIB, u64::MAX]);
-        check("stderr", Limits::with_stderr_bytes, [KIB - 1, KIB, 64 * MIB, 64 * MIB + 1]);
+        check(
+            "source",
+            Limits::with_source_bytes,
+            [0, 1, 16 * MIB, 16 * MIB + 1],
+        );
+        check(
+            "memory",
+            Limits::with_memory_bytes,
+            [64 * MIB - 1, 64 * MIB, 2048 * MIB, 2048 * MIB + 1],
+        );
+        check(
+            "stdout",
+            Limits::with_stdout_bytes,
+            [0, KIB, 64 * MIB, u64::MAX],
+        );
+        check(
+            "stderr",
+            Limits::with_stderr_bytes,
+            [KIB - 1, KIB, 64 * MIB, 64 * MIB + 1],
+        );
         check("value", Limits::with_value_bytes, [0, 1, MIB, MIB + 1]);
-        check("timeout", Limits::with_timeout, [ms - ns, ms, day, day + ns].map(AtMost));
+        check(
+            "timeout",
+            Limits::with_timeout,
+            [ms - ns, ms, day, day + ns].map(AtMost),
+        );
         check(
             "fuel",
             Limits::with_fuel,
@@ -263,6 +310,9 @@ mod tests {
     #[test]
     fn an_error_says_what_is_possible() {
         let error = Limits::default().with_memory_bytes(1).unwrap_err();
-        assert_eq!(error.to_string(), "memory is 1 B; it can be 64.0 MiB to 2.0 GiB");
+        assert_eq!(
+            error.to_string(),
+            "memory is 1 B; it can be 64.0 MiB to 2.0 GiB"
+        );
     }
 }

@@ -42,7 +42,10 @@ mod tests {
 
     #[test]
     fn combinations_hold_what_the_recipe_says() {
-        assert_eq!(Permission::READONLY, Permission::READ_FILE | Permission::DATABASE_READ);
+        assert_eq!(
+            Permission::READONLY,
+            Permission::READ_FILE | Permission::DATABASE_READ
+        );
         assert_eq!(
             Permission::FULL - Permission::STANDARD,
             Permission::EXECUTE_CODE | Permission::DATABASE_WRITE | Permission::SEND_EMAIL

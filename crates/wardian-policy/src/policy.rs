@@ -12,7 +12,10 @@ pub struct Policy {
 impl Policy {
     /// A policy of `permissions` and `limits`.
     pub fn new(permissions: Permission, limits: Limits) -> Self {
-        Self { permissions, limits }
+        Self {
+            permissions,
+            limits,
+        }
     }
 
     /// Computing and nothing else: code runs, within the default limits.

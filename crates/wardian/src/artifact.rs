@@ -6,7 +6,10 @@
 //! 60 MB in every process (about 25 ms), a cache on disk a directory to write and to trust.
 //! Only the bytes that were linked in can be loaded; there is no path by which others could be.
 
-#![expect(unsafe_code, reason = "machine code is trusted because this executable carries it")]
+#![expect(
+    unsafe_code,
+    reason = "machine code is trusted because this executable carries it"
+)]
 
 use std::ptr::NonNull;
 

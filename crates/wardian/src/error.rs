@@ -7,7 +7,9 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum Error {
     /// No slot became free in time. The run has not started.
-    #[error("all {slots} slots were busy for {waited:?}; try again later, or allow more runs at once")]
+    #[error(
+        "all {slots} slots were busy for {waited:?}; try again later, or allow more runs at once"
+    )]
     Busy {
         /// How many runs the [`Runtime`](crate::Runtime) has going at once.
         slots: usize,

@@ -35,6 +35,7 @@ mod script;
 pub use error::Error;
 pub use outcome::{LimitKind, Outcome, Trap, Usage, Value, Verdict, Violation};
 pub use output::{Output, Stream};
+pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
 pub use script::Script;

@@ -15,7 +15,11 @@ pub(crate) struct MemoryLimit {
 
 impl MemoryLimit {
     pub(crate) fn new(allowed: usize) -> Self {
-        Self { allowed, peak: 0, refused: None }
+        Self {
+            allowed,
+            peak: 0,
+            refused: None,
+        }
     }
 
     /// The most that the memory has been, in bytes.

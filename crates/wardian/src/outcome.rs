@@ -150,7 +150,10 @@ pub struct Outcome {
 impl Outcome {
     /// Did it complete, or exit with 0?
     pub fn success(&self) -> bool {
-        matches!(self.verdict, Verdict::Completed | Verdict::Exited { code: 0 })
+        matches!(
+            self.verdict,
+            Verdict::Completed | Verdict::Exited { code: 0 }
+        )
     }
 
     /// The outcome as one JSON object: `success`, `output` and `error` as in the recipe,
@@ -188,28 +191,47 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Completed => f.write_str("completed"),
-            Self::Raised(Raised { r#type, message, .. }) if message.is_empty() => {
-                f.write_str(r#type)
-            }
-            Self::Raised(Raised { r#type, message, .. }) => write!(f, "{type}: {message}"),
+            Self::Raised(Raised {
+                r#type, message, ..
+            }) if message.is_empty() => f.write_str(r#type),
+            Self::Raised(Raised {
+                r#type, message, ..
+            }) => write!(f, "{type}: {message}"),
             Self::Exited { code } => write!(f, "exited with status {code}"),
             Self::Rejected { violations } => {
                 for (i, violation) in violations.iter().enumerate() {
                     let separator = if i == 0 { "" } else { "\n" };
-                    let Violation { line, column, message, .. } = violation;
+                    let Violation {
+                        line,
+                        column,
+                        message,
+                        ..
+                    } = violation;
                     write!(f, "{separator}line {line}, column {column}: {message}")?;
                 }
                 Ok(())
             }
             Self::Denied { action, rule } => write!(f, "not allowed to {action}: {rule}"),
-            Self::Limit { which: LimitKind::Time, allowed, .. } => {
+            Self::Limit {
+                which: LimitKind::Time,
+                allowed,
+                ..
+            } => {
                 let allowed = humantime::format_duration(Duration::from_millis(*allowed));
                 write!(f, "stopped at the time limit of {allowed}")
             }
-            Self::Limit { which: LimitKind::Fuel, allowed, .. } => {
+            Self::Limit {
+                which: LimitKind::Fuel,
+                allowed,
+                ..
+            } => {
                 write!(f, "stopped at the fuel limit of {allowed} instructions")
             }
-            Self::Limit { which: LimitKind::Memory, allowed, .. } => {
+            Self::Limit {
+                which: LimitKind::Memory,
+                allowed,
+                ..
+            } => {
                 let allowed = bytesize::ByteSize::b(*allowed).display().iec();
                 write!(f, "stopped at the memory limit of {allowed}")
             }

@@ -73,12 +73,18 @@ impl Capture {
     }
 
     fn push(&self, bytes: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(bytes);
     }
 
     /// Ends the stream. If something is missing, the sink gets to see the mark and the tail.
     pub(crate) fn finish(&self) -> Output {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).finish()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finish()
     }
 }
 
@@ -87,7 +93,8 @@ impl Kept {
         let before = self.written;
         self.written = before.saturating_add(bytes.len() as u64);
 
-        let room = usize::try_from((2 * self.half as u64).saturating_sub(before)).unwrap_or(usize::MAX);
+        let room =
+            usize::try_from((2 * self.half as u64).saturating_sub(before)).unwrap_or(usize::MAX);
         let (live, _) = bytes.split_at(room.min(bytes.len()));
         self.pass_on(live);
 
@@ -115,7 +122,11 @@ impl Kept {
         if truncated {
             // Whole characters only: what is cut in two counts as missing.
             bytes.truncate(whole_characters(&bytes));
-            let start = tail.iter().take_while(|byte| is_continuation(**byte)).count().min(3);
+            let start = tail
+                .iter()
+                .take_while(|byte| is_continuation(**byte))
+                .count()
+                .min(3);
             let (_, tail) = tail.split_at(start);
             let missing = self.written - (bytes.len() + tail.len()) as u64;
             let mark = format!("\n[... {missing} bytes cut ...]\n");
@@ -127,7 +138,11 @@ impl Kept {
         } else {
             bytes.extend_from_slice(&tail);
         }
-        Output { bytes, truncated, written: self.written }
+        Output {
+            bytes,
+            truncated,
+            written: self.written,
+        }
     }
 }
 
@@ -193,7 +208,11 @@ impl StdoutStream for Capture {
 }
 
 impl AsyncWrite for Capture {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -227,7 +246,11 @@ mod tests {
 
     #[test]
     fn up_to_the_limit_nothing_is_cut() {
-        for pieces in [&[b"0123456789".as_slice()][..], &[b"0123", b"", b"456789"], &[b"01234567", b"89"]] {
+        for pieces in [
+            &[b"0123456789".as_slice()][..],
+            &[b"0123", b"", b"456789"],
+            &[b"01234567", b"89"],
+        ] {
             let (output, seen) = check(10, pieces);
             assert_eq!(output.bytes, b"0123456789");
             assert_eq!(seen, b"0123456789");
@@ -246,7 +269,9 @@ mod tests {
 
     #[test]
     fn head_and_tail_stay_whatever_the_pieces() {
-        let all: Vec<u8> = (0..10_000_u32).map(|i| b'a' + u8::try_from(i % 26).unwrap()).collect();
+        let all: Vec<u8> = (0..10_000_u32)
+            .map(|i| b'a' + u8::try_from(i % 26).unwrap())
+            .collect();
         for size in [1, 3, 7, 100, 9_999, 10_000] {
             let pieces: Vec<&[u8]> = all.chunks(size).collect();
             let (output, _) = check(100, &pieces);
@@ -260,6 +285,9 @@ mod tests {
     #[test]
     fn cut_between_characters() {
         let (output, _) = check(10, &["ä".repeat(100).as_bytes()]);
-        assert_eq!(output.text(), format!("ää\n[... {} bytes cut ...]\nää", 200 - 8));
+        assert_eq!(
+            output.text(),
+            format!("ää\n[... {} bytes cut ...]\nää", 200 - 8)
+        );
     }
 }

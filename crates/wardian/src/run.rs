@@ -51,15 +51,17 @@ impl RunState {
     }
 }
 
-/// Runs `script`. The future can be polled on any executor, and may be dropped at any time.
+/// Runs `script`.
 pub(crate) fn run(
     runtime: Runtime,
     policy: Policy,
     script: Script,
     sink: Option<Arc<Mutex<Sink>>>,
-) -> impl Future<Output = Result<Outcome, Error>> + Send {
-    let timers = runtime.machine().timers();
-    Within { timers, inner: Box::pin(run_admitted(runtime, policy, script, sink)) }
+) -> Running {
+    Running::new(
+        runtime.machine(),
+        run_admitted(runtime, policy, script, sink),
+    )
 }
 
 async fn run_admitted(
@@ -88,13 +90,18 @@ async fn run_admitted(
     let ended = match limits.timeout() {
         Allowance::AtMost(timeout) => {
             let call = call(machine, &mut store, export::RUN, &request);
-            tokio::time::timeout_at((started + timeout).into(), call).await.ok()
+            tokio::time::timeout_at((started + timeout).into(), call)
+                .await
+                .ok()
         }
         Allowance::Unlimited => Some(call(machine, &mut store, export::RUN, &request).await),
     };
     let wall = started.elapsed();
     let (verdict, value) = match ended {
-        None => (limit(LimitKind::Time, wall.as_millis(), timeout_millis(limits)), None),
+        None => (
+            limit(LimitKind::Time, wall.as_millis(), timeout_millis(limits)),
+            None,
+        ),
         Some(Ok(report)) => judge(&report, limits),
         Some(Err(error)) => (verdict_of(&error, &store, limits)?, None),
     };
@@ -115,16 +122,16 @@ async fn run_admitted(
 }
 
 /// The modules that can be imported.
-pub(crate) fn modules(runtime: Runtime) -> impl Future<Output = Result<Vec<String>, Error>> + Send {
-    let timers = runtime.machine().timers();
-    let inner = async move {
+pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
+    Running::new(runtime.machine(), async move {
         let _slot = runtime.admit().await?;
         let machine = runtime.machine();
         let mut store = store(machine, &Limits::default(), WasiCtxBuilder::new())?;
-        let report = call(machine, &mut store, export::MODULES, &[]).await.map_err(host)?;
+        let report = call(machine, &mut store, export::MODULES, &[])
+            .await
+            .map_err(host)?;
         serde_json::from_slice(&report).map_err(|error| Error::Host(error.to_string()))
-    };
-    Within { timers, inner: Box::pin(inner) }
+    })
 }
 
 /// Why a script does not run at all, if it doesn't.
@@ -180,7 +187,10 @@ fn request(script: &Script, limits: &Limits) -> Result<Vec<u8>, Error> {
     // Code that is escaped byte by byte takes six times its size, and is allowed to.
     let most = INPUT_BYTES + script.code.len().saturating_mul(6);
     if bytes > most.min(REQUEST_BYTES) {
-        return Err(Error::InputsTooLarge { bytes, most: INPUT_BYTES });
+        return Err(Error::InputsTooLarge {
+            bytes,
+            most: INPUT_BYTES,
+        });
     }
     Ok(json)
 }
@@ -197,13 +207,17 @@ fn store(
         .allow_ip_name_lookup(false)
         .max_random_size(RANDOM_BYTES);
     let mut wasi = wasi.build_p1();
-    wasmtime_wasi::WasiView::ctx(&mut wasi).table.set_max_capacity(HANDLES);
+    wasmtime_wasi::WasiView::ctx(&mut wasi)
+        .table
+        .set_max_capacity(HANDLES);
     let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
     let mut store = Store::new(machine.engine(), RunState { wasi, memory });
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
     store.set_fuel(fuel_of(limits)).map_err(host)?;
-    store.fuel_async_yield_interval(Some(YIELD_INTERVAL)).map_err(host)?;
+    store
+        .fuel_async_yield_interval(Some(YIELD_INTERVAL))
+        .map_err(host)?;
     Ok(store)
 }
 
@@ -250,7 +264,9 @@ async fn send(
     if at == 0 {
         return Err(wasmtime::Trap::UnreachableCodeReached.into());
     }
-    memory.write(store, at as usize, request).map_err(|_| wasmtime::Error::new(MalformedReport))
+    memory
+        .write(store, at as usize, request)
+        .map_err(|_| wasmtime::Error::new(MalformedReport))
 }
 
 /// Copies the report out of the guest: its address in the upper half of `report`, its length in
@@ -261,7 +277,10 @@ fn receive(store: &Store<RunState>, memory: Memory, report: u64) -> Option<Vec<u
         return None;
     }
     let at = at as usize;
-    memory.data(store).get(at..at.checked_add(len as usize)?).map(<[u8]>::to_vec)
+    memory
+        .data(store)
+        .get(at..at.checked_add(len as usize)?)
+        .map(<[u8]>::to_vec)
 }
 
 /// The guest returned something that is not a report.
@@ -317,7 +336,9 @@ fn verdict_of(
         return Ok(Verdict::Crashed { trap: Trap::Report });
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Err(host(wasmtime::Error::msg("other runtimes of this process hold all slots")));
+        return Err(host(wasmtime::Error::msg(
+            "other runtimes of this process hold all slots",
+        )));
     }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::OutOfFuel) => {
@@ -342,24 +363,48 @@ fn verdict_of(
 
 fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
     let fit = |amount| u64::try_from(amount).unwrap_or(u64::MAX);
-    Verdict::Limit { which, used: fit(used), allowed: fit(allowed) }
+    Verdict::Limit {
+        which,
+        used: fit(used),
+        allowed: fit(allowed),
+    }
 }
 
 fn host(error: wasmtime::Error) -> Error {
     Error::Host(format!("{error:#}"))
 }
 
-/// Polls a future where timers can be made, whatever executor polls it.
-struct Within<F: ?Sized> {
+/// A run that goes on while it is polled, on any executor.
+///
+/// While the script computes, it yields about every millisecond. Dropping it stops the script
+/// and frees all that the run held.
+#[must_use = "a script runs only while its future is polled"]
+pub struct Running<T = Outcome> {
+    /// Polled in the context of [`Machine::timers`].
+    inner: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
     timers: &'static tokio::runtime::Handle,
-    inner: Pin<Box<F>>,
 }
 
-impl<F: Future + ?Sized> Future for Within<F> {
-    type Output = F::Output;
+impl<T> Running<T> {
+    fn new(
+        machine: &'static Machine,
+        inner: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Self {
+        Self { inner: Box::pin(inner), timers: machine.timers() }
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+impl<T> Future for Running<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let _timers = self.timers.enter();
         self.inner.as_mut().poll(context)
+    }
+}
+
+impl<T> std::fmt::Debug for Running<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
     }
 }

@@ -79,7 +79,11 @@ impl Machine {
             .thread_name("wardian-timers")
             .enable_time()
             .build()?;
-        Ok(Self { engine, guest, timers })
+        Ok(Self {
+            engine,
+            guest,
+            timers,
+        })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -130,7 +134,10 @@ impl Runtime {
 
     /// Asks for a runtime with other settings.
     pub fn builder() -> RuntimeBuilder {
-        RuntimeBuilder { concurrent_runs: 200, admission_wait: Duration::from_secs(10) }
+        RuntimeBuilder {
+            concurrent_runs: 200,
+            admission_wait: Duration::from_secs(10),
+        }
     }
 
     pub(crate) fn machine(&self) -> &'static Machine {
@@ -143,9 +150,10 @@ impl Runtime {
         match tokio::time::timeout(self.admission_wait, permit).await {
             Ok(Ok(permit)) => Ok(permit),
             // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => {
-                Err(Error::Busy { slots: self.slot_count, waited: self.admission_wait })
-            }
+            Ok(Err(_)) | Err(_) => Err(Error::Busy {
+                slots: self.slot_count,
+                waited: self.admission_wait,
+            }),
         }
     }
 

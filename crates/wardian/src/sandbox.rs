@@ -1,12 +1,12 @@
 //! Where scripts run: a runtime and a policy.
 
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use wardian_policy::Policy;
 
 use crate::output::Sink;
-use crate::{Error, Outcome, Runtime, Script, Stream, run};
+use crate::run::{self, Running};
+use crate::{Error, Outcome, Runtime, Script, Stream};
 
 /// Runs scripts under one policy. Cheap to make and to clone.
 ///
@@ -20,13 +20,15 @@ pub struct Sandbox {
 impl Sandbox {
     /// A sandbox on `runtime` under `policy`.
     pub fn new(runtime: &Runtime, policy: Policy) -> Self {
-        Self { runtime: runtime.clone(), policy }
+        Self {
+            runtime: runtime.clone(),
+            policy,
+        }
     }
 
     /// Runs a script to its end, whatever end that is.
     ///
-    /// The future can be polled on any executor. Dropping it stops the script. While the script
-    /// computes, the future yields about every millisecond.
+    /// See [`Running`] for how to wait for it and how to stop it.
     ///
     /// # Errors
     ///
@@ -35,7 +37,7 @@ impl Sandbox {
     pub fn run(
         &self,
         script: impl Into<Script>,
-    ) -> impl Future<Output = Result<Outcome, Error>> + Send + use<> {
+    ) -> Running {
         self.start(script.into(), None)
     }
 
@@ -52,7 +54,7 @@ impl Sandbox {
         &self,
         script: impl Into<Script>,
         sink: impl FnMut(Stream, &[u8]) + Send + 'static,
-    ) -> impl Future<Output = Result<Outcome, Error>> + Send + use<> {
+    ) -> Running {
         self.start(script.into(), Some(Arc::new(Mutex::new(Box::new(sink)))))
     }
 
@@ -70,7 +72,7 @@ impl Sandbox {
         &self,
         script: Script,
         sink: Option<Arc<Mutex<Sink>>>,
-    ) -> impl Future<Output = Result<Outcome, Error>> + Send + use<> {
+    ) -> Running {
         let Self { runtime, policy } = self.clone();
         run::run(runtime, policy, script, sink)
     }

@@ -21,7 +21,10 @@ pub struct Script {
 impl Script {
     /// A script of Python source.
     pub fn new(code: impl Into<String>) -> Self {
-        Self { code: code.into(), ..Self::default() }
+        Self {
+            code: code.into(),
+            ..Self::default()
+        }
     }
 
     /// Appends to `sys.argv`.
@@ -66,7 +69,9 @@ impl<S: Into<String>> From<S> for Script {
 /// Can `name` be a variable of a script? Names in double underscores are Python's own.
 fn is_variable(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+    chars
+        .next()
+        .is_some_and(|first| first.is_alphabetic() || first == '_')
         && chars.all(|rest| rest.is_alphanumeric() || rest == '_')
         && !(name.starts_with("__") && name.ends_with("__"))
 }
