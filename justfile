@@ -14,7 +14,7 @@ lint:
 
 # Measure start-up, throughput and memory
 bench *args:
-    cargo bench -p wardian-bench -- {{args}}
+    cargo bench -p wardian-cli --bench figures -- {{args}}
 
 # Check licences and advisories
 deny:

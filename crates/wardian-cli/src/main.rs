@@ -64,7 +64,8 @@ fn version(json: bool) -> Result<Vec<u8>> {
         ("wardian", versions.wardian),
         ("engine", versions.engine),
         ("interpreter", versions.interpreter),
-        ("snapshot", versions.snapshot_sha256),
+        ("module", versions.module_sha256),
+        ("snapshot", versions.image_sha256),
         ("machine code", versions.code_sha256),
     ];
     let rows = rows.map(|(name, value)| format!("{name:<14}{value}\n"));

@@ -36,9 +36,6 @@ pub(crate) fn engine(triple: &str) -> Result<Engine> {
         Some("aarch64") => {}
         _ => bail!("Wardian runs on x86_64 and aarch64, not on {triple}"),
     }
-    // The snapshot's data is one image from the first page in use to the last, however many
-    // zeros lie between: it is mapped, not copied.
-    config.memory_guaranteed_dense_image_size(u64::MAX);
     // A NaN has one bit pattern, so that a run is a function of its inputs.
     config.cranelift_nan_canonicalization(true);
     Engine::new(&config)

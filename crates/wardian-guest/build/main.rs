@@ -46,28 +46,26 @@ fn main() -> Result<()> {
     let engine = compile::engine(&triple)?;
     let kept = target.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
 
-    let code = kept.join("python.cwasm");
-    let snapshot_hash = kept.join("snapshot.sha256");
-    if !(code.is_file() && snapshot_hash.is_file()) {
-        progress.say("taking a snapshot of the running interpreter (about 20 s)");
+    let [module, image, code] =
+        ["python.wasm", "python.image", "python.cwasm"].map(|name| kept.join(name));
+    if !code.is_file() {
+        progress.say("taking a snapshot of the running interpreter (about 10 s)");
         let snapshot = snapshot::take(&wasm)?;
-        progress.say("compiling the snapshot to machine code (about 20 s)");
-        let compiled = engine.precompile_module(&snapshot)?;
+        progress.say("compiling it to machine code (about 20 s)");
+        let compiled = engine.precompile_module(&snapshot.module)?;
         fs::create_dir_all(&kept)?;
-        write_whole(&snapshot_hash, sha256(&snapshot).as_bytes())?;
+        write_whole(&module, &snapshot.module)?;
+        write_whole(&image, &snapshot.image)?;
+        // Last, because it is what tells that all is there.
         write_whole(&code, &compiled)?;
         progress.finish();
     }
 
-    println!("cargo:rustc-env=WARDIAN_GUEST_CODE={}", code.display());
-    println!(
-        "cargo:rustc-env=WARDIAN_GUEST_CODE_SHA256={}",
-        sha256(&fs::read(&code)?)
-    );
-    println!(
-        "cargo:rustc-env=WARDIAN_GUEST_SNAPSHOT_SHA256={}",
-        fs::read_to_string(&snapshot_hash)?
-    );
+    for (name, path) in [("MODULE", &module), ("IMAGE", &image), ("CODE", &code)] {
+        println!("cargo:rustc-env=WARDIAN_GUEST_{name}={}", path.display());
+        let hash = sha256(&fs::read(path)?);
+        println!("cargo:rustc-env=WARDIAN_GUEST_{name}_SHA256={hash}");
+    }
     println!(
         "cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}",
         guest::rustpython_version(root)?

@@ -37,7 +37,10 @@ impl Progress {
 
     /// Says how long it took.
     pub(crate) fn finish(&self) {
-        self.say(&format!("done after {} s", self.started.elapsed().as_secs()));
+        self.say(&format!(
+            "done after {} s",
+            self.started.elapsed().as_secs()
+        ));
     }
 
     /// Where the output of a nested command goes.

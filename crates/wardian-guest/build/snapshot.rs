@@ -1,15 +1,20 @@
-//! Runs the guest's initialisation and writes the state that it reached into a new module.
+//! Runs the guest's initialisation and keeps the memory that it leaves behind.
 //!
 //! The interpreter comes up in a world that holds nothing: no file, no environment, random
 //! bytes that are all the same and a clock that counts calls. So the snapshot is a function of
 //! the guest alone, and nothing of the machine that built it is in it.
+//!
+//! All of an instance's state is its memory: the guest has one global, the stack pointer, which
+//! is back where it was when initialisation returns, and a table that nothing writes to. So the
+//! snapshot is a module without data, and an image of memory to start it with.
 
+use wasm_encoder::{MemorySection, MemoryType, RawSection, SectionId};
+use wasmparser::{Parser, Payload};
 use wasmtime::error::Context;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Instance, Linker, Module, OptLevel, Result, Store, Val, bail,
+    Caller, Config, Engine, Extern, Linker, Module, OptLevel, Result, Store, Val, bail, ensure,
     format_err,
 };
-use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// Errors of WASI preview 1, by its numbers.
 mod errno {
@@ -18,12 +23,25 @@ mod errno {
     pub(super) const NOSYS: i32 = 52;
 }
 
+const WASM_PAGE: usize = 64 << 10;
+
+/// What an image is a multiple of, so that it can be mapped.
+const HOST_PAGE: usize = 4 << 10;
+
 /// WASI's type of the standard streams, the only files there are.
 const CHARACTER_DEVICE: u8 = 2;
 
 /// What a random byte is, and how many nanoseconds pass between two looks at the clock.
 const RANDOM_BYTE: u8 = 0x5a;
 const TICK: u64 = 1_000;
+
+/// An interpreter that is up.
+pub(crate) struct Snapshot {
+    /// The guest without its data, with memory of the size that it has grown to.
+    pub(crate) module: Vec<u8>,
+    /// What that memory starts with, to the last page that is not zero.
+    pub(crate) image: Vec<u8>,
+}
 
 /// What the guest has done to the world so far.
 #[derive(Default)]
@@ -32,28 +50,82 @@ struct World {
     written: Vec<u8>,
 }
 
-/// Returns `wasm` with the interpreter already up.
-pub(crate) fn take(wasm: &[u8]) -> Result<Vec<u8>> {
-    let mut wizer = Wizer::new();
-    wizer.init_func(wardian_abi::export::INITIALIZE);
-    let (context, instrumented) = wizer.instrument(wasm)?;
-
+/// Brings the interpreter in `wasm` up.
+pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
     let mut config = Config::new();
     config.cranelift_opt_level(OptLevel::None);
     config.max_wasm_stack(8 << 20).async_stack_size(9 << 20);
     let engine = Engine::new(&config)?;
-    let module = Module::new(&engine, &instrumented)?;
+    let module = Module::new(&engine, wasm)?;
     let mut store = Store::new(&engine, World::default());
-    let linker = empty_world(&engine, &module)?;
-    let instance = linker.instantiate(&mut store, &module)?;
+    let instance = empty_world(&engine, &module)?.instantiate(&mut store, &module)?;
     let initialise =
         instance.get_typed_func::<(), ()>(&mut store, wardian_abi::export::INITIALIZE)?;
     if let Err(error) = initialise.call(&mut store, ()) {
         let written = String::from_utf8_lossy(&store.data().written).into_owned();
         bail!("the guest did not come up: {error:?}\n{written}");
     }
-    let mut state = State { store, instance };
-    pollster::block_on(wizer.snapshot(&context, &mut state))
+    let memory = instance
+        .get_memory(&mut store, wardian_abi::export::MEMORY)
+        .context("the guest exports its memory")?
+        .data(&store);
+    let used = memory
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    Ok(Snapshot {
+        module: without_data(wasm, memory.len() / WASM_PAGE)?,
+        image: memory[..used.next_multiple_of(HOST_PAGE)].to_vec(),
+    })
+}
+
+/// The same module without data segments, its memory `pages` large.
+fn without_data(wasm: &[u8], pages: usize) -> Result<Vec<u8>> {
+    let mut module = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        match &payload {
+            Payload::MemorySection(memories) => {
+                let memory = memories
+                    .clone()
+                    .into_iter()
+                    .next()
+                    .context("the guest has a memory")??;
+                let mut section = MemorySection::new();
+                section.memory(MemoryType {
+                    minimum: pages as u64,
+                    maximum: memory.maximum,
+                    memory64: memory.memory64,
+                    shared: memory.shared,
+                    page_size_log2: memory.page_size_log2,
+                });
+                module.section(&section);
+            }
+            Payload::GlobalSection(globals) => {
+                ensure!(
+                    globals.count() == 1,
+                    "the guest has globals besides its stack pointer"
+                );
+                copy(&mut module, wasm, &payload);
+            }
+            Payload::DataSection(_) | Payload::DataCountSection { .. } => {}
+            _ => copy(&mut module, wasm, &payload),
+        }
+    }
+    Ok(module.finish())
+}
+
+/// Copies a section as it is. What has no section of its own, a function's body for one, comes
+/// with the section that it lies in.
+fn copy(module: &mut wasm_encoder::Module, wasm: &[u8], payload: &Payload<'_>) {
+    if let Some((id, range)) = payload.as_section() {
+        if id != u8::from(SectionId::Custom) {
+            module.section(&RawSection {
+                id,
+                data: &wasm[range],
+            });
+        }
+    }
 }
 
 /// Every import of the guest, in the empty world.
@@ -110,9 +182,7 @@ fn call(name: &str, mut caller: Caller<'_, World>, params: &[Val]) -> Result<i32
             write(memory, int(1)?, &[0; 4]).with_context(outside)
         }
         "environ_get" | "args_get" => Ok(errno::SUCCESS),
-        "fd_prestat_get" | "fd_seek" | "fd_tell" | "fd_close" => {
-            Ok(errno::BADF)
-        }
+        "fd_prestat_get" | "fd_seek" | "fd_tell" | "fd_close" => Ok(errno::BADF),
         "fd_filestat_get" => {
             let mut stat = [0; 64];
             stat[16] = CHARACTER_DEVICE;
@@ -150,33 +220,4 @@ fn read_u32(memory: &[u8], at: usize) -> Option<usize> {
 fn write(memory: &mut [u8], at: usize, bytes: &[u8]) -> Option<i32> {
     memory.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
     Some(errno::SUCCESS)
-}
-
-struct State {
-    store: Store<World>,
-    instance: Instance,
-}
-
-impl InstanceState for State {
-    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
-        let global = self
-            .instance
-            .get_global(&mut self.store, name)
-            .expect("wizer exports it");
-        match global.get(&mut self.store) {
-            Val::I32(value) => SnapshotVal::I32(value),
-            Val::I64(value) => SnapshotVal::I64(value),
-            Val::F32(value) => SnapshotVal::F32(value),
-            Val::F64(value) => SnapshotVal::F64(value),
-            other => panic!("the guest has a global of an unexpected type: {other:?}"),
-        }
-    }
-
-    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
-        let memory = self
-            .instance
-            .get_memory(&mut self.store, name)
-            .expect("wizer exports it");
-        contents(memory.data(&self.store));
-    }
 }

@@ -1,13 +1,14 @@
-//! The Python guest, ready to run: RustPython on wasm, with the interpreter already up,
-//! compiled to machine code for this target.
+//! The Python guest, ready to run: RustPython on wasm, compiled to machine code for this target,
+//! and an image of its memory with the interpreter already up.
 //!
 //! This crate builds the guest and hands out its bytes; it knows nothing of how they are run.
-//! The bytes stand page-aligned in the executable's read-only data. So a host can run them
-//! where the kernel mapped them, without a copy, a file or a writable directory.
+//! Both stand page-aligned in the executable's read-only data. So a host can run the code where
+//! the kernel mapped it, and map the image from the executable's own file, without a copy or a
+//! writable directory.
 
 #![forbid(unsafe_code)]
 
-/// The machine code of the snapshot, in wasmtime's format, aligned to a page.
+/// The machine code, in wasmtime's format, aligned to a page.
 ///
 /// Only a wasmtime of the version and settings that made it loads it.
 pub static CODE: &[u8] = {
@@ -15,11 +16,23 @@ pub static CODE: &[u8] = {
     &PAGES.0
 };
 
+/// What a fresh instance has in its memory, from address 0: whole pages, aligned to a page.
+/// Memory beyond it is zero.
+///
+/// The module itself has no data segments. Without the image it does nothing but crash.
+pub static IMAGE: &[u8] = {
+    static PAGES: &PageAligned<[u8]> = &PageAligned(*include_bytes!(env!("WARDIAN_GUEST_IMAGE")));
+    &PAGES.0
+};
+
 /// SHA-256 of [`CODE`], in hex.
 pub const CODE_SHA256: &str = env!("WARDIAN_GUEST_CODE_SHA256");
 
+/// SHA-256 of [`IMAGE`], in hex.
+pub const IMAGE_SHA256: &str = env!("WARDIAN_GUEST_IMAGE_SHA256");
+
 /// SHA-256 of the wasm module that [`CODE`] was compiled from, in hex.
-pub const SNAPSHOT_SHA256: &str = env!("WARDIAN_GUEST_SNAPSHOT_SHA256");
+pub const MODULE_SHA256: &str = env!("WARDIAN_GUEST_MODULE_SHA256");
 
 /// The version of RustPython inside.
 pub const RUSTPYTHON_VERSION: &str = env!("WARDIAN_GUEST_RUSTPYTHON");

@@ -207,10 +207,6 @@ impl Limits {
     pub fn value_depth(&self) -> u32 {
         self.value_depth
     }
-
-    /// The most that [`with_memory_bytes`](Self::with_memory_bytes) takes: what an engine has to
-    /// set aside address space for.
-    pub const MEMORY_BYTES_CEILING: u64 = 2048 * MIB;
 }
 
 fn within<T: PartialOrd + Copy>(

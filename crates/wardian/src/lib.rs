@@ -21,9 +21,9 @@
 
 #![deny(unsafe_code)]
 
-mod artifact;
 mod engine_config;
 mod error;
+mod mapping;
 mod memory;
 mod outcome;
 mod output;

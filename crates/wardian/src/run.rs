@@ -335,11 +335,6 @@ fn verdict_of(
     if error.is::<MalformedReport>() {
         return Ok(Verdict::Crashed { trap: Trap::Report });
     }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Err(host(wasmtime::Error::msg(
-            "other runtimes of this process hold all slots",
-        )));
-    }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::OutOfFuel) => {
             let fuel = fuel_of(limits);
@@ -390,7 +385,10 @@ impl<T> Running<T> {
         machine: &'static Machine,
         inner: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
-        Self { inner: Box::pin(inner), timers: machine.timers() }
+        Self {
+            inner: Box::pin(inner),
+            timers: machine.timers(),
+        }
     }
 }
 

@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wardian_policy::Limits;
-use wasmtime::{
-    Enabled, Engine, InstanceAllocationStrategy, InstancePre, Linker, PoolingAllocationConfig,
-};
+use wasmtime::{Engine, InstancePre, Linker};
 
 use crate::engine_config::engine_config;
 use crate::run::RunState;
-use crate::{Error, artifact, run};
+use crate::{Error, mapping, run};
 
-/// How many instances the engine has room for. Room is address space, about 4 GiB for each;
-/// memory is taken by those that run.
-const SLOTS: u32 = 1_000;
+/// The most runs that there are at once. Each takes address space of about 4 GiB.
+const MOST_RUNS: usize = 1_000;
 
 /// The deepest native stack of a run. The guest's own stack in linear memory is 1 MiB, which
 /// RustPython watches, and for which this is about four times as much: so most of what nests
@@ -26,12 +22,6 @@ const WASM_STACK_BYTES: usize = 4 << 20;
 /// What host functions have of a run's stack, beyond what wasm may use. Exhausting it would
 /// abort the process.
 const HOST_STACK_BYTES: usize = 1 << 20;
-
-/// How much of a slot is kept in memory between runs, to be restored rather than faulted in.
-const KEEP_RESIDENT_BYTES: usize = 4 << 20;
-
-/// What the guest has in its table: its functions that are called indirectly.
-const TABLE_ELEMENTS: usize = 32 << 10;
 
 /// The engine with the guest loaded. There is one in a process.
 pub(crate) struct Machine {
@@ -52,25 +42,14 @@ impl Machine {
     }
 
     fn new() -> wasmtime::Result<Self> {
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_core_instances(SLOTS)
-            .total_memories(SLOTS)
-            .total_tables(SLOTS)
-            .total_stacks(SLOTS)
-            .max_memories_per_module(1)
-            .max_tables_per_module(1)
-            .max_memory_size(usize::try_from(Limits::MEMORY_BYTES_CEILING)?)
-            .table_elements(TABLE_ELEMENTS)
-            .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-            .pagemap_scan(Enabled::Auto);
         let mut config = engine_config();
         config
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+            .with_custom_code_memory(Some(Arc::new(mapping::InPlace)))
+            .with_host_memory(Arc::new(mapping::Memories::new()?))
             .max_wasm_stack(WASM_STACK_BYTES)
-            .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES)
-            .with_custom_code_memory(Some(Arc::new(artifact::InPlace)));
+            .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES);
         let engine = Engine::new(&config)?;
-        let module = artifact::load(&engine)?;
+        let module = mapping::load(&engine)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p1::add_to_linker_async(&mut linker, RunState::wasi)?;
         let guest = linker.instantiate_pre(&module)?;
@@ -172,7 +151,8 @@ impl Runtime {
             wardian: env!("CARGO_PKG_VERSION"),
             engine: concat!("wasmtime ", "48"),
             interpreter: wardian_guest::RUSTPYTHON_VERSION,
-            snapshot_sha256: wardian_guest::SNAPSHOT_SHA256,
+            module_sha256: wardian_guest::MODULE_SHA256,
+            image_sha256: wardian_guest::IMAGE_SHA256,
             code_sha256: wardian_guest::CODE_SHA256,
         }
     }
@@ -188,9 +168,11 @@ pub struct Versions {
     pub engine: &'static str,
     /// The version of RustPython.
     pub interpreter: &'static str,
-    /// SHA-256 of the snapshot's wasm, in hex.
-    pub snapshot_sha256: &'static str,
-    /// SHA-256 of the machine code made of it, in hex.
+    /// SHA-256 of the interpreter's wasm module, in hex.
+    pub module_sha256: &'static str,
+    /// SHA-256 of the snapshot of its memory, in hex.
+    pub image_sha256: &'static str,
+    /// SHA-256 of the machine code that the module was compiled to, in hex.
     pub code_sha256: &'static str,
 }
 
@@ -209,7 +191,7 @@ impl RuntimeBuilder {
     ///
     /// Each takes what its script uses: some 2 MiB, and up to its memory limit.
     pub fn concurrent_runs(mut self, runs: usize) -> Self {
-        self.concurrent_runs = runs.clamp(1, SLOTS as usize);
+        self.concurrent_runs = runs.clamp(1, MOST_RUNS);
         self
     }
 

@@ -34,10 +34,7 @@ impl Sandbox {
     ///
     /// [`Error`] if the run could not start: no free slot in time, inputs that can't be passed.
     /// A script that fails is not an error; see [`Outcome::verdict`].
-    pub fn run(
-        &self,
-        script: impl Into<Script>,
-    ) -> Running {
+    pub fn run(&self, script: impl Into<Script>) -> Running {
         self.start(script.into(), None)
     }
 
@@ -68,11 +65,7 @@ impl Sandbox {
         pollster::block_on(self.run(script))
     }
 
-    fn start(
-        &self,
-        script: Script,
-        sink: Option<Arc<Mutex<Sink>>>,
-    ) -> Running {
+    fn start(&self, script: Script, sink: Option<Arc<Mutex<Sink>>>) -> Running {
         let Self { runtime, policy } = self.clone();
         run::run(runtime, policy, script, sink)
     }

@@ -1,0 +1,192 @@
+//! The figures that README.md quotes: start-up in process and as a process, memory, sizes.
+//!
+//! `just bench`, or `just bench --json`. Times are medians of many; whole processes alternate
+//! with `python3 -I -c`, so that a noisy machine is noisy for both.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark"
+)]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use wardian::{Allowance, Limits, Policy, Runtime, Sandbox};
+
+const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
+
+/// Scripts whose fresh runs are timed.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("empty script", ""),
+    ("print(\"hi\")", "print(\"hi\")"),
+    ("uncaught exception", "1/0"),
+    (
+        "json + re + class",
+        "import json, re\nclass A: pass\njson.dumps({'a': re.findall('b+', 'abb')})",
+    ),
+];
+
+fn main() {
+    let mut figures = Figures {
+        rows: Vec::new(),
+        json: std::env::args().any(|arg| arg == "--json"),
+    };
+    first_run(&mut figures);
+    let runtime = Runtime::new().unwrap();
+    let sandbox = Sandbox::new(&runtime, Policy::computing());
+    for (name, script) in SCRIPTS {
+        let times = sample(50, 1_000, || {
+            sandbox.run_blocking(*script).unwrap();
+        });
+        figures.time(&format!("fresh run, {name}, p50"), percentile(&times, 50));
+        figures.time(&format!("fresh run, {name}, p99"), percentile(&times, 99));
+    }
+    processes(&mut figures);
+    memory(&mut figures);
+    let size = std::fs::metadata(WARDIAN).unwrap().len();
+    figures.bytes("size of the wardian binary", size);
+    if figures.json {
+        println!(
+            "{}",
+            Value::Object(figures.rows.into_iter().collect::<Map<_, _>>())
+        );
+    }
+}
+
+struct Figures {
+    rows: Vec<(String, Value)>,
+    json: bool,
+}
+
+impl Figures {
+    fn row(&mut self, name: &str, shown: &str, value: Value) {
+        if !self.json {
+            println!("{name:<46}{shown:>14}");
+        }
+        self.rows.push((name.to_owned(), value));
+    }
+
+    fn time(&mut self, name: &str, time: Duration) {
+        let ms = time.as_secs_f64() * 1e3;
+        self.row(name, &format!("{ms:.3} ms"), json!({"ms": ms}));
+    }
+
+    fn bytes(&mut self, name: &str, bytes: u64) {
+        let mib = bytes as f64 / f64::from(1 << 20);
+        self.row(name, &format!("{mib:.2} MiB"), json!({"bytes": bytes}));
+    }
+
+    fn ratio(&mut self, name: &str, ratio: f64) {
+        self.row(name, &format!("{ratio:.2}"), json!({"ratio": ratio}));
+    }
+}
+
+/// Times `runs` calls, after some that don't count; sorted.
+fn sample(warm_up: usize, runs: usize, mut call: impl FnMut()) -> Vec<Duration> {
+    let mut time = || {
+        let started = Instant::now();
+        call();
+        started.elapsed()
+    };
+    (0..warm_up).for_each(|_| _ = time());
+    let mut times: Vec<Duration> = (0..runs).map(|_| time()).collect();
+    times.sort();
+    times
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+/// A whole process, from before it exists until it is gone.
+fn process(program: &str, args: &[&str]) -> Duration {
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(args)
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("the program starts").success());
+    started.elapsed()
+}
+
+/// The first run of a binary that nobody has run yet: a copy, with pages of its own.
+fn first_run(figures: &mut Figures) {
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("wardian");
+    std::fs::copy(WARDIAN, &copy).unwrap();
+    let run = || process(copy.to_str().unwrap(), &["run", "-c", "print('hi')"]);
+    figures.time("first run of a new binary, whole process", run());
+    let times: Vec<Duration> = (0..9).map(|_| run()).collect();
+    figures.time("tenth run of it", times[8]);
+}
+
+fn processes(figures: &mut Figures) {
+    let code = "print('hi')";
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for _ in 0..41 {
+        ours.push(process(WARDIAN, &["run", "-c", code]));
+        theirs.push(process("python3", &["-I", "-c", code]));
+    }
+    let mut ratios: Vec<f64> = ours
+        .iter()
+        .zip(&theirs)
+        .map(|(ours, theirs)| ours.as_secs_f64() / theirs.as_secs_f64())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ours.sort();
+    theirs.sort();
+    figures.time(
+        "whole process, wardian run -c, median",
+        percentile(&ours, 50),
+    );
+    figures.time(
+        "whole process, python3 -I -c, median",
+        percentile(&theirs, 50),
+    );
+    figures.ratio(
+        "wardian / python3, median of pairs",
+        ratios[ratios.len() / 2],
+    );
+}
+
+/// What this process has of its own with sandboxes alive in it: private memory, and shared
+/// memory by its share.
+fn memory(figures: &mut Figures) {
+    let runtime = Runtime::new().unwrap();
+    let limits = Limits::default()
+        .with_timeout(Allowance::Unlimited)
+        .unwrap();
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
+    let executor = tokio::runtime::Runtime::new().unwrap();
+    let mut live = Vec::new();
+    for count in [0, 1, 100] {
+        while live.len() < count {
+            live.push(executor.spawn(sandbox.run("print('alive')\nimport time\ntime.sleep(1e6)")));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        figures.bytes(
+            &format!("memory (PSS) with {count} live sandboxes"),
+            proportional_set_size(),
+        );
+    }
+    live.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+fn proportional_set_size() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+    let line = rollup
+        .lines()
+        .find(|line| line.starts_with("Pss:"))
+        .expect("the kernel writes it");
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        << 10
+}

@@ -1,0 +1,317 @@
+//! Maps the guest into memory: its code in place, its memory image copy-on-write. The one file
+//! with `unsafe`.
+//!
+//! Both are bytes of this executable. The kernel has mapped them already, shared with every
+//! other process that runs the same file, so nothing is read, copied or written to start. (A
+//! sealed memory file would cost a copy of 80 MB and as much memory in every process, a cache on
+//! disk a directory to write to and to trust.) Only what was linked in can be loaded; there is
+//! no path by which other bytes could be.
+//!
+//! wasmtime's pooling allocator can't be given an image that is a part of a file. So memories
+//! come from a [`MemoryCreator`] here, which keeps a few of them mapped for the next run.
+
+#![expect(
+    unsafe_code,
+    reason = "machine code is trusted because this executable carries it; memory is mapped by hand"
+)]
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::ptr::{self, NonNull};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use procfs::process::{MMapPath, Process};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
+use wardian_guest::{CODE, IMAGE};
+use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
+
+/// How many memories stay mapped after their runs, for runs to come.
+const KEPT: usize = 64;
+
+/// Makes a module of the guest's code.
+///
+/// At most one may exist in a process: wasmtime registers code by its address.
+pub(crate) fn load(engine: &Engine) -> wasmtime::Result<Module> {
+    // SAFETY: the bytes are what wasmtime's `precompile_module` returned in the build script of
+    // `wardian-guest`. They are static, and in a mapping that is never writable.
+    unsafe { Module::deserialize_raw(engine, NonNull::from(CODE)) }
+}
+
+/// Makes the code executable where it stands.
+pub(crate) struct InPlace;
+
+impl CustomCodeMemory for InPlace {
+    fn required_alignment(&self) -> usize {
+        rustix::param::page_size()
+    }
+
+    fn publish_executable(&self, code: *const u8, len: usize) -> wasmtime::Result<()> {
+        let flags = MprotectFlags::READ | MprotectFlags::EXEC;
+        // SAFETY: the pages hold the guest's code and, because the code's section is aligned to
+        // pages on both ends, nothing else. They stay readable and do not become writable.
+        unsafe { mprotect(code.cast_mut().cast(), len, flags) }?;
+        Ok(())
+    }
+
+    fn unpublish_executable(&self, _code: *const u8, _len: usize) -> wasmtime::Result<()> {
+        // The code is part of the executable and stays as it is until the process ends.
+        Ok(())
+    }
+}
+
+/// Makes memories that start as the image.
+pub(crate) struct Memories(Arc<Shared>);
+
+struct Shared {
+    /// A file that holds the image, and where in it.
+    file: OwnedFd,
+    offset: u64,
+    /// Memories that are as good as new.
+    kept: Mutex<Vec<Reservation>>,
+}
+
+impl Memories {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (file, offset) = match own_file() {
+            Some(found) => found,
+            None => (sealed_copy()?, 0),
+        };
+        Ok(Self(Arc::new(Shared {
+            file,
+            offset,
+            kept: Mutex::default(),
+        })))
+    }
+}
+
+/// The file that the image was mapped from, if it is still to be had.
+fn own_file() -> Option<(OwnedFd, u64)> {
+    let start = IMAGE.as_ptr().addr() as u64;
+    let end = start + IMAGE.len() as u64;
+    let maps = Process::myself().ok()?.maps().ok()?;
+    let map = maps
+        .into_iter()
+        .find(|map| map.address.0 <= start && end <= map.address.1)?;
+    let offset = map.offset + (start - map.address.0);
+    let MMapPath::Path(path) = map.pathname else {
+        return None;
+    };
+    // The link survives a replaced executable; the path is for when this is a library.
+    [PathBuf::from("/proc/self/exe"), path]
+        .iter()
+        .find_map(|path| {
+            let file = File::open(path).ok()?;
+            let same = file.metadata().ok()?.ino() == map.inode && holds_image(&file, offset)?;
+            same.then(|| (file.into(), offset))
+        })
+}
+
+/// Does `file` hold the image's first and last page where they should be?
+fn holds_image(file: &File, offset: u64) -> Option<bool> {
+    let page = rustix::param::page_size();
+    for at in [0, IMAGE.len().checked_sub(page)?] {
+        let mut bytes = vec![0; page];
+        file.read_exact_at(&mut bytes, offset + at as u64).ok()?;
+        if IMAGE.get(at..at + page)? != bytes {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// A copy of the image in memory, which nobody can write to.
+fn sealed_copy() -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("wardian-image", flags)?);
+    file.write_all_at(IMAGE, 0)?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&file, seals)?;
+    Ok(file.into())
+}
+
+// SAFETY: a memory has the reservation and the guards that it is asked for. It is not filled
+// with zeros, as the trait wants: wasmtime would then write the module's data segments, and this
+// module's data is the image.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _type: MemoryType,
+        minimum: usize,
+        _maximum: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let kept = self
+            .0
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let reservation = match kept {
+            Some(reservation) => reservation,
+            None => Reservation::new(&self.0, minimum, reserved.unwrap_or(minimum), guard)
+                .map_err(|error| format!("cannot map memory for a run: {error}"))?,
+        };
+        let size = reservation.minimum;
+        let shared = self.0.clone();
+        Ok(Box::new(ImageMemory {
+            reservation: Some(reservation),
+            size,
+            shared,
+        }))
+    }
+}
+
+/// Address space for one memory, of which the first part can be used.
+///
+/// ```text
+/// | guard | image, copy-on-write | zeros | not accessible ... | guard |
+///         ^ base                         ^ size               ^ capacity
+/// ```
+struct Reservation {
+    start: NonNull<c_void>,
+    len: usize,
+    base: NonNull<u8>,
+    minimum: usize,
+    capacity: usize,
+}
+
+// SAFETY: it is a range of addresses that nothing else refers to; whose thread unmaps it does
+// not matter.
+unsafe impl Send for Reservation {}
+// SAFETY: as above; through a shared reference it only tells its addresses.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    fn new(shared: &Shared, minimum: usize, capacity: usize, guard: usize) -> io::Result<Self> {
+        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let len = guard
+            .checked_mul(2)
+            .and_then(|guards| capacity.checked_add(guards))
+            .ok_or_else(too_large)?;
+        if IMAGE.len() > minimum || minimum > capacity {
+            return Err(too_large());
+        }
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), len, ProtFlags::empty(), flags) }?;
+        // SAFETY: `guard` lies within the mapping, which is not at address 0.
+        let base = unsafe { start.byte_add(guard) };
+        let reservation = Self {
+            start: NonNull::new(start).ok_or_else(too_large)?,
+            len,
+            base: NonNull::new(base.cast()).ok_or_else(too_large)?,
+            minimum,
+            capacity,
+        };
+        // SAFETY: the range lies in the new mapping, which nothing refers to yet.
+        unsafe {
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            let over = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+            mmap(base, IMAGE.len(), access, over, &shared.file, shared.offset)?;
+            reservation.protect(
+                IMAGE.len(),
+                minimum,
+                MprotectFlags::READ | MprotectFlags::WRITE,
+            )?;
+        }
+        Ok(reservation)
+    }
+
+    /// Changes the access to the bytes from `from` to `to`.
+    ///
+    /// # Safety
+    ///
+    /// Nothing refers to what becomes inaccessible.
+    unsafe fn protect(&self, from: usize, to: usize, flags: MprotectFlags) -> io::Result<()> {
+        if from < to {
+            // SAFETY: the range lies within the mapping, by `from < to <= capacity`.
+            unsafe { mprotect(self.base.as_ptr().add(from).cast(), to - from, flags) }?;
+        }
+        Ok(())
+    }
+
+    /// Makes the memory what it was at first, after a run has grown it to `size`.
+    fn reset(&self, size: usize) -> io::Result<()> {
+        // SAFETY: the run is over, so nothing refers to the memory. What was written to it is
+        // dropped: the image's part is the file's again, the rest is zero.
+        unsafe {
+            madvise(self.base.as_ptr().cast(), size, Advice::LinuxDontNeed)?;
+            self.protect(self.minimum, size, MprotectFlags::empty())
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this reservation's, and goes with it. An error would mean that
+        // the range is not a mapping; there is nothing to be done about it.
+        let _ = unsafe { munmap(self.start.as_ptr(), self.len) };
+    }
+}
+
+/// The memory of one instance.
+struct ImageMemory {
+    /// Always there, until it is dropped.
+    reservation: Option<Reservation>,
+    size: usize,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: the base does not move, and `byte_size` bytes from it are accessible.
+unsafe impl LinearMemory for ImageMemory {
+    fn byte_size(&self) -> usize {
+        self.size
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.reservation
+            .as_ref()
+            .map_or(0, |reservation| reservation.capacity)
+    }
+
+    fn grow_to(&mut self, size: usize) -> wasmtime::Result<()> {
+        match &self.reservation {
+            Some(reservation) if size <= reservation.capacity => {
+                // SAFETY: nothing becomes inaccessible.
+                unsafe {
+                    reservation.protect(self.size, size, MprotectFlags::READ | MprotectFlags::WRITE)
+                }?;
+                self.size = size;
+                Ok(())
+            }
+            _ => Err(wasmtime::Error::msg(
+                "memory can't grow beyond its reservation",
+            )),
+        }
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.reservation
+            .as_ref()
+            .map_or(ptr::null_mut(), |reservation| reservation.base.as_ptr())
+    }
+}
+
+impl Drop for ImageMemory {
+    fn drop(&mut self) {
+        let Some(reservation) = self.reservation.take() else {
+            return;
+        };
+        let mut kept = self
+            .shared
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT && reservation.reset(self.size).is_ok() {
+            kept.push(reservation);
+        }
+    }
+}
