@@ -235,7 +235,7 @@ fn value_size_and_depth() {
     let reason = |code: &str| match run_within(code, limits.clone()).value {
         Some(Value::Json(_)) => None,
         Some(Value::Opaque { reason, .. }) => Some(reason),
-        None => panic!("{code} did not complete"),
+        other => panic!("{code}: {other:?}"),
     };
     assert_eq!(reason("'x' * 98"), None);
     assert_eq!(reason("'x' * 99").as_deref(), Some("larger than 100 bytes"));

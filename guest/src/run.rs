@@ -44,6 +44,8 @@ fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult
     for (name, value) in &request.env {
         env.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
     }
+    // RustPython seeds `random.Random()` from this generator, whose state is in the snapshot.
+    rand::rng().reseed().expect("the host gives random bytes");
     support.thaw.call((vm.ctx.new_list(args), env), vm)?;
 
     let scope = vm.new_scope_with_main()?;

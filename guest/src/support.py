@@ -3,7 +3,7 @@
 # What models import most is in the snapshot already; an import of it costs a look-up.
 import abc, argparse, array, ast, base64, bisect, calendar, cmath, collections, collections.abc
 import configparser, contextlib, copy, csv, dataclasses, datetime, decimal, difflib, enum, fnmatch
-import fractions, functools, glob, graphlib, hashlib, heapq, hmac, html, inspect, io, itertools
+import fractions, functools, glob, graphlib, hashlib, heapq, hmac, html, importlib, inspect, io, itertools
 import json, keyword, linecache, locale, logging, math, numbers, operator, os, pathlib, pickle
 import pprint, queue, random, re, secrets, shlex, statistics, string, struct, sys, tempfile
 import textwrap, threading, time, timeit, traceback, types, typing, unicodedata, unittest
@@ -25,26 +25,28 @@ for _name in ("start_new_thread", "start_new", "start_joinable_thread"):
 threading._start_joinable_thread = _no_threads
 
 
-def _import_asyncio():
-    """Imports asyncio without the modules for sockets and processes that it names."""
-    absent = {}
-    for name in ("fcntl", "socket", "ssl", "subprocess"):
-        module = types.ModuleType(name)
-        module.__getattr__ = lambda attribute: 0
-        absent[name] = module
-    absent["socket"].socket = type("socket", (), {})
-    absent["subprocess"].PIPE, absent["subprocess"].STDOUT, absent["subprocess"].DEVNULL = -1, -2, -3
-    absent["ssl"].SSLError = absent["ssl"].CertificateError = OSError
-    sys.modules.update(absent)
+def _import(name, absent):
+    """Imports a module without those that it names and that are not here."""
+    for missing in absent:
+        stub = types.ModuleType(missing)
+        stub.__getattr__ = lambda attribute: 0
+        sys.modules[missing] = stub
+    if "socket" in absent:
+        sys.modules["socket"].socket = object
+    if "ssl" in absent:
+        sys.modules["ssl"].SSLError = sys.modules["ssl"].CertificateError = OSError
     try:
-        import asyncio
+        return importlib.import_module(name)
     finally:
-        for name in absent:
-            del sys.modules[name]
-    return asyncio
+        for missing in absent:
+            del sys.modules[missing]
 
 
-asyncio = _import_asyncio()
+asyncio = _import("asyncio", ["fcntl", "socket", "ssl", "subprocess"])
+_import("logging.handlers", ["socket"])
+_import("logging.config", ["socket", "socketserver"])
+_import("xml.sax.saxutils", ["urllib.request"])
+_import("xml.sax.expatreader", ["urllib.request"])
 
 
 class _EventLoop(asyncio.base_events.BaseEventLoop):
@@ -82,6 +84,13 @@ class _EventLoop(asyncio.base_events.BaseEventLoop):
 
 
 asyncio.unix_events._DefaultEventLoopPolicy._loop_factory = _EventLoop
+# There are no signals either: nothing for asyncio.run() to catch.
+asyncio.runners.signal = types.SimpleNamespace(
+    SIGINT=None, getsignal=lambda number: None, default_int_handler=_EventLoop
+)
+
+# RustPython has no time zone on wasm, not even UTC.
+time.tzname, time.timezone, time.altzone, time.daylight = ("UTC", "UTC"), 0, 0, 0
 
 
 def run_coroutine(coroutine):
@@ -95,6 +104,19 @@ def thaw(args, env):
     sys.argv[1:] = args
     if env:
         os.environ.update(env)
+
+
+def _format_frames_once(stack):
+    """Formatting a frame parses its line. A deep recursion has a thousand of the same."""
+    format_frame, known = stack.format_frame_summary, {}
+
+    def format_known(frame, **options):
+        key = frame.filename, frame.name, frame.lineno, frame.colno, frame.end_lineno, frame.end_colno
+        if key not in known:
+            known[key] = format_frame(frame, **options)
+        return known[key]
+
+    stack.format_frame_summary = format_known
 
 
 def describe(exception, script):
@@ -119,5 +141,7 @@ def describe(exception, script):
         message = str(exception)
     except Exception:
         message = "<exception str() failed>"
-    text = "".join(traceback.TracebackException(cls, exception, exception.__traceback__).format())
+    formatted = traceback.TracebackException(cls, exception, exception.__traceback__)
+    _format_frames_once(formatted.stack)
+    text = "".join(formatted.format())
     return name, message, text, line

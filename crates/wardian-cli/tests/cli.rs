@@ -362,7 +362,7 @@ fn version_completions_and_manual() {
     assert_eq!(json["image_sha256"].as_str().unwrap().len(), 64);
     for shell in ["bash", "fish", "zsh"] {
         assert!(
-            text(&run(&["completions", shell]).stdout).contains("--timeout"),
+            text(&run(&["completions", shell]).stdout).contains("timeout"),
             "{shell}"
         );
     }
