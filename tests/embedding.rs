@@ -213,3 +213,57 @@ fn run_ids_differ() {
     let id = || sandbox().run_blocking("1").unwrap().run_id;
     assert_ne!(id(), id());
 }
+
+/// What this process holds: descriptors, threads, mappings.
+fn held() -> [usize; 3] {
+    let entries = |path: &str| std::fs::read_dir(path).unwrap().count();
+    let maps = std::fs::read_to_string("/proc/self/maps")
+        .unwrap()
+        .lines()
+        .count();
+    [entries("/proc/self/fd"), entries("/proc/self/task"), maps]
+}
+
+/// In a process of its own, because other tests come and go in this one.
+#[test]
+fn hostile_runs_leave_nothing_behind() {
+    const ALONE: &str = "WARDIAN_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "embedding::hostile_runs_leave_nothing_behind",
+                "--nocapture",
+            ])
+            .env(ALONE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let limits = Limits::default()
+        .with_fuel(Allowance::AtMost(100_000_000))
+        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(100))))
+        .unwrap();
+    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(limits));
+    let round = || {
+        for code in [
+            "print('hi')",
+            "1/0",
+            "while True: pass",
+            "import time\ntime.sleep(9)",
+            "x = [0] * 10**10",
+            "x = []\nwhile True: x.append('x' * 100000)",
+            "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
+            "import os\nos._exit(1)",
+            "import os\nfor i in range(10000):\n  try: os.dup(1)\n  except OSError: pass",
+            "while True: print('x' * 1000)",
+        ] {
+            sandbox.run_blocking(code).unwrap();
+        }
+    };
+    round();
+    let before = held();
+    (0..10).for_each(|_| round());
+    assert_eq!(held(), before);
+}

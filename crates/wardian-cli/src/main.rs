@@ -62,8 +62,8 @@ fn version(json: bool) -> Result<Vec<u8>> {
     }
     let rows = [
         ("wardian", versions.wardian),
-        ("engine", versions.engine),
-        ("interpreter", versions.interpreter),
+        ("wasmtime", versions.wasmtime),
+        ("rustpython", versions.rustpython),
         ("module", versions.module_sha256),
         ("snapshot", versions.image_sha256),
         ("machine code", versions.code_sha256),

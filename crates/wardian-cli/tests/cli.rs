@@ -349,9 +349,8 @@ fn version_completions_and_manual() {
     let version = run(&["version"]);
     for part in [
         "wardian",
-        "engine",
-        "wasmtime 48",
-        "interpreter",
+        "wasmtime      48.",
+        "rustpython    0.6.",
         "module",
         "snapshot",
         "machine code",

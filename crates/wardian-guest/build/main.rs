@@ -5,6 +5,12 @@
 //! all host profiles share one guest, and cargo rebuilds it only when it has changed. The
 //! result is kept under the hash of what it was made from.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a build script talks to cargo on standard output"
+)]
+
 mod compile;
 mod guest;
 mod progress;
@@ -28,13 +34,15 @@ fn main() -> Result<()> {
         .ancestors()
         .nth(2)
         .context("this crate lies in crates/")?;
-    for watched in ["guest", "crates/wardian-abi", "crates/wardian-guest/build"] {
+    for watched in [
+        "Cargo.lock",
+        "crates/wardian-abi",
+        "crates/wardian-guest/build",
+        "crates/wardian/src/engine_config.rs",
+        "guest",
+    ] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
-    println!(
-        "cargo:rerun-if-changed={}",
-        root.join("crates/wardian/src/engine_config.rs").display()
-    );
 
     let triple = env("TARGET")?;
     let target = target_directory(Path::new(&env("OUT_DIR")?), &triple)?.join("guest");
@@ -68,7 +76,11 @@ fn main() -> Result<()> {
     }
     println!(
         "cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}",
-        guest::rustpython_version(root)?
+        locked_version(&root.join("guest/Cargo.lock"), "rustpython-vm")?
+    );
+    println!(
+        "cargo:rustc-env=WARDIAN_GUEST_WASMTIME={}",
+        locked_version(&root.join("Cargo.lock"), "wasmtime")?
     );
     Ok(())
 }
@@ -108,6 +120,16 @@ fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     hash.update(include_bytes!("compile.rs"));
     hash.update(compatibility.finish().to_le_bytes());
     hex(&hash.finalize())
+}
+
+/// The version of a package in a lock file.
+fn locked_version(lock: &Path, package: &str) -> Result<String> {
+    let text = fs::read_to_string(lock)?;
+    let version = text
+        .split_once(&format!("name = \"{package}\"\nversion = \""))
+        .and_then(|(_, after)| after.split_once('"'));
+    let (version, _) = version.with_context(|| format!("{} names {package}", lock.display()))?;
+    Ok(version.to_owned())
 }
 
 fn sha256(bytes: &[u8]) -> String {

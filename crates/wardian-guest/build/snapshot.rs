@@ -73,9 +73,12 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
         .iter()
         .rposition(|byte| *byte != 0)
         .map_or(0, |last| last + 1);
+    let image = memory
+        .get(..used.next_multiple_of(HOST_PAGE))
+        .context("memory is whole pages")?;
     Ok(Snapshot {
         module: without_data(wasm, memory.len() / WASM_PAGE)?,
-        image: memory[..used.next_multiple_of(HOST_PAGE)].to_vec(),
+        image: image.to_vec(),
     })
 }
 
@@ -115,16 +118,14 @@ fn without_data(wasm: &[u8], pages: usize) -> Result<Vec<u8>> {
     Ok(module.finish())
 }
 
-/// Copies a section as it is. What has no section of its own, a function's body for one, comes
-/// with the section that it lies in.
+/// Copies a section as it is, unless it is custom. What has no section of its own, a function's
+/// body for one, comes with the section that it lies in.
 fn copy(module: &mut wasm_encoder::Module, wasm: &[u8], payload: &Payload<'_>) {
-    if let Some((id, range)) = payload.as_section() {
-        if id != u8::from(SectionId::Custom) {
-            module.section(&RawSection {
-                id,
-                data: &wasm[range],
-            });
-        }
+    if let Some((id, range)) = payload.as_section()
+        && id != u8::from(SectionId::Custom)
+        && let Some(data) = wasm.get(range)
+    {
+        module.section(&RawSection { id, data });
     }
 }
 

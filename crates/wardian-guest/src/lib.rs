@@ -37,5 +37,8 @@ pub const MODULE_SHA256: &str = env!("WARDIAN_GUEST_MODULE_SHA256");
 /// The version of RustPython inside.
 pub const RUSTPYTHON_VERSION: &str = env!("WARDIAN_GUEST_RUSTPYTHON");
 
+/// The version of wasmtime that compiled [`CODE`], and has to run it.
+pub const WASMTIME_VERSION: &str = env!("WARDIAN_GUEST_WASMTIME");
+
 #[repr(C, align(4096))]
 struct PageAligned<Bytes: ?Sized>(Bytes);

@@ -315,3 +315,80 @@ impl Drop for ImageMemory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WASM_PAGE: usize = 64 << 10;
+    const RESERVED: usize = 4 << 30;
+    const GUARD: usize = 32 << 20;
+
+    fn memory(memories: &Memories) -> Box<dyn LinearMemory> {
+        let minimum = IMAGE.len().next_multiple_of(WASM_PAGE);
+        let pages = u32::try_from(minimum / WASM_PAGE).unwrap();
+        let r#type = MemoryType::new(pages, None);
+        memories
+            .new_memory(r#type, minimum, None, Some(RESERVED), GUARD)
+            .unwrap()
+    }
+
+    fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
+        // SAFETY: the memory is this test's, and `byte_size` bytes of it are accessible.
+        unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
+    }
+
+    /// The same whether the image comes from this executable's file or from a copy.
+    fn check(memories: &Memories) {
+        for _ in 0..3 {
+            let mut memory = memory(memories);
+            let minimum = memory.byte_size();
+            assert_eq!(memory.byte_capacity(), RESERVED);
+            assert!(bytes(&mut *memory).starts_with(IMAGE));
+            assert!(
+                bytes(&mut *memory)[IMAGE.len()..]
+                    .iter()
+                    .all(|byte| *byte == 0)
+            );
+            bytes(&mut *memory).fill(0xaa);
+            memory.grow_to(minimum + 3 * WASM_PAGE).unwrap();
+            assert!(bytes(&mut *memory)[minimum..].iter().all(|byte| *byte == 0));
+            bytes(&mut *memory)[minimum..].fill(0xbb);
+            assert!(memory.grow_to(RESERVED + WASM_PAGE).is_err());
+        }
+        let kept = memories.0.kept.lock().unwrap();
+        assert_eq!(kept.len(), 1, "it is used again");
+    }
+
+    #[test]
+    fn a_memory_starts_as_the_image_whatever_was_in_it_before() {
+        let (file, offset) = own_file().expect("tests run from a file");
+        check(&Memories(Arc::new(Shared {
+            file,
+            offset,
+            kept: Mutex::default(),
+        })));
+    }
+
+    #[test]
+    fn so_it_does_from_a_sealed_copy() {
+        let file = sealed_copy().unwrap();
+        let kept = Mutex::default();
+        check(&Memories(Arc::new(Shared {
+            file,
+            offset: 0,
+            kept,
+        })));
+        let file = File::from(sealed_copy().unwrap());
+        assert!(file.write_all_at(b"x", 0).is_err());
+        assert!(file.set_len(0).is_err());
+    }
+
+    #[test]
+    fn two_memories_share_nothing() {
+        let memories = Memories::new().unwrap();
+        let [mut one, mut two] = [memory(&memories), memory(&memories)];
+        bytes(&mut *one).fill(0xaa);
+        assert!(bytes(&mut *two).starts_with(IMAGE));
+    }
+}

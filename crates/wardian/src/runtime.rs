@@ -149,8 +149,8 @@ impl Runtime {
     pub fn versions() -> Versions {
         Versions {
             wardian: env!("CARGO_PKG_VERSION"),
-            engine: concat!("wasmtime ", "48"),
-            interpreter: wardian_guest::RUSTPYTHON_VERSION,
+            wasmtime: wardian_guest::WASMTIME_VERSION,
+            rustpython: wardian_guest::RUSTPYTHON_VERSION,
             module_sha256: wardian_guest::MODULE_SHA256,
             image_sha256: wardian_guest::IMAGE_SHA256,
             code_sha256: wardian_guest::CODE_SHA256,
@@ -164,10 +164,10 @@ impl Runtime {
 pub struct Versions {
     /// The version of Wardian.
     pub wardian: &'static str,
-    /// The WebAssembly engine and its version.
-    pub engine: &'static str,
-    /// The version of RustPython.
-    pub interpreter: &'static str,
+    /// The version of wasmtime, the engine.
+    pub wasmtime: &'static str,
+    /// The version of RustPython, the interpreter.
+    pub rustpython: &'static str,
     /// SHA-256 of the interpreter's wasm module, in hex.
     pub module_sha256: &'static str,
     /// SHA-256 of the snapshot of its memory, in hex.
