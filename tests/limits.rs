@@ -214,6 +214,25 @@ fn endless_output_keeps_head_and_tail() {
 }
 
 #[test]
+fn one_huge_write_is_output_like_any_other() {
+    for code in [
+        "print('x' * 50_000_000)",
+        "import sys\nsys.stdout.buffer.write(b'x' * 50_000_000)\nprint()",
+        "import os\nn = 0\nwhile n < 50_000_000: n += os.write(1, b'x' * (50_000_000 - n))\nprint()",
+    ] {
+        let outcome = run(code);
+        assert_eq!(
+            outcome.verdict,
+            Verdict::Completed,
+            "{code}: {}",
+            outcome.stderr.text()
+        );
+        assert_eq!(outcome.stdout.written, 50_000_001, "{code}");
+        assert!(outcome.stdout.truncated && outcome.stdout.bytes.len() < (1 << 20) + 100);
+    }
+}
+
+#[test]
 fn source_size() {
     let limits = Limits::default().with_source_bytes(10).unwrap();
     assert_eq!(

@@ -9,6 +9,7 @@ mod exception;
 mod excluded;
 mod interpreter;
 mod run;
+mod write;
 
 use std::cell::{OnceCell, RefCell};
 

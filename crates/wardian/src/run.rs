@@ -28,7 +28,7 @@ const REQUEST_BYTES: usize = 128 << 20;
 const INPUT_BYTES: usize = 16 << 20;
 
 /// How much fuel a run uses before it lets others run: about a millisecond's worth.
-const YIELD_INTERVAL: u64 = 1_000_000;
+const YIELD_INTERVAL: u64 = 10_000_000;
 
 /// The most that one system call copies between guest and host.
 const SYSTEM_CALL_BYTES: usize = 8 << 20;
@@ -87,14 +87,16 @@ async fn run_admitted(
     wasi.stdin(MemoryInputPipe::new(script.stdin));
     let mut store = store(machine, limits, wasi)?;
 
+    let instance = instance(machine, &mut store).await?;
+
     let ended = match limits.timeout() {
         Allowance::AtMost(timeout) => {
-            let call = call(machine, &mut store, export::RUN, &request);
+            let call = call(&mut store, &instance, export::RUN, &request);
             tokio::time::timeout_at((started + timeout).into(), call)
                 .await
                 .ok()
         }
-        Allowance::Unlimited => Some(call(machine, &mut store, export::RUN, &request).await),
+        Allowance::Unlimited => Some(call(&mut store, &instance, export::RUN, &request).await),
     };
     let wall = started.elapsed();
     let (verdict, value) = match ended {
@@ -103,7 +105,7 @@ async fn run_admitted(
             None,
         ),
         Some(Ok(report)) => judge(&report, limits),
-        Some(Err(error)) => (verdict_of(&error, &store, limits)?, None),
+        Some(Err(error)) => (verdict_of(&error, &store.data().memory, limits), None),
     };
     let usage = Usage {
         fuel: fuel_of(limits).saturating_sub(store.get_fuel().unwrap_or_default()),
@@ -127,7 +129,8 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
         let _slot = runtime.admit().await?;
         let machine = runtime.machine();
         let mut store = store(machine, &Limits::default(), WasiCtxBuilder::new())?;
-        let report = call(machine, &mut store, export::MODULES, &[])
+        let instance = instance(machine, &mut store).await?;
+        let report = call(&mut store, &instance, export::MODULES, &[])
             .await
             .map_err(host)?;
         serde_json::from_slice(&report).map_err(|error| Error::Host(error.to_string()))
@@ -235,18 +238,22 @@ fn timeout_millis(limits: &Limits) -> u128 {
     }
 }
 
-/// Hands `request` to a fresh instance, calls `function`, and returns what it reports.
+/// A fresh instance of the guest. That it can't be had is the host's fault.
+async fn instance(machine: &Machine, store: &mut Store<RunState>) -> Result<Instance, Error> {
+    machine.guest().instantiate_async(store).await.map_err(host)
+}
+
+/// Hands `request` to an instance, calls `function`, and returns what it reports.
 async fn call(
-    machine: &Machine,
     store: &mut Store<RunState>,
+    instance: &Instance,
     function: &str,
     request: &[u8],
 ) -> wasmtime::Result<Vec<u8>> {
-    let instance = machine.guest().instantiate_async(&mut *store).await?;
     let memory = instance
         .get_memory(&mut *store, export::MEMORY)
         .ok_or_else(|| wasmtime::Error::msg("the guest exports no memory"))?;
-    send(store, &instance, memory, request).await?;
+    send(store, instance, memory, request).await?;
     let function = instance.get_typed_func::<(), u64>(&mut *store, function)?;
     let report = function.call_async(&mut *store, ()).await?;
     receive(store, memory, report).ok_or_else(|| wasmtime::Error::new(MalformedReport))
@@ -262,6 +269,7 @@ async fn send(
     let allocate = instance.get_typed_func::<u32, u32>(&mut *store, export::ALLOCATE)?;
     let at = allocate.call_async(&mut *store, len).await?;
     if at == 0 {
+        // As when any other allocation fails.
         return Err(wasmtime::Trap::UnreachableCodeReached.into());
     }
     memory
@@ -324,27 +332,23 @@ fn depth(value: &serde_json::Value) -> u32 {
 }
 
 /// What stopped the guest from the outside.
-fn verdict_of(
-    error: &wasmtime::Error,
-    store: &Store<RunState>,
-    limits: &Limits,
-) -> Result<Verdict, Error> {
+fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) -> Verdict {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return Ok(Verdict::Exited { code: exit.0 });
+        return Verdict::Exited { code: exit.0 };
     }
     if error.is::<MalformedReport>() {
-        return Ok(Verdict::Crashed { trap: Trap::Report });
+        return Verdict::Crashed { trap: Trap::Report };
     }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::OutOfFuel) => {
-            let fuel = fuel_of(limits);
-            return Ok(limit(LimitKind::Fuel, fuel.into(), fuel.into()));
+            let fuel = fuel_of(limits).into();
+            return limit(LimitKind::Fuel, fuel, fuel);
         }
-        Some(wasmtime::Trap::UnreachableCodeReached) => match store.data().memory.refused() {
+        Some(wasmtime::Trap::UnreachableCodeReached) => match memory.refused() {
             // The guest aborts when an allocation fails that Python can't raise an error for.
             Some(asked) => {
                 let allowed = limits.memory_bytes().into();
-                return Ok(limit(LimitKind::Memory, asked as u128, allowed));
+                return limit(LimitKind::Memory, asked as u128, allowed);
             }
             None => Trap::Panic,
         },
@@ -353,7 +357,7 @@ fn verdict_of(
         Some(_) => Trap::Other,
         None => Trap::SystemCall,
     };
-    Ok(Verdict::Crashed { trap })
+    Verdict::Crashed { trap }
 }
 
 fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
