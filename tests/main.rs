@@ -2,14 +2,7 @@
 //!
 //! One binary, because each that links the engine carries 60 MB of guest.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod embedding;
 mod humaneval;

@@ -26,7 +26,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let sink = sink(!args.json, failed);
     let ended = executor.block_on(async {
         tokio::select! {
-            outcome = sandbox.run_streaming(script, sink) => Ended::ByItself(outcome),
+            outcome = sandbox.run_streaming(script, sink) => Ended::ByItself(Box::new(outcome)),
             Ok(error) = &mut failure => Ended::Unheard(error),
             _ = tokio::signal::ctrl_c() => Ended::Interrupted,
         }
@@ -53,7 +53,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
 
 /// How waiting for a run ended.
 enum Ended {
-    ByItself(Result<Outcome, Error>),
+    ByItself(Box<Result<Outcome, Error>>),
     /// What it printed could not be shown.
     Unheard(io::Error),
     Interrupted,

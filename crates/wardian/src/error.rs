@@ -31,7 +31,10 @@ pub enum Error {
         name: String,
     },
     /// This machine can't run the guest: too little address space, or too old a processor.
-    #[error("the engine did not start: {0}")]
+    #[error(
+        "the engine did not start: {0}; it needs some GiB of address space and, on x86-64, a \
+         processor with SSE4.2 and POPCNT"
+    )]
     Engine(String),
     /// wasmtime failed where no script could make it.
     #[error("the engine failed: {0}")]
