@@ -202,6 +202,10 @@ fn inputs_are_checked() {
     let error = |script| sandbox().run_blocking(script).unwrap_err();
     let script = Script::new("1").input("not a name", 1);
     assert!(matches!(error(script), Error::InputName { name } if name == "not a name"));
+    for (name, value) in [("", "x"), ("a=b", "x"), ("a\0", "x"), ("a", "\0")] {
+        let script = Script::new("1").env(name, value);
+        assert!(matches!(error(script), Error::Environment { .. }), "{name}");
+    }
     let script = Script::new("1").input("x", "x".repeat(17 << 20));
     assert!(matches!(error(script), Error::InputsTooLarge { .. }));
     let outcome = sandbox().run_blocking(Script::new("len(x)").input("x", "x".repeat(15 << 20)));

@@ -151,6 +151,8 @@ fn no_traceback_holds_a_frame_of_ours_or_a_path_of_the_host() {
         "import json\njson.loads('{')",
         "await f()",
         "import asyncio\nawait asyncio.sleep('x')",
+        "import asyncio\nawait asyncio.to_thread(lambda: 1/0)",
+        "import threading\nthreading.Thread(target=print).start()",
     ] {
         let (_, traceback) = raised(code);
         assert!(!traceback.contains("<wardian>"), "{traceback}");
@@ -253,6 +255,12 @@ fn top_level_await_and_asyncio() {
         ),
         json!("late")
     );
+}
+
+#[test]
+fn finalizers_run_when_the_script_has_ended() {
+    let code = "class A:\n    def __del__(self): print('gone', prefix)\nprefix = 'by'\na = A()\nprint('end')";
+    assert_eq!(printed(code), "end\ngone by\n");
 }
 
 #[test]

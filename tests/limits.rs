@@ -70,8 +70,50 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
         // Not a measurement: a minute of sleep must not have passed.
         assert!(started.elapsed() < Duration::from_secs(20));
     }
+    check("import time\ntime.sleep(60)", &limits, |outcome| {
+        is_limit(outcome, LimitKind::Time)
+    });
     let outcome = run_within("import time\ntime.sleep(0.01)\n'awake'", limits);
     assert_eq!(outcome.verdict, Verdict::Completed);
+}
+
+/// Loops of the interpreter's own, in which no line of the script runs.
+#[test]
+fn native_loops_end_by_time() {
+    let limits = Limits::default()
+        .with_fuel(Allowance::Unlimited)
+        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(500))))
+        .unwrap();
+    for code in [
+        "10**10**10",
+        "pow(3, 10**9)",
+        "import math\nmath.factorial(10**7)",
+        "str(7**(10**6) * 7**(10**6))",
+        "sum(range(10**12))",
+        "list(iter(int, 1))",
+        "import itertools\nlist(itertools.product(range(10**4), repeat=9))",
+        "import re\nre.match(r'(a+)+$', 'a' * 40 + 'b')",
+        "import re\nre.match(r'(a|aa)+$', 'a' * 60 + 'b')",
+        "b'x' * 50_000_000 in b'y' * 100_000_000",
+        "sorted([1] * 10**7, key=lambda x: x)",
+        "class A:\n  def __lt__(self, o): return True\nsorted([A() for _ in range(10**6)])",
+        "x = bytearray(100 << 20)\nwhile True: y = bytes(x)",
+        "import hashlib\nhashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
+        "import zlib\nwhile True: zlib.compress(bytes(10**7), 9)",
+        "import unicodedata\nwhile True: unicodedata.normalize('NFKC', '\\ufdfa' * 10**6)",
+    ] {
+        let started = Instant::now();
+        let verdict = run_within(code, limits.clone()).verdict;
+        let ended = match &verdict {
+            Verdict::Limit { which, .. } => *which != LimitKind::Fuel,
+            // Some are refused before they start, or have an end after all.
+            Verdict::Raised(raised) => !raised.r#type.contains("Assert"),
+            other => *other == Verdict::Completed,
+        };
+        assert!(ended, "{code}: {verdict:?}");
+        // Not a measurement: it was to end after half a second, and none of these does by itself.
+        assert!(started.elapsed() < Duration::from_secs(20), "{code}");
+    }
 }
 
 #[test]

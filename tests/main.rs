@@ -1,9 +1,10 @@
 //! Tests of the whole: scripts go in, outcomes come out.
 //!
-//! One binary, because each that links the engine carries 60 MB of guest.
+//! One binary, because each that links the engine carries 80 MB of guest.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+mod documents;
 mod embedding;
 mod humaneval;
 mod isolation;

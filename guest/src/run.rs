@@ -1,6 +1,6 @@
 //! One run: a request in, a report out.
 
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyStr};
 use rustpython_vm::bytecode::CodeFlags;
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::scope::Scope;
@@ -25,16 +25,20 @@ pub(crate) fn run(python: &Python, request: &[u8]) -> Vec<u8> {
         "host and guest speak different versions"
     );
     let report = python.interpreter.enter(|vm| {
-        let ended = script(&request, &python.support, vm);
+        let main = vm
+            .new_scope_with_main()
+            .expect("the interpreter is as it was snapshotted");
+        let ended = script(&request, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
         atexit::_run_exitfuncs(vm);
+        finalize(&main, vm);
         report
     });
     serde_json::to_vec(&report).expect("a report is JSON")
 }
 
 /// Runs the script to the value of its final expression.
-fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult {
+fn script(request: &Request, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
     let args: Vec<PyObjectRef> = request
         .args
         .iter()
@@ -48,7 +52,6 @@ fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult
     rand::rng().reseed().expect("the host gives random bytes");
     support.thaw.call((vm.ctx.new_list(args), env), vm)?;
 
-    let scope = vm.new_scope_with_main()?;
     for (name, value) in &request.inputs {
         scope
             .globals
@@ -58,6 +61,20 @@ fn script(request: &Request, support: &Support, vm: &VirtualMachine) -> PyResult
         .source_lines
         .set_item(SCRIPT_NAME, source_lines(&request.code, vm), vm)?;
     evaluate(&request.code, scope, support, vm)
+}
+
+/// Lets go of the script's globals, so that their finalizers run as when Python exits. The last
+/// comes first: it may need those before it.
+fn finalize(main: &Scope, vm: &VirtualMachine) {
+    for (name, _) in main.globals.items_vec().into_iter().rev() {
+        let is_builtins = name
+            .downcast_ref::<PyStr>()
+            .is_some_and(|name| name.to_str() == Some("__builtins__"));
+        if !is_builtins {
+            // It fails only for want of memory, and then nothing is lost.
+            let _ = main.globals.set_item(&*name, vm.ctx.none(), vm);
+        }
+    }
 }
 
 fn evaluate(code: &str, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {

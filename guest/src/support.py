@@ -12,6 +12,9 @@ import _thread
 
 source_lines = linecache.cache
 
+# What this file is called in tracebacks, from which it is left out.
+_OURS = (lambda: 0).__code__.co_filename
+
 
 def _no_threads(*args, **kwargs):
     raise RuntimeError("can't start new thread")
@@ -122,16 +125,20 @@ def _format_frames_once(stack):
 def describe(exception, script):
     """The type, message, traceback and line of an uncaught exception."""
     cls = type(exception)
-    first = exception.__traceback__
-    while first is not None and first.tb_frame.f_code.co_filename != script:
-        first = first.tb_next
-    if first is not None:
-        exception.__traceback__ = first
-    line, entry = None, exception.__traceback__
+    entries, entry = [], exception.__traceback__
     while entry is not None:
-        if entry.tb_frame.f_code.co_filename == script:
-            line = entry.tb_lineno
+        entries.append(entry)
         entry = entry.tb_next
+    files = [entry.tb_frame.f_code.co_filename for entry in entries]
+    line = None
+    if script in files:
+        # What stands before the script's first frame has called it: an event loop.
+        start = files.index(script)
+        kept = [entry for entry, file in zip(entries[start:], files[start:]) if file != _OURS]
+        for entry, following in zip(kept, kept[1:] + [None]):
+            entry.tb_next = following
+        exception.__traceback__ = kept[0]
+        line = [entry.tb_lineno for entry, file in zip(entries, files) if file == script][-1]
     if isinstance(exception, SyntaxError) and exception.filename == script:
         line = exception.lineno
     name = cls.__qualname__

@@ -18,7 +18,7 @@ impl Exit {
     const DENIED: Self = Self(121);
     const CRASHED: Self = Self(122);
     const FUEL: Self = Self(123);
-    const TIME: Self = Self(124);
+    pub(crate) const TIME: Self = Self(124);
     const WARDIAN: Self = Self(125);
     const MEMORY: Self = Self(126);
     const TOOL_CALLS: Self = Self(127);

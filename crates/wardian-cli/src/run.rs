@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
-use tokio::sync::oneshot;
-use wardian::{Error, Outcome, Policy, Runtime, Sandbox, Script, Stream, Verdict};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot::{self, error::RecvError};
+use wardian::{Allowance, Error, Outcome, Policy, Runtime, Sandbox, Script, Stream, Verdict};
 
 use crate::args::RunArgs;
 use crate::display::Escaper;
@@ -17,23 +19,37 @@ const FILE_BYTES: u64 = 64 << 20;
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let script = script(&args)?;
     let limits = args.limits().map_err(|error| Usage(error.to_string()))?;
+    let timeout = limits.timeout();
     let runtime = Runtime::new()?;
     let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
     let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()?;
     let (failed, mut failure) = oneshot::channel();
-    let sink = sink(!args.json, failed);
+    let run = sandbox.run_streaming(script, sink(!args.json, failed));
     let ended = executor.block_on(async {
-        tokio::select! {
-            outcome = sandbox.run_streaming(script, sink) => Ended::ByItself(Box::new(outcome)),
+        // Before the run, so that no Ctrl-C is lost.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        // The run has a thread of its own: where writing its output blocks, Ctrl-C has to work.
+        let (done, outcome) = oneshot::channel();
+        std::thread::spawn(move || done.send(pollster::block_on(run)));
+        let ended = tokio::select! {
+            outcome = outcome => Ended::ByItself(Box::new(outcome)),
             Ok(error) = &mut failure => Ended::Unheard(error),
-            _ = tokio::signal::ctrl_c() => Ended::Interrupted,
-        }
-    });
+            () = overdue(timeout) => Ended::Overdue,
+            _ = interrupt.recv() => Ended::Interrupted,
+        };
+        io::Result::Ok(ended)
+    })?;
     let outcome = match ended {
-        Ended::ByItself(outcome) => outcome.map_err(usage_or_own)?,
+        Ended::ByItself(outcome) => (*outcome)?.map_err(usage_or_own)?,
         Ended::Unheard(error) => return Err(exit::cannot_write(error)),
+        Ended::Overdue => {
+            if !args.quiet {
+                remark("stopped at the time limit: nobody read its output");
+            }
+            return Ok(Exit::TIME);
+        }
         Ended::Interrupted => return Ok(Exit::INTERRUPTED),
     };
     // The last that it printed may have failed to go out in the moment in which it ended.
@@ -45,18 +61,30 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         let mut line = serde_json::to_vec(&outcome.json())?;
         line.push(b'\n');
         crate::write(&line)?;
-    } else if !args.quiet {
-        remark(&outcome);
+    } else if !args.quiet && !ended_by_itself(&outcome.verdict) {
+        remark(&outcome.verdict.to_string());
     }
     Ok(Exit::from(&outcome.verdict))
 }
 
 /// How waiting for a run ended.
 enum Ended {
-    ByItself(Box<Result<Outcome, Error>>),
+    ByItself(Box<Result<Result<Outcome, Error>, RecvError>>),
     /// What it printed could not be shown.
     Unheard(io::Error),
+    /// What it printed is not being read, so that it never came to see its limit.
+    Overdue,
     Interrupted,
+}
+
+/// How long after its time limit a run is given up that has not ended.
+const GRACE: Duration = Duration::from_secs(1);
+
+async fn overdue(timeout: Allowance<Duration>) {
+    match timeout {
+        Allowance::AtMost(timeout) => tokio::time::sleep(timeout + GRACE).await,
+        Allowance::Unlimited => std::future::pending().await,
+    }
 }
 
 fn usage_or_own(error: Error) -> anyhow::Error {
@@ -131,14 +159,17 @@ fn bytes(file: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Says on standard error how a run ended that did not end by itself.
+fn ended_by_itself(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Completed | Verdict::Raised(_) | Verdict::Exited { .. }
+    )
+}
+
+/// Says on standard error how a run ended.
 #[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
-fn remark(outcome: &Outcome) {
-    let remark = match &outcome.verdict {
-        Verdict::Completed | Verdict::Raised(_) | Verdict::Exited { .. } => return,
-        verdict => verdict.to_string(),
-    };
-    eprintln!("wardian: {}", Escaper::default().push(remark.as_bytes()));
+fn remark(how: &str) {
+    eprintln!("wardian: {}", Escaper::default().push(how.as_bytes()));
 }
 
 /// Shows output as it comes, until that fails.

@@ -289,6 +289,13 @@ fn started(script: &str) -> Child {
     child
 }
 
+fn interrupt(child: &Child) {
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
 #[test]
 fn ctrl_c_stops_the_script() {
     for script in [
@@ -296,13 +303,23 @@ fn ctrl_c_stops_the_script() {
         "print(1)\nimport time\ntime.sleep(1000)",
     ] {
         let mut child = started(script);
-        let kill = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(kill.success());
+        interrupt(&child);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{script}");
     }
+}
+
+/// Nobody reads, so the script's output blocks: limits and Ctrl-C hold all the same.
+#[test]
+fn a_pipe_that_nobody_reads() {
+    let endless = "while True: print('x' * 1000)";
+    let mut child = wardian(&["run", "--timeout", "200ms", "-c", endless])
+        .spawn()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    let mut child = started(endless);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -30,6 +30,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A variable of the environment has a name or a value that none can have.
+    #[error(
+        "environment variable {name:?} can't be set: its name is empty or holds `=`, or there is a NUL"
+    )]
+    Environment {
+        /// The name.
+        name: String,
+    },
     /// This machine can't run the guest: too little address space, or too old a processor.
     #[error(
         "the engine did not start: {0}; it needs some GiB of address space and, on x86-64, a \

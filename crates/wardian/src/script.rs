@@ -51,12 +51,18 @@ impl Script {
         self
     }
 
-    /// Checks that every input can be a variable.
+    /// Checks that every input and every environment variable can be one.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        match self.inputs.keys().find(|name| !is_variable(name)) {
-            Some(name) => Err(Error::InputName { name: name.clone() }),
-            None => Ok(()),
+        if let Some(name) = self.inputs.keys().find(|name| !is_variable(name)) {
+            return Err(Error::InputName { name: name.clone() });
         }
+        let unset = |(name, value): &(&String, &String)| {
+            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+        };
+        if let Some((name, _)) = self.env.iter().find(unset) {
+            return Err(Error::Environment { name: name.clone() });
+        }
+        Ok(())
     }
 }
 
