@@ -32,9 +32,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         // The run has a thread of its own: where writing its output blocks, Ctrl-C has to work.
         let (done, outcome) = oneshot::channel();
-        std::thread::spawn(move || done.send(pollster::block_on(run)));
+        std::thread::spawn(move || done.send(Box::new(pollster::block_on(run))));
         let ended = tokio::select! {
-            outcome = outcome => Ended::ByItself(Box::new(outcome)),
+            outcome = outcome => Ended::ByItself(outcome),
             Ok(error) = &mut failure => Ended::Unheard(error),
             () = overdue(timeout) => Ended::Overdue,
             _ = interrupt.recv() => Ended::Interrupted,
@@ -42,7 +42,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         io::Result::Ok(ended)
     })?;
     let outcome = match ended {
-        Ended::ByItself(outcome) => (*outcome)?.map_err(usage_or_own)?,
+        Ended::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
         Ended::Unheard(error) => return Err(exit::cannot_write(error)),
         Ended::Overdue => {
             if !args.quiet {
@@ -69,7 +69,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
 
 /// How waiting for a run ended.
 enum Ended {
-    ByItself(Box<Result<Result<Outcome, Error>, RecvError>>),
+    ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
     /// What it printed could not be shown.
     Unheard(io::Error),
     /// What it printed is not being read, so that it never came to see its limit.
