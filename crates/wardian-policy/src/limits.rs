@@ -41,8 +41,9 @@ impl<T: fmt::Display> fmt::Display for Allowance<T> {
 /// | stdout, stderr | 1 MiB each | 1 KiB | 64 MiB | head and tail kept, the cut marked |
 /// | value | 1 MiB of JSON, 64 levels | 1 byte, 0 levels | 1 MiB, 100 levels | left out, the reason stated |
 ///
-/// Fuel counts the guest's wasm instructions: about 300,000 for a `print`, 10⁹ for some
-/// seconds of Python. It is the same for the same script and inputs.
+/// Fuel counts the guest's wasm instructions, and a byte each for what it copies in bulk: some
+/// 400,000 for a `print`, 10⁹ for about a tenth of a second of Python. It is the same for the
+/// same script and inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Limits {
