@@ -71,8 +71,7 @@ pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<
     Ok(wasm)
 }
 
-/// Paths of this machine don't belong into the artifact: it would tell them to scripts, and be
-/// another one on every machine.
+/// Paths of this machine don't belong into the artifact, where a script could read them.
 fn remap_flags(guest: &Path) -> Result<OsString> {
     let cargo_home = match std::env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
