@@ -22,6 +22,14 @@ fn check(code: &str, limits: &Limits, expected: impl Fn(&Outcome) -> bool) {
     assert!(stopped, "{code}, caught: {:?}", outcome.verdict);
 }
 
+/// Limits of which time is the one that a loop meets.
+fn only_time(millis: u64) -> Limits {
+    Limits::default()
+        .with_fuel(Allowance::Unlimited)
+        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(millis))))
+        .unwrap()
+}
+
 fn is_limit(outcome: &Outcome, expected: LimitKind) -> bool {
     matches!(outcome.verdict, Verdict::Limit { which, .. } if which == expected)
 }
@@ -39,10 +47,7 @@ fn an_endless_loop_ends_by_fuel() {
 
 #[test]
 fn an_endless_loop_ends_by_time() {
-    let limits = Limits::default()
-        .with_fuel(Allowance::Unlimited)
-        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(300))))
-        .unwrap();
+    let limits = only_time(300);
     check("while True: pass", &limits, |outcome| {
         is_limit(outcome, LimitKind::Time)
     });
@@ -80,10 +85,7 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
 /// Loops of the interpreter's own, in which no line of the script runs.
 #[test]
 fn native_loops_end_by_time() {
-    let limits = Limits::default()
-        .with_fuel(Allowance::Unlimited)
-        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(500))))
-        .unwrap();
+    let limits = only_time(500);
     for code in [
         "10**10**10",
         "pow(3, 10**9)",

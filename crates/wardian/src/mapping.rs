@@ -305,12 +305,14 @@ impl Drop for ImageMemory {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
+        // Before the lock, which all runs that start or end share.
+        let as_new = reservation.reset(self.size).is_ok();
         let mut kept = self
             .shared
             .kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT && reservation.reset(self.size).is_ok() {
+        if as_new && kept.len() < KEPT {
             kept.push(reservation);
         }
     }

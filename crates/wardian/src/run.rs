@@ -21,9 +21,6 @@ use crate::{
     Violation,
 };
 
-/// The most that a script's code, inputs, arguments and environment take as JSON.
-const REQUEST_BYTES: usize = 128 << 20;
-
 /// The most that a script's inputs, arguments and environment take as JSON.
 const INPUT_BYTES: usize = 16 << 20;
 
@@ -67,7 +64,7 @@ pub(crate) fn run(
 async fn run_admitted(
     runtime: Runtime,
     policy: Policy,
-    script: Script,
+    mut script: Script,
     sink: Option<Arc<Mutex<Sink>>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
@@ -75,7 +72,8 @@ async fn run_admitted(
     if let Some(verdict) = refusal(&policy, &script) {
         return Ok(without_a_run(verdict));
     }
-    let request = request(&script, limits)?;
+    let stdin = MemoryInputPipe::new(std::mem::take(&mut script.stdin));
+    let request = request(script, limits)?;
     let _slot = runtime.admit().await?;
 
     let started = Instant::now();
@@ -84,9 +82,8 @@ async fn run_admitted(
     let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes(), sink);
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdout.clone()).stderr(stderr.clone());
-    wasi.stdin(MemoryInputPipe::new(script.stdin));
+    wasi.stdin(stdin);
     let mut store = store(machine, limits, wasi)?;
-
     let instance = instance(machine, &mut store).await?;
 
     let ended = match limits.timeout() {
@@ -175,21 +172,22 @@ fn run_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-fn request(script: &Script, limits: &Limits) -> Result<Vec<u8>, Error> {
+/// What the guest is told, as JSON.
+fn request(script: Script, limits: &Limits) -> Result<Vec<u8>, Error> {
+    // Code that is escaped byte by byte takes six times its size, and is allowed to.
+    let most = INPUT_BYTES + script.code.len().saturating_mul(6);
     let request = Request {
         version: VERSION,
-        code: script.code.clone(),
-        args: script.args.clone(),
-        inputs: script.inputs.clone(),
-        env: script.env.clone(),
+        code: script.code,
+        args: script.args,
+        inputs: script.inputs,
+        env: script.env,
         value_bytes: limits.value_bytes(),
         value_depth: limits.value_depth(),
     };
     let json = serde_json::to_vec(&request).map_err(|error| Error::Host(error.to_string()))?;
     let bytes = json.len();
-    // Code that is escaped byte by byte takes six times its size, and is allowed to.
-    let most = INPUT_BYTES + script.code.len().saturating_mul(6);
-    if bytes > most.min(REQUEST_BYTES) {
+    if bytes > most {
         return Err(Error::InputsTooLarge {
             bytes,
             most: INPUT_BYTES,
