@@ -59,23 +59,25 @@ pub extern "C" fn wardian_allocate(len: usize) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_run() -> u64 {
     let request = BUFFER.take();
-    reply(PYTHON.with(|python| {
-        let python = python
-            .get()
-            .expect("the host runs snapshots of an initialised guest");
-        run::run(python, &request)
-    }))
+    reply(with_python(|python| run::run(python, &request)))
 }
 
 /// Names every module that can be imported, as a JSON array.
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_modules() -> u64 {
-    reply(PYTHON.with(|python| {
-        let python = python
-            .get()
-            .expect("the host runs snapshots of an initialised guest");
+    reply(with_python(|python| {
         serde_json::to_vec(&python.modules()).expect("strings are JSON")
     }))
+}
+
+fn with_python(work: impl FnOnce(&Python) -> Vec<u8>) -> Vec<u8> {
+    PYTHON.with(|python| {
+        work(
+            python
+                .get()
+                .expect("the host runs snapshots of an initialised guest"),
+        )
+    })
 }
 
 fn reply(bytes: Vec<u8>) -> u64 {
