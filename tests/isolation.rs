@@ -13,11 +13,9 @@ fn no_file_of_the_host_is_visible() {
         "open('../../etc/passwd')",
         "open('/tmp/x', 'w')",
         "open('x', 'w')",
-        "import os; os.listdir('/')",
-        "import os; os.listdir('.')",
         "import os; os.mkdir('/tmp/y')",
-        "import os; os.stat('/')",
-        "import pathlib; list(pathlib.Path('/').iterdir())",
+        "import os; os.stat('/tmp')",
+        "import os; os.listdir('/etc')",
     ] {
         let outcome = run(format!(
             "try:\n    {}\nexcept OSError as e:\n    print('refused')",
@@ -31,8 +29,8 @@ fn no_file_of_the_host_is_visible() {
         );
     }
     assert_eq!(
-        value("import os\nos.path.exists('/etc/passwd') or os.path.exists('/')"),
-        json!(false)
+        value("import os\n[os.path.exists('/etc/passwd'), os.listdir('/'), os.listdir('.')]"),
+        json!([false, [], []])
     );
 }
 
@@ -99,7 +97,7 @@ fn no_path_of_the_building_machine_is_visible() {
 
 #[test]
 fn what_a_run_leaves_behind_is_gone() {
-    let sandbox = Sandbox::new(runtime(), Policy::computing());
+    let sandbox = Sandbox::new(runtime(), Policy::computing()).unwrap();
     let spoil = "import builtins, sys, json, os, random\nbuiltins.marker = 1\njson.loads = None\n\
                  sys.modules['math'] = 'broken'\nos.environ['LEFT'] = 'x'\nrandom.seed(1)\nx = 1\n\
                  del builtins.print";

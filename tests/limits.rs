@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use wardian::{Allowance, LimitKind, Limits, Outcome, Script, Trap, Value, Verdict};
+use wardian::Allowance::AtMost;
+use wardian::{Allowance, Limit, LimitKind, Limits, Outcome, Script, Trap, Value, Verdict};
 
 use crate::{little_fuel, printed, run, run_within};
 
@@ -235,7 +236,7 @@ fn hostile_nesting_of_the_source_itself() {
 
 #[test]
 fn endless_output_keeps_head_and_tail() {
-    let limits = little_fuel().with_stdout_bytes(10_000).unwrap();
+    let limits = little_fuel().with(Limit::Stdout, AtMost(10_000)).unwrap();
     check(
         "i = 0\nwhile True:\n    print(i)\n    i += 1",
         &limits,
@@ -251,7 +252,7 @@ fn endless_output_keeps_head_and_tail() {
     );
     let outcome = run_within(
         "import sys\nsys.stderr.write('e' * 5000)\nprint('o')",
-        limits.with_stderr_bytes(1024).unwrap(),
+        limits.with(Limit::Stderr, AtMost(1024)).unwrap(),
     );
     assert!(outcome.stderr.truncated && !outcome.stdout.truncated);
     assert_eq!(outcome.json()["truncated"], true);
@@ -278,7 +279,7 @@ fn one_huge_write_is_output_like_any_other() {
 
 #[test]
 fn source_size() {
-    let limits = Limits::default().with_source_bytes(10).unwrap();
+    let limits = Limits::default().with(Limit::Source, AtMost(10)).unwrap();
     assert_eq!(
         run_within("123456789\n", limits.clone()).verdict,
         Verdict::Completed
@@ -292,8 +293,8 @@ fn source_size() {
 #[test]
 fn value_size_and_depth() {
     let limits = Limits::default()
-        .with_value_bytes(100)
-        .and_then(|limits| limits.with_value_depth(3))
+        .with(Limit::Value, AtMost(100))
+        .and_then(|limits| limits.with(Limit::ValueDepth, AtMost(3)))
         .unwrap();
     let reason = |code: &str| match run_within(code, limits.clone()).value {
         Some(Value::Json(_)) => None,

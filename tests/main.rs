@@ -6,6 +6,7 @@
 
 mod documents;
 mod embedding;
+mod files;
 mod humaneval;
 mod isolation;
 mod language;
@@ -30,6 +31,7 @@ fn run(script: impl Into<Script>) -> Outcome {
 fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
     let policy = Policy::computing().with_limits(limits);
     Sandbox::new(runtime(), policy)
+        .unwrap()
         .run_blocking(script)
         .unwrap()
 }

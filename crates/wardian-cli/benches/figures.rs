@@ -37,7 +37,7 @@ fn main() {
     };
     first_run(&mut figures);
     let runtime = Runtime::new().unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing());
+    let sandbox = Sandbox::new(&runtime, Policy::computing()).unwrap();
     for (name, script) in SCRIPTS {
         let times = sample(50, 1_000, || {
             sandbox.run_blocking(*script).unwrap();
@@ -172,7 +172,7 @@ fn memory(figures: &mut Figures) {
     let limits = Limits::default()
         .with_timeout(Allowance::Unlimited)
         .unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits)).unwrap();
     let executor = tokio::runtime::Runtime::new().unwrap();
     let mut live = Vec::new();
     for count in [0, 1, 100] {

@@ -21,7 +21,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let limits = args.limits().map_err(|error| Usage(error.to_string()))?;
     let timeout = limits.timeout();
     let runtime = Runtime::new()?;
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits));
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits))?;
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

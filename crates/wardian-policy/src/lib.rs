@@ -1,14 +1,49 @@
-//! What may an agent do? Permissions and limits.
+//! What may this agent do? Permissions, directories, domains, limits, and files that say so.
 //!
-//! Pure: no file system, no clock, no environment. The crate decides nothing by itself; the
-//! engine asks it.
+//! Pure: no file system, no clock, no environment, no name server. [`Policy::check`] is the one
+//! place that decides; whoever enforces asks it.
+//!
+//! ```
+//! use wardian_policy::{Action, Policy, Source};
+//!
+//! let source = Source::text("policy.toml", r#"
+//!     version = 1
+//!     permissions = ["READ_FILE"]
+//!     allowed_paths = ["/data/faq"]
+//! "#);
+//! let policy = Policy::parse(&source)?;
+//! assert!(policy.check(Action::ReadFile, "/data/faq/guide.md").allowed());
+//!
+//! let refused = policy.check(Action::ReadFile, "/data/faq/../../etc/passwd");
+//! assert!(!refused.allowed());
+//! assert_eq!(refused.to_string(), "no entry of allowed_paths holds /etc/passwd");
+//! # Ok::<(), wardian_policy::Problems>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
+mod action;
+mod code;
+mod decision;
+mod domain;
+mod file;
+mod grant;
 mod limits;
+mod location;
+mod narrowing;
+mod path;
 mod permission;
 mod policy;
 
-pub use limits::{Allowance, LimitError, Limits};
+pub use action::{Action, UnknownAction};
+pub use code::{CodeRules, Profile};
+pub use decision::Decision;
+pub use domain::{DomainError, DomainRule, UrlError, parse_url};
+pub use file::{Base, FILE_BYTES, Problem, Problems, schema};
+pub use grant::{Access, Grant, GrantError, check_host};
+pub use limits::{Allowance, Limit, LimitError, Limits, Unit};
+pub use location::{Location, Source};
+pub use narrowing::Widening;
+pub use path::{GuestPath, PathError};
 pub use permission::Permission;
-pub use policy::Policy;
+pub use policy::{Meaning, Policy, ToolRules};

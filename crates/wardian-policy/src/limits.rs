@@ -1,19 +1,20 @@
 //! How much of everything a run may use.
 //!
-//! The table in [`Limits`] is the one place where a default, a floor or a ceiling stands.
+//! [`Limit`]'s table is the one place where a default, a floor or a ceiling stands.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use serde::Serialize;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
 
 /// An amount that is bounded, or explicitly is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// Ordered by how much it allows: [`Unlimited`](Self::Unlimited) is the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Allowance<T> {
     /// At most this much.
     AtMost(T),
@@ -21,53 +22,236 @@ pub enum Allowance<T> {
     Unlimited,
 }
 
-impl<T: fmt::Display> fmt::Display for Allowance<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<T> Allowance<T> {
+    /// The same allowance in another unit.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Allowance<U> {
         match self {
-            Self::AtMost(amount) => amount.fmt(f),
-            Self::Unlimited => f.write_str("unlimited"),
+            Self::AtMost(amount) => Allowance::AtMost(convert(amount)),
+            Self::Unlimited => Allowance::Unlimited,
         }
     }
 }
 
-/// How much of everything a run may use.
-///
-/// | limit | default | least | most | when it is hit |
-/// |---|---|---|---|---|
-/// | source | 1 MiB | 1 byte | 16 MiB | rejected before anything else |
-/// | timeout | 10 s, sleeps included | 1 ms | 1 day, or unlimited | `Limit(Time)` |
-/// | fuel | 100 × 10⁹ | 1 × 10⁶ | 10¹⁸, or unlimited | `Limit(Fuel)` |
-/// | memory | 256 MiB of linear memory | 64 MiB | 2 GiB | `MemoryError`, or `Limit(Memory)` |
-/// | stdout, stderr | 1 MiB each | 1 KiB | 64 MiB | head and tail kept, the cut marked |
-/// | value | 1 MiB of JSON, 64 levels | 1 byte, 0 levels | 1 MiB, 100 levels | left out, the reason stated |
-///
-/// Fuel counts the guest's wasm instructions, and a byte each for what it copies in bulk: some
-/// 400,000 for a `print`, 10⁹ for about a tenth of a second of Python. It is the same for the
-/// same script and inputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+impl Allowance<u64> {
+    /// The amount, or the largest number where there is none.
+    pub fn or_max(self) -> u64 {
+        match self {
+            Self::AtMost(amount) => amount,
+            Self::Unlimited => u64::MAX,
+        }
+    }
+}
+
+/// What a limit's number counts, and hence how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+pub enum Unit {
+    /// Bytes, written `1048576` or `"1MiB"`.
+    Bytes,
+    /// Nanoseconds, written with a unit: `"10s"`, `"500ms"`.
+    Time,
+    /// Things, written `1000` or `1e9`.
+    Count,
+}
+
+/// One of the things that are limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// The source, in bytes of UTF-8. More is rejected before anything else.
+    Source,
+    /// Wall-clock time, sleeps included. Ends the run: `Limit(Time)`.
+    Timeout,
+    /// Wasm instructions, and a byte each for what is copied in bulk. Ends the run:
+    /// `Limit(Fuel)`. Some 400,000 for a `print`, 10⁹ for about a tenth of a second of Python;
+    /// the same for the same script and inputs.
+    Fuel,
+    /// Linear memory, in bytes, the interpreter's own 40 MiB included. `MemoryError` where
+    /// Python can raise one, else `Limit(Memory)`.
+    Memory,
+    /// What is kept of standard output, in bytes: head and tail, the cut marked.
+    Stdout,
+    /// What is kept of standard error, as for standard output.
+    Stderr,
+    /// The value that comes back, in bytes of JSON. A larger one is left out, the reason stated.
+    Value,
+    /// How deeply that value may be nested; a number or a string has depth 0.
+    ValueDepth,
+    /// The size of a file that is opened, and to which one can grow, in bytes: `EFBIG`.
+    FileSize,
+    /// Bytes that a run writes to files, or makes them grow by: `ENOSPC`.
+    BytesWritten,
+    /// Files, directories and links that a run creates: `ENOSPC`.
+    FilesCreated,
+    /// Files and directories that a run has open at once: `EMFILE`.
+    OpenFiles,
+}
+
+/// A row of the table.
+struct Row {
+    key: &'static str,
+    unit: Unit,
+    default: u64,
+    least: u64,
+    most: u64,
+    may_be_unlimited: bool,
+}
+
+impl Limit {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 12] = [
+        Self::Source,
+        Self::Timeout,
+        Self::Fuel,
+        Self::Memory,
+        Self::Stdout,
+        Self::Stderr,
+        Self::Value,
+        Self::ValueDepth,
+        Self::FileSize,
+        Self::BytesWritten,
+        Self::FilesCreated,
+        Self::OpenFiles,
+    ];
+
+    #[rustfmt::skip]
+    const fn row(self) -> Row {
+        const fn row(key: &'static str, unit: Unit, default: u64, least: u64, most: u64, may_be_unlimited: bool) -> Row {
+            Row { key, unit, default, least, most, may_be_unlimited }
+        }
+        use Unit::{Bytes, Count, Time};
+        const MS: u64 = 1_000_000;
+        const S: u64 = 1_000 * MS;
+        match self {
+            //                        key                    unit   default          least      most           unlimited?
+            Self::Source       => row("limits.source",        Bytes, MIB,             1,         16 * MIB,      false),
+            Self::Timeout      => row("limits.timeout",       Time,  10 * S,          MS,        86_400 * S,    true),
+            Self::Fuel         => row("limits.fuel",          Count, 100_000_000_000, 1_000_000, 10u64.pow(18), true),
+            Self::Memory       => row("limits.memory",        Bytes, 256 * MIB,       64 * MIB,  2048 * MIB,    false),
+            Self::Stdout       => row("limits.stdout",        Bytes, MIB,             KIB,       64 * MIB,      false),
+            Self::Stderr       => row("limits.stderr",        Bytes, MIB,             KIB,       64 * MIB,      false),
+            Self::Value        => row("limits.value",         Bytes, MIB,             1,         MIB,           false),
+            Self::ValueDepth   => row("limits.value_depth",   Count, 64,              0,         100,           false),
+            Self::FileSize     => row("max_file_size",        Bytes, 10 * MIB,        0,         TIB,           true),
+            Self::BytesWritten => row("limits.bytes_written", Bytes, 64 * MIB,        0,         TIB,           true),
+            Self::FilesCreated => row("limits.files_created", Count, 1_000,           0,         1_000_000,     true),
+            Self::OpenFiles    => row("limits.open_files",    Count, 64,              0,         1_000,         false),
+        }
+    }
+
+    /// Its name: its key in a policy file.
+    pub const fn key(self) -> &'static str {
+        self.row().key
+    }
+
+    /// What its number counts.
+    pub const fn unit(self) -> Unit {
+        self.row().unit
+    }
+
+    /// What it is if nothing is said.
+    pub const fn default_amount(self) -> u64 {
+        self.row().default
+    }
+
+    /// The least and the most that it can be, and whether it can be unlimited.
+    pub const fn bounds(self) -> (u64, u64, bool) {
+        let Row {
+            least,
+            most,
+            may_be_unlimited,
+            ..
+        } = self.row();
+        (least, most, may_be_unlimited)
+    }
+
+    /// An amount of it, as people write it.
+    pub fn show(self, amount: Allowance<u64>) -> String {
+        match (amount, self.unit()) {
+            (Allowance::Unlimited, _) => "unlimited".to_owned(),
+            (Allowance::AtMost(bytes), Unit::Bytes) => {
+                let size = ByteSize::b(bytes).display().iec().to_string();
+                size.replace(".0 ", " ")
+            }
+            (Allowance::AtMost(ns), Unit::Time) => {
+                humantime::format_duration(Duration::from_nanos(ns)).to_string()
+            }
+            (Allowance::AtMost(count), Unit::Count) => count.to_string(),
+        }
+    }
+
+    /// An amount of it for machines: the number, or `unlimited`.
+    pub(crate) fn show_exactly(self, amount: Allowance<u64>) -> serde_json::Value {
+        match amount {
+            Allowance::AtMost(amount) => amount.into(),
+            Allowance::Unlimited => "unlimited".into(),
+        }
+    }
+
+    /// An amount of it as it is written: a number, a size, a time, `unlimited`.
+    ///
+    /// # Errors
+    ///
+    /// Says what would be understood.
+    pub fn parse(self, text: &str) -> Result<Allowance<u64>, &'static str> {
+        if text == "unlimited" {
+            return Ok(Allowance::Unlimited);
+        }
+        let amount = match self.unit() {
+            Unit::Bytes => text
+                .parse()
+                .map(|size: ByteSize| size.as_u64())
+                .map_err(|_| "write a size: \"512KiB\", \"10MiB\", or a number of bytes"),
+            Unit::Time => humantime::parse_duration(text)
+                .ok()
+                .and_then(|time| u64::try_from(time.as_nanos()).ok())
+                .ok_or("write a time with its unit: \"500ms\", \"10s\", \"2m\""),
+            Unit::Count => count(text).ok_or("write a whole number: 1000, 1e9"),
+        };
+        amount.map(Allowance::AtMost)
+    }
+}
+
+/// A whole number, which may be written as `5e9` or with underscores.
+fn count(text: &str) -> Option<u64> {
+    let plain = text.replace('_', "");
+    let (digits, exponent) = match plain.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.trim_start_matches('+').parse().ok()?),
+        None => (plain.as_str(), 0),
+    };
+    let digits: u64 = digits.strip_suffix(".0").unwrap_or(digits).parse().ok()?;
+    digits.checked_mul(10_u64.checked_pow(exponent)?)
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+/// How much of everything a run may use. [`Limit`] says what each is and when it is hit.
+///
+/// | limit | default | least | most |
+/// |---|---|---|---|
+/// | source | 1 MiB | 1 byte | 16 MiB |
+/// | timeout | 10 s | 1 ms | 1 day, or unlimited |
+/// | fuel | 100 × 10⁹ | 10⁶ | 10¹⁸, or unlimited |
+/// | memory | 256 MiB | 64 MiB | 2 GiB |
+/// | stdout, stderr | 1 MiB each | 1 KiB | 64 MiB |
+/// | value | 1 MiB, 64 levels | 1 byte, 0 levels | 1 MiB, 100 levels |
+/// | file size | 10 MiB | 0 | 1 TiB, or unlimited |
+/// | bytes written | 64 MiB | 0 | 1 TiB, or unlimited |
+/// | files created | 1,000 | 0 | 1,000,000, or unlimited |
+/// | open files | 64 | 0 | 1,000 |
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    source_bytes: u64,
-    timeout: Allowance<Duration>,
-    fuel: Allowance<u64>,
-    memory_bytes: u64,
-    stdout_bytes: u64,
-    stderr_bytes: u64,
-    value_bytes: u64,
-    value_depth: u32,
+    amounts: [Allowance<u64>; Limit::ALL.len()],
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            source_bytes: MIB,
-            timeout: Allowance::AtMost(Duration::from_secs(10)),
-            fuel: Allowance::AtMost(100_000_000_000),
-            memory_bytes: 256 * MIB,
-            stdout_bytes: MIB,
-            stderr_bytes: MIB,
-            value_bytes: MIB,
-            value_depth: 64,
+            amounts: Limit::ALL.map(|limit| Allowance::AtMost(limit.default_amount())),
         }
     }
 }
@@ -78,7 +262,7 @@ impl Default for Limits {
 #[non_exhaustive]
 pub struct LimitError {
     /// Which limit.
-    pub limit: &'static str,
+    pub limit: Limit,
     /// What was asked for.
     pub given: String,
     /// The least that it can be.
@@ -87,221 +271,129 @@ pub struct LimitError {
     pub most: String,
 }
 
-/// Each `with_…` returns the same limits with one of them changed.
-///
-/// # Errors
-///
-/// [`LimitError`] if the new limit is below its floor or above its ceiling.
 impl Limits {
-    /// The longest source, in bytes of UTF-8.
-    pub fn with_source_bytes(self, bytes: u64) -> Result<Self, LimitError> {
-        let source_bytes = within("source", bytes, 1, 16 * MIB, size)?;
-        Ok(Self {
-            source_bytes,
-            ..self
-        })
+    /// The same limits with one of them changed. Times are in nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if the amount is below the limit's floor or above its ceiling.
+    pub fn with(mut self, limit: Limit, amount: Allowance<u64>) -> Result<Self, LimitError> {
+        let (least, most, may_be_unlimited) = limit.bounds();
+        let allowed = match amount {
+            Allowance::AtMost(amount) => (least..=most).contains(&amount),
+            Allowance::Unlimited => may_be_unlimited,
+        };
+        if !allowed {
+            let most = limit.show(Allowance::AtMost(most));
+            return Err(LimitError {
+                limit,
+                given: limit.show(amount),
+                least: limit.show(Allowance::AtMost(least)),
+                most: match may_be_unlimited {
+                    true => format!("{most}, or unlimited"),
+                    false => most,
+                },
+            });
+        }
+        if let Some(slot) = self.amounts.get_mut(limit as usize) {
+            *slot = amount;
+        }
+        Ok(self)
+    }
+
+    /// How much of one thing may be used. Times are in nanoseconds.
+    pub fn get(&self, limit: Limit) -> Allowance<u64> {
+        let amount = self.amounts.get(limit as usize).copied();
+        amount.unwrap_or(Allowance::AtMost(limit.default_amount()))
+    }
+
+    /// [`with`](Self::with) for [`Limit::Timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`with`](Self::with).
+    pub fn with_timeout(self, timeout: Allowance<Duration>) -> Result<Self, LimitError> {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.with(Limit::Timeout, timeout.map(nanos))
+    }
+
+    /// [`with`](Self::with) for [`Limit::Fuel`].
+    ///
+    /// # Errors
+    ///
+    /// As [`with`](Self::with).
+    pub fn with_fuel(self, fuel: Allowance<u64>) -> Result<Self, LimitError> {
+        self.with(Limit::Fuel, fuel)
+    }
+
+    /// [`with`](Self::with) for [`Limit::Memory`].
+    ///
+    /// # Errors
+    ///
+    /// As [`with`](Self::with).
+    pub fn with_memory_bytes(self, bytes: u64) -> Result<Self, LimitError> {
+        self.with(Limit::Memory, Allowance::AtMost(bytes))
     }
 
     /// The longest wall-clock time, sleeps included.
-    pub fn with_timeout(self, timeout: Allowance<Duration>) -> Result<Self, LimitError> {
-        const LEAST: Duration = Duration::from_millis(1);
-        const MOST: Duration = Duration::from_secs(24 * 60 * 60);
-        let timeout = allowed(timeout, |timeout| {
-            within("timeout", timeout, LEAST, MOST, |t| {
-                humantime::format_duration(t).to_string()
-            })
-        })?;
-        Ok(Self { timeout, ..self })
+    pub fn timeout(&self) -> Allowance<Duration> {
+        self.get(Limit::Timeout).map(Duration::from_nanos)
     }
 
     /// The most wasm instructions.
-    pub fn with_fuel(self, fuel: Allowance<u64>) -> Result<Self, LimitError> {
-        let fuel = allowed(fuel, |fuel| {
-            within("fuel", fuel, 1_000_000, 1_000_000_000_000_000_000, |fuel| {
-                fuel.to_string()
-            })
-        })?;
-        Ok(Self { fuel, ..self })
-    }
-
-    /// The most linear memory, in bytes. The interpreter itself takes about 40 MiB of it.
-    pub fn with_memory_bytes(self, bytes: u64) -> Result<Self, LimitError> {
-        let memory_bytes = within("memory", bytes, 64 * MIB, 2048 * MIB, size)?;
-        Ok(Self {
-            memory_bytes,
-            ..self
-        })
-    }
-
-    /// How much of standard output is kept, in bytes.
-    pub fn with_stdout_bytes(self, bytes: u64) -> Result<Self, LimitError> {
-        let stdout_bytes = within("stdout", bytes, KIB, 64 * MIB, size)?;
-        Ok(Self {
-            stdout_bytes,
-            ..self
-        })
-    }
-
-    /// How much of standard error is kept, in bytes.
-    pub fn with_stderr_bytes(self, bytes: u64) -> Result<Self, LimitError> {
-        let stderr_bytes = within("stderr", bytes, KIB, 64 * MIB, size)?;
-        Ok(Self {
-            stderr_bytes,
-            ..self
-        })
-    }
-
-    /// The largest value that comes back, in bytes of JSON.
-    pub fn with_value_bytes(self, bytes: u64) -> Result<Self, LimitError> {
-        let value_bytes = within("value", bytes, 1, MIB, size)?;
-        Ok(Self {
-            value_bytes,
-            ..self
-        })
-    }
-
-    /// The deepest nesting of a value that comes back; a number or a string has depth 0.
-    pub fn with_value_depth(self, depth: u32) -> Result<Self, LimitError> {
-        let value_depth = within("value depth", depth, 0, 100, |depth| depth.to_string())?;
-        Ok(Self {
-            value_depth,
-            ..self
-        })
-    }
-
-    /// See [`with_source_bytes`](Self::with_source_bytes).
-    pub fn source_bytes(&self) -> u64 {
-        self.source_bytes
-    }
-
-    /// See [`with_timeout`](Self::with_timeout).
-    pub fn timeout(&self) -> Allowance<Duration> {
-        self.timeout
-    }
-
-    /// See [`with_fuel`](Self::with_fuel).
     pub fn fuel(&self) -> Allowance<u64> {
-        self.fuel
+        self.get(Limit::Fuel)
     }
 
-    /// See [`with_memory_bytes`](Self::with_memory_bytes).
+    /// The most linear memory, in bytes.
     pub fn memory_bytes(&self) -> u64 {
-        self.memory_bytes
+        self.get(Limit::Memory).or_max()
     }
-
-    /// See [`with_stdout_bytes`](Self::with_stdout_bytes).
-    pub fn stdout_bytes(&self) -> u64 {
-        self.stdout_bytes
-    }
-
-    /// See [`with_stderr_bytes`](Self::with_stderr_bytes).
-    pub fn stderr_bytes(&self) -> u64 {
-        self.stderr_bytes
-    }
-
-    /// See [`with_value_bytes`](Self::with_value_bytes).
-    pub fn value_bytes(&self) -> u64 {
-        self.value_bytes
-    }
-
-    /// See [`with_value_depth`](Self::with_value_depth).
-    pub fn value_depth(&self) -> u32 {
-        self.value_depth
-    }
-}
-
-fn within<T: PartialOrd + Copy>(
-    limit: &'static str,
-    given: T,
-    least: T,
-    most: T,
-    show: impl Fn(T) -> String,
-) -> Result<T, LimitError> {
-    if given >= least && given <= most {
-        return Ok(given);
-    }
-    Err(LimitError {
-        limit,
-        given: show(given),
-        least: show(least),
-        most: show(most),
-    })
-}
-
-fn allowed<T>(
-    allowance: Allowance<T>,
-    check: impl FnOnce(T) -> Result<T, LimitError>,
-) -> Result<Allowance<T>, LimitError> {
-    match allowance {
-        Allowance::AtMost(amount) => check(amount).map(Allowance::AtMost),
-        Allowance::Unlimited => Ok(Allowance::Unlimited),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().iec().to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use Allowance::{AtMost, Unlimited};
+
     use super::*;
 
-    /// Just inside, just outside, at both ends.
-    fn check<T: Copy>(
-        limit: &str,
-        set: impl Fn(Limits, T) -> Result<Limits, LimitError>,
-        [below, least, most, above]: [T; 4],
-    ) {
-        for inside in [least, most] {
-            assert!(set(Limits::default(), inside).is_ok(), "{limit}");
-        }
-        for outside in [below, above] {
-            let error = set(Limits::default(), outside).unwrap_err();
-            assert_eq!(error.limit, limit);
+    #[test]
+    fn the_table_is_in_order_and_every_default_is_allowed() {
+        for (i, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, i, "{limit}");
+            let amount = AtMost(limit.default_amount());
+            assert!(Limits::default().with(limit, amount).is_ok(), "{limit}");
         }
     }
 
+    /// Just inside, just outside, at both ends.
     #[test]
     fn floors_and_ceilings() {
-        use Allowance::AtMost;
-        let day = Duration::from_secs(86_400);
-        let ns = Duration::from_nanos(1);
-        let ms = Duration::from_millis(1);
-        check(
-            "source",
-            Limits::with_source_bytes,
-            [0, 1, 16 * MIB, 16 * MIB + 1],
-        );
-        check(
-            "memory",
-            Limits::with_memory_bytes,
-            [64 * MIB - 1, 64 * MIB, 2048 * MIB, 2048 * MIB + 1],
-        );
-        check(
-            "stdout",
-            Limits::with_stdout_bytes,
-            [0, KIB, 64 * MIB, u64::MAX],
-        );
-        check(
-            "stderr",
-            Limits::with_stderr_bytes,
-            [KIB - 1, KIB, 64 * MIB, 64 * MIB + 1],
-        );
-        check("value", Limits::with_value_bytes, [0, 1, MIB, MIB + 1]);
-        check(
-            "timeout",
-            Limits::with_timeout,
-            [ms - ns, ms, day, day + ns].map(AtMost),
-        );
-        check(
-            "fuel",
-            Limits::with_fuel,
-            [0, 1_000_000, 1_000_000_000_000_000_000, u64::MAX].map(AtMost),
-        );
-        assert!(Limits::default().with_value_depth(100).is_ok());
-        assert!(Limits::default().with_value_depth(101).is_err());
-        assert!(Limits::default().with_fuel(Allowance::Unlimited).is_ok());
-        assert!(Limits::default().with_timeout(Allowance::Unlimited).is_ok());
+        for limit in Limit::ALL {
+            let (least, most, may_be_unlimited) = limit.bounds();
+            for inside in [least, most] {
+                let limits = Limits::default().with(limit, AtMost(inside)).unwrap();
+                assert_eq!(limits.get(limit), AtMost(inside));
+            }
+            for outside in [least.checked_sub(1), Some(most + 1), Some(u64::MAX)] {
+                if let Some(outside) = outside {
+                    let error = Limits::default().with(limit, AtMost(outside)).unwrap_err();
+                    assert_eq!(error.limit, limit);
+                }
+            }
+            let unlimited = Limits::default().with(limit, Unlimited);
+            assert_eq!(unlimited.is_ok(), may_be_unlimited, "{limit}");
+        }
+        // What would let one run take all of the host.
+        for limit in [
+            Limit::Memory,
+            Limit::Stdout,
+            Limit::Stderr,
+            Limit::Value,
+            Limit::OpenFiles,
+        ] {
+            assert!(!limit.bounds().2, "{limit}");
+        }
     }
 
     #[test]
@@ -309,7 +401,35 @@ mod tests {
         let error = Limits::default().with_memory_bytes(1).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "memory is 1 B; it can be 64.0 MiB to 2.0 GiB"
+            "limits.memory is 1 B; it can be 64 MiB to 2 GiB"
         );
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        for (limit, text, amount) in [
+            (Limit::Fuel, "1000000", Some(1_000_000)),
+            (Limit::Fuel, "5e9", Some(5_000_000_000)),
+            (Limit::Fuel, "5.0e+9", Some(5_000_000_000)),
+            (Limit::Fuel, "1_000", Some(1_000)),
+            (Limit::Fuel, "", None),
+            (Limit::Fuel, "-1", None),
+            (Limit::Fuel, "1.5", None),
+            (Limit::Fuel, "5e99", None),
+            (Limit::Fuel, "e9", None),
+            (Limit::Fuel, "lots", None),
+            (Limit::Fuel, "99999999999999999999", None),
+            (Limit::Memory, "128MiB", Some(128 * MIB)),
+            (Limit::Memory, "1024", Some(1024)),
+            (Limit::Memory, "much", None),
+            (Limit::Memory, "-1", None),
+            (Limit::Timeout, "500ms", Some(500_000_000)),
+            (Limit::Timeout, "1m 30s", Some(90_000_000_000)),
+            (Limit::Timeout, "10", None),
+            (Limit::Timeout, "99999999years", None),
+        ] {
+            assert_eq!(limit.parse(text).ok(), amount.map(AtMost), "{text}");
+            assert_eq!(limit.parse("unlimited"), Ok(Unlimited));
+        }
     }
 }

@@ -1,32 +1,135 @@
-//! Permissions and limits together: what a sandbox is made from.
+//! The policy: everything that one agent may do, and the one place that decides.
 
-use crate::{Limits, Permission};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::decision::{Decision, Rule};
+use crate::domain::{DomainError, DomainRule, Domains, parse_url};
+use crate::{
+    Access, Action, CodeRules, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
+    Profile,
+};
 
 /// What one agent may do. Nothing is granted that is not in here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
-    permissions: Permission,
-    limits: Limits,
+    pub(crate) agent: String,
+    pub(crate) description: String,
+    pub(crate) permissions: Permission,
+    /// Sorted by guest path, none in another.
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) domains: Domains,
+    pub(crate) limits: Limits,
+    pub(crate) code: CodeRules,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) tools: BTreeMap<String, ToolRules>,
+    /// Where each key stands, if the policy was read from a file.
+    pub(crate) locations: BTreeMap<String, Location>,
+}
+
+/// What a policy says of one tool, whatever the tool does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ToolRules {
+    /// How often a run may call it; `None` for as often as the run may call any.
+    pub max_calls: Option<u64>,
+    /// Whether somebody has to approve of each call.
+    pub approval: bool,
 }
 
 impl Policy {
-    /// A policy of `permissions` and `limits`.
+    /// A policy of `permissions` and `limits`, called `agent`, with no directory, no domain, no
+    /// variable and no tool, and with the [`Open`](Profile::Open) code profile.
     pub fn new(permissions: Permission, limits: Limits) -> Self {
         Self {
+            agent: "agent".to_owned(),
+            description: String::new(),
             permissions,
+            grants: Vec::new(),
+            domains: Domains::default(),
             limits,
+            code: Profile::Open.rules(),
+            env: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            locations: BTreeMap::new(),
         }
     }
 
     /// Computing and nothing else: code runs, within the default limits.
     pub fn computing() -> Self {
-        Self::new(Permission::EXECUTE_CODE, Limits::default())
+        Self {
+            description: "Computing and nothing else.".to_owned(),
+            ..Self::new(Permission::EXECUTE_CODE, Limits::default())
+        }
     }
 
-    /// The same permissions under other limits.
+    /// The same policy for an agent of this name, which the audit trail shows.
+    pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
+        self.agent = agent.into();
+        self
+    }
+
+    /// The same policy under other limits.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The same policy with these permissions too.
+    pub fn with_permissions(mut self, permissions: Permission) -> Self {
+        self.permissions |= permissions;
+        self
+    }
+
+    /// The same policy with one more directory.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::Overlap`] if it shares files with a directory that is granted already.
+    pub fn with_grant(mut self, grant: Grant) -> Result<Self, GrantError> {
+        self.add_grant(grant)?;
+        Ok(self)
+    }
+
+    /// The same policy with one more entry of `allowed_domains`.
+    ///
+    /// # Errors
+    ///
+    /// [`DomainError`] if it is not one, or overlaps with one that is granted already.
+    pub fn with_domain(mut self, domain: &str) -> Result<Self, DomainError> {
+        self.domains.add(DomainRule::new(domain)?)?;
+        Ok(self)
+    }
+
+    pub(crate) fn add_grant(&mut self, grant: Grant) -> Result<(), GrantError> {
+        if let Some(other) = self.grants.iter().find(|other| other.overlaps(&grant)) {
+            let same_guest = other.guest.within(&grant.guest).is_some()
+                || grant.guest.within(&other.guest).is_some();
+            let [what, with] = [&grant, other].map(|grant| match same_guest {
+                true => grant.guest.to_string(),
+                false => grant.host.to_string_lossy().into_owned(),
+            });
+            return Err(GrantError::Overlap { what, with });
+        }
+        let at = self
+            .grants
+            .partition_point(|other| other.guest < grant.guest);
+        self.grants.insert(at, grant);
+        Ok(())
+    }
+
+    /// The agent's name.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// What the policy is for, in its author's words.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// What is permitted.
@@ -34,8 +137,182 @@ impl Policy {
         self.permissions
     }
 
+    /// The granted directories, by guest path.
+    pub fn grants(&self) -> impl ExactSizeIterator<Item = &Grant> {
+        self.grants.iter()
+    }
+
+    /// The granted domains.
+    pub fn domains(&self) -> impl Iterator<Item = &DomainRule> {
+        self.domains.iter()
+    }
+
     /// How much of everything a run may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+
+    /// The rules about source.
+    pub fn code(&self) -> &CodeRules {
+        &self.code
+    }
+
+    /// The environment variables that every run gets.
+    pub fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// The tools that may be called.
+    pub fn tools(&self) -> &BTreeMap<String, ToolRules> {
+        &self.tools
+    }
+
+    /// Where a key of the policy's file stands: `permissions`, `limits.timeout`.
+    pub fn location(&self, key: &str) -> Option<&Location> {
+        self.locations.get(key)
+    }
+
+    /// What may really be done in a directory: what its entry says, as far as permitted.
+    pub fn access(&self, grant: &Grant) -> Access {
+        let mut permitted = Access::empty();
+        permitted.set(
+            Access::READ,
+            self.permissions.contains(Permission::READ_FILE),
+        );
+        permitted.set(
+            Access::WRITE,
+            self.permissions.contains(Permission::WRITE_FILE),
+        );
+        grant.access & permitted
+    }
+
+    /// May this be done to this? [`Action`] says what each takes as its resource.
+    ///
+    /// Asks nothing but the policy: no file system, no name server.
+    pub fn check(&self, action: Action, resource: impl AsRef<[u8]>) -> Decision<'_> {
+        match action {
+            Action::ReadFile | Action::WriteFile => match GuestPath::new(resource) {
+                Ok(path) => self.check_path(action, path),
+                Err(error) => self.decide(action, Rule::NoPath(error)),
+            },
+            Action::HttpRequest => match parse_url(resource) {
+                Ok(url) => self.check_url(&url),
+                Err(error) => self.decide(action, Rule::NoUrl(error)),
+            },
+            Action::Execute | Action::DbRead | Action::DbWrite | Action::SendEmail => {
+                self.decide(action, Rule::Permitted)
+            }
+        }
+    }
+
+    /// May this be done to the file or directory at this path?
+    ///
+    /// An action that is not about files is refused.
+    pub fn check_path(&self, action: Action, path: GuestPath) -> Decision<'_> {
+        let needed = match action {
+            Action::ReadFile => Access::READ,
+            Action::WriteFile => Access::WRITE,
+            _ => return self.decide(action, Rule::Outside(path)),
+        };
+        // Grants are disjoint, so only the last that does not follow the path can hold it.
+        let after = self.grants.partition_point(|grant| grant.guest <= path);
+        let holds = after.checked_sub(1).and_then(|last| self.grants.get(last));
+        let rule = match holds.filter(|grant| path.within(&grant.guest).is_some()) {
+            None => Rule::Outside(path),
+            Some(grant) if grant.access.contains(needed) => Rule::Granted(grant, path),
+            Some(grant) => Rule::Narrower(grant, path, grant.access),
+        };
+        self.decide(action, rule)
+    }
+
+    /// May a request be sent to this URL, which [`parse_url`] has returned?
+    pub fn check_url(&self, url: &Url) -> Decision<'_> {
+        let rule = match self.domains.find(url) {
+            Ok(Some(domain)) => Rule::Reachable(domain),
+            Ok(None) => Rule::Unreachable(url[..url::Position::BeforePath].to_owned()),
+            Err(error) => Rule::NoUrl(error),
+        };
+        self.decide(Action::HttpRequest, rule)
+    }
+
+    /// The permission comes first: without it, no entry allows anything.
+    fn decide<'p>(&'p self, action: Action, rule: Rule<'p>) -> Decision<'p> {
+        let rule = match self.permissions.contains(action.permission()) {
+            true => rule,
+            false => Rule::Lacking,
+        };
+        let key = |key| self.locations.get(key);
+        let at = match &rule {
+            Rule::Permitted | Rule::Lacking => key("permissions"),
+            Rule::Granted(grant, _) | Rule::Narrower(grant, ..) => grant.location(),
+            Rule::Outside(_) => key("allowed_paths"),
+            Rule::Reachable(domain) => domain.location(),
+            Rule::Unreachable(_) => key("allowed_domains"),
+            Rule::NoPath(_) | Rule::NoUrl(_) => None,
+        };
+        Decision { action, rule, at }
+    }
+
+    /// What the policy grants, and nothing of how it was written.
+    pub fn meaning(&self) -> Meaning<'_> {
+        let mut allowed_domains: Vec<_> = self.domains.iter().map(ToString::to_string).collect();
+        allowed_domains.sort();
+        Meaning {
+            agent: &self.agent,
+            permissions: self
+                .permissions
+                .iter_names()
+                .map(|(name, _)| name)
+                .collect(),
+            allowed_paths: self
+                .grants
+                .iter()
+                .filter(|grant| !self.access(grant).is_empty())
+                .map(|grant| GrantMeaning {
+                    path: grant.guest.as_str(),
+                    host: &grant.host,
+                    access: self.access(grant).name(),
+                })
+                .collect(),
+            allowed_domains,
+            limits: Limit::ALL
+                .into_iter()
+                .map(|limit| (limit.key(), limit.show_exactly(self.limits.get(limit))))
+                .collect(),
+            code: &self.code,
+            env: &self.env,
+            tools: &self.tools,
+        }
+    }
+
+    /// SHA-256 of the [`meaning`](Self::meaning), in hex: the same for two files that grant the
+    /// same, however they are written.
+    pub fn sha256(&self) -> String {
+        // Maps with text for keys, and nothing that can't be written.
+        let meaning = serde_json::to_vec(&self.meaning()).unwrap_or_default();
+        Sha256::digest(meaning)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// What a policy grants. Every list is sorted; times are in nanoseconds.
+#[derive(Debug, Serialize)]
+pub struct Meaning<'p> {
+    agent: &'p str,
+    permissions: Vec<&'static str>,
+    allowed_paths: Vec<GrantMeaning<'p>>,
+    allowed_domains: Vec<String>,
+    limits: BTreeMap<&'static str, serde_json::Value>,
+    code: &'p CodeRules,
+    env: &'p BTreeMap<String, String>,
+    tools: &'p BTreeMap<String, ToolRules>,
+}
+
+#[derive(Debug, Serialize)]
+struct GrantMeaning<'p> {
+    path: &'p str,
+    host: &'p Path,
+    access: &'static str,
 }

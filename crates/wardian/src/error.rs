@@ -38,6 +38,22 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A directory that the policy grants can't be opened, or should not be.
+    #[error("cannot grant {host:?}{}: {reason}", at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default())]
+    Grant {
+        /// The directory.
+        host: std::path::PathBuf,
+        /// Where the policy names it: file and line.
+        at: Option<String>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The policy asks for something that this version can't enforce.
+    #[error("the policy can't be enforced: {0}")]
+    Unenforceable(String),
+    /// What was allowed or refused could not be recorded. The run was stopped.
+    #[error("the audit can't be written: {0}")]
+    Audit(String),
     /// This machine can't run the guest: too little address space, or too old a processor.
     #[error(
         "the engine did not start: {0}; it needs some GiB of address space and, on x86-64, a \

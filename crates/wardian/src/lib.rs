@@ -2,13 +2,14 @@
 //!
 //! The code runs in RustPython compiled to WebAssembly, in wasmtime, inside this process: no
 //! subprocess, no container, no daemon. Every run starts from a fresh copy of one snapshot,
-//! sees no file, no variable and no socket of the host, and stops at every limit.
+//! sees no file, no variable and no socket of the host but the directories that its policy grants,
+//! and stops at every limit.
 //!
 //! ```
 //! use wardian::{Policy, Runtime, Sandbox, Verdict};
 //!
 //! let runtime = Runtime::new()?;
-//! let sandbox = Sandbox::new(&runtime, Policy::computing());
+//! let sandbox = Sandbox::new(&runtime, Policy::computing())?;
 //! let outcome = sandbox.run_blocking("print('hello')\n6 * 7")?;
 //! assert_eq!(outcome.verdict, Verdict::Completed);
 //! assert_eq!(outcome.stdout.text(), "hello\n");
@@ -21,23 +22,32 @@
 
 #![deny(unsafe_code)]
 
+mod audit;
 mod engine_config;
 mod error;
+mod files;
+mod grants;
 mod mapping;
 mod memory;
 mod outcome;
 mod output;
+mod policy_file;
 mod run;
 mod runtime;
 mod sandbox;
 mod script;
 
+pub use audit::{Audit, Event, FileAccess, FileOperation};
 pub use error::Error;
-pub use outcome::{LimitKind, Outcome, Trap, Usage, Value, Verdict, Violation};
+pub use outcome::{LimitKind, Outcome, Refusals, Trap, Usage, Value, Verdict, Violation};
 pub use output::{Output, Stream};
+pub use policy_file::{PolicyError, load_policy};
 pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
 pub use script::Script;
 pub use wardian_abi::{Raised, SCRIPT_NAME};
-pub use wardian_policy::{Allowance, LimitError, Limits, Permission, Policy};
+pub use wardian_policy::{
+    Access, Action, Allowance, Decision, Grant, GrantError, Limit, LimitError, Limits, Location,
+    Permission, Policy, Problem, Problems, Widening, schema,
+};

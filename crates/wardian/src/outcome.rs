@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use wardian_abi::Raised;
 
-use crate::Output;
+use crate::{FileAccess, Output};
 
 /// How a script ended. Exactly one of these is true of every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -125,8 +125,20 @@ pub struct Usage {
     pub wall: Duration,
     /// Calls of tools.
     pub tool_calls: u64,
-    /// Bytes written to files.
+    /// Bytes written to files, and bytes by which they were made to grow.
     pub bytes_written: u64,
+    /// Files, directories and links created.
+    pub files_created: u64,
+}
+
+/// What a run was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// The first of them, without repetitions, 32 at most.
+    pub first: Vec<FileAccess>,
+    /// How many there were, repetitions included.
+    pub count: u64,
 }
 
 /// Everything that came of a run.
@@ -145,6 +157,8 @@ pub struct Outcome {
     pub stderr: Output,
     /// What it used.
     pub usage: Usage,
+    /// What it was refused.
+    pub refusals: Refusals,
 }
 
 impl Outcome {
@@ -158,7 +172,7 @@ impl Outcome {
 
     /// The outcome as one JSON object: `success`, `output` and `error` as in the recipe,
     /// `verdict`, `stderr`, `value`, `value_error` and `value_repr` where the value is not JSON,
-    /// `usage`, `truncated`, `run_id`.
+    /// `usage`, `truncated`, `refusals`, `refusal_count`, `run_id`.
     pub fn json(&self) -> serde_json::Value {
         let (value, value_repr, value_error) = match &self.value {
             Some(Value::Json(value)) => (value.clone(), None, None),
@@ -180,8 +194,11 @@ impl Outcome {
                 "wall_ms": self.usage.wall.as_secs_f64() * 1e3,
                 "tool_calls": self.usage.tool_calls,
                 "bytes_written": self.usage.bytes_written,
+                "files_created": self.usage.files_created,
             },
             "truncated": self.stdout.truncated || self.stderr.truncated,
+            "refusals": self.refusals.first,
+            "refusal_count": self.refusals.count,
             "run_id": self.run_id,
         })
     }

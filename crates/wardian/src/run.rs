@@ -7,18 +7,20 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wardian_abi::{REPORT_BYTES, Report, ReportedValue, Request, VERSION, export};
-use wardian_policy::{Allowance, Limits, Permission, Policy};
+use wardian_policy::{Action, Allowance, Limit, Limits, Policy};
 use wasmtime::{Instance, Memory, Store};
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
+use crate::audit::Audit;
+use crate::files::{AuditFailed, FileGuard, Recorder, Wasi};
+use crate::grants::Grants;
 use crate::memory::MemoryLimit;
 use crate::output::{Capture, Sink};
 use crate::runtime::Machine;
 use crate::{
-    Error, LimitKind, Outcome, Output, Runtime, Script, Stream, Trap, Usage, Value, Verdict,
-    Violation,
+    Error, LimitKind, Outcome, Output, Refusals, Runtime, Script, Stream, Trap, Usage, Value,
+    Verdict, Violation,
 };
 
 /// The most that a script's inputs, arguments and environment take as JSON.
@@ -33,44 +35,60 @@ const SYSTEM_CALL_BYTES: usize = 8 << 20;
 /// The most random bytes that one system call returns.
 const RANDOM_BYTES: u64 = 8 << 20;
 
-/// The most descriptors that a run has open, standard streams and their handles included.
-const HANDLES: usize = 64 + 16;
+/// The most handles of wasmtime-wasi's that a run has open: standard streams and timers.
+const HANDLES: usize = 80;
 
 /// What the host knows of a run while it goes on.
 pub(crate) struct RunState {
-    wasi: WasiP1Ctx,
+    wasi: Wasi,
     memory: MemoryLimit,
 }
 
 impl RunState {
-    pub(crate) fn wasi(&mut self) -> &mut WasiP1Ctx {
+    pub(crate) fn wasi(&mut self) -> &mut Wasi {
         &mut self.wasi
     }
 }
 
+/// What all runs of a sandbox share.
+#[derive(Clone)]
+pub(crate) struct Setting {
+    pub(crate) runtime: Runtime,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) audit: Option<Arc<dyn Audit>>,
+}
+
 /// Runs `script`.
-pub(crate) fn run(
-    runtime: Runtime,
-    policy: Policy,
-    script: Script,
-    sink: Option<Arc<Mutex<Sink>>>,
-) -> Running {
+pub(crate) fn run(setting: Setting, script: Script, sink: Option<Arc<Mutex<Sink>>>) -> Running {
     Running::new(
-        runtime.machine(),
-        run_admitted(runtime, policy, script, sink),
+        setting.runtime.machine(),
+        run_admitted(setting, script, sink),
     )
 }
 
 async fn run_admitted(
-    runtime: Runtime,
-    policy: Policy,
+    setting: Setting,
     mut script: Script,
     sink: Option<Arc<Mutex<Sink>>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
+    let Setting {
+        runtime,
+        policy,
+        grants,
+        audit,
+    } = setting;
     let limits = policy.limits();
+    let run_id = uuid::Uuid::now_v7().to_string();
     if let Some(verdict) = refusal(&policy, &script) {
-        return Ok(without_a_run(verdict));
+        return Ok(without_a_run(run_id, verdict));
+    }
+    for (name, value) in policy.env() {
+        script
+            .env
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
     }
     let stdin = MemoryInputPipe::new(std::mem::take(&mut script.stdin));
     let request = request(script, limits)?;
@@ -78,12 +96,20 @@ async fn run_admitted(
 
     let started = Instant::now();
     let machine = runtime.machine();
-    let stdout = Capture::new(Stream::Stdout, limits.stdout_bytes(), sink.clone());
-    let stderr = Capture::new(Stream::Stderr, limits.stderr_bytes(), sink);
+    let stdout = limits.get(Limit::Stdout).or_max();
+    let stdout = Capture::new(Stream::Stdout, stdout, sink.clone());
+    let stderr = Capture::new(Stream::Stderr, limits.get(Limit::Stderr).or_max(), sink);
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(stdout.clone()).stderr(stderr.clone());
     wasi.stdin(stdin);
-    let mut store = store(machine, limits, wasi)?;
+    let recorder = Recorder {
+        run_id,
+        agent: policy.agent().to_owned(),
+        audit,
+        refusals: Refusals::default(),
+    };
+    let files = FileGuard::new(policy.clone(), grants, recorder);
+    let mut store = store(machine, limits, wasi, files)?;
     let instance = instance(machine, &mut store).await?;
 
     let ended = match limits.timeout() {
@@ -102,16 +128,23 @@ async fn run_admitted(
             None,
         ),
         Some(Ok(report)) => judge(&report, limits),
-        Some(Err(error)) => (verdict_of(&error, &store.data().memory, limits), None),
+        Some(Err(error)) => match error.downcast::<AuditFailed>() {
+            Ok(failed) => return Err(Error::Audit(failed.to_string())),
+            Err(error) => (verdict_of(&error, &store.data().memory, limits), None),
+        },
     };
     let usage = Usage {
         fuel: fuel_of(limits).saturating_sub(store.get_fuel().unwrap_or_default()),
         memory_peak_bytes: store.data().memory.peak() as u64,
         wall,
+        bytes_written: store.data().wasi.files.quota().bytes_written(),
+        files_created: store.data().wasi.files.quota().files_created(),
         ..Usage::default()
     };
+    let recorder = store.data_mut().wasi.files.recorder();
     Ok(Outcome {
-        run_id: run_id(),
+        run_id: std::mem::take(&mut recorder.run_id),
+        refusals: std::mem::take(&mut recorder.refusals),
         verdict,
         value,
         stdout: stdout.finish(),
@@ -125,7 +158,10 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
     Running::new(runtime.machine(), async move {
         let _slot = runtime.admit().await?;
         let machine = runtime.machine();
-        let mut store = store(machine, &Limits::default(), WasiCtxBuilder::new())?;
+        let policy = Arc::new(Policy::computing());
+        let recorder = Recorder::default();
+        let files = FileGuard::new(policy.clone(), Arc::default(), recorder);
+        let mut store = store(machine, policy.limits(), WasiCtxBuilder::new(), files)?;
         let instance = instance(machine, &mut store).await?;
         let report = call(&mut store, &instance, export::MODULES, &[])
             .await
@@ -136,13 +172,17 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
 
 /// Why a script does not run at all, if it doesn't.
 fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
-    if !policy.permissions().contains(Permission::EXECUTE_CODE) {
+    let decision = policy.check(Action::Execute, "");
+    if !decision.allowed() {
         return Some(Verdict::Denied {
-            action: "execute".to_owned(),
-            rule: "permissions lack EXECUTE_CODE".to_owned(),
+            action: decision.action().to_string(),
+            rule: match decision.location() {
+                Some(at) => format!("{decision} ({at})"),
+                None => decision.to_string(),
+            },
         });
     }
-    let most = policy.limits().source_bytes();
+    let most = policy.limits().get(Limit::Source).or_max();
     let bytes = script.code.len() as u64;
     if bytes > most {
         return Some(Verdict::Rejected {
@@ -157,19 +197,16 @@ fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
     None
 }
 
-fn without_a_run(verdict: Verdict) -> Outcome {
+fn without_a_run(run_id: String, verdict: Verdict) -> Outcome {
     Outcome {
-        run_id: run_id(),
+        run_id,
         verdict,
         value: None,
         stdout: Output::default(),
         stderr: Output::default(),
         usage: Usage::default(),
+        refusals: Refusals::default(),
     }
-}
-
-fn run_id() -> String {
-    uuid::Uuid::now_v7().to_string()
 }
 
 /// What the guest is told, as JSON.
@@ -182,8 +219,8 @@ fn request(script: Script, limits: &Limits) -> Result<Vec<u8>, Error> {
         args: script.args,
         inputs: script.inputs,
         env: script.env,
-        value_bytes: limits.value_bytes(),
-        value_depth: limits.value_depth(),
+        value_bytes: limits.get(Limit::Value).or_max(),
+        value_depth: value_depth(limits),
     };
     let json = serde_json::to_vec(&request).map_err(|error| Error::Host(error.to_string()))?;
     let bytes = json.len();
@@ -196,21 +233,29 @@ fn request(script: Script, limits: &Limits) -> Result<Vec<u8>, Error> {
     Ok(json)
 }
 
+/// The most levels of a value that comes back.
+fn value_depth(limits: &Limits) -> u32 {
+    u32::try_from(limits.get(Limit::ValueDepth).or_max()).unwrap_or(u32::MAX)
+}
+
 fn store(
     machine: &Machine,
     limits: &Limits,
     mut wasi: WasiCtxBuilder,
+    files: FileGuard,
 ) -> Result<Store<RunState>, Error> {
-    // What is not named here is absent: no directory, no variable, no argument, no network.
+    // What is not named here is absent: no variable, no argument, no network. No directory
+    // either: files are the guard's.
     wasi.allow_blocking_current_thread(false)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(RANDOM_BYTES);
-    let mut wasi = wasi.build_p1();
-    wasmtime_wasi::WasiView::ctx(&mut wasi)
+    let mut inner = wasi.build_p1();
+    wasmtime_wasi::WasiView::ctx(&mut inner)
         .table
         .set_max_capacity(HANDLES);
+    let wasi = Wasi { inner, files };
     let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
     let mut store = Store::new(machine.engine(), RunState { wasi, memory });
     store.limiter(|state| &mut state.memory);
@@ -223,10 +268,7 @@ fn store(
 }
 
 fn fuel_of(limits: &Limits) -> u64 {
-    match limits.fuel() {
-        Allowance::AtMost(fuel) => fuel,
-        Allowance::Unlimited => u64::MAX,
-    }
+    limits.fuel().or_max()
 }
 
 fn timeout_millis(limits: &Limits) -> u128 {
@@ -312,8 +354,8 @@ fn checked(value: ReportedValue, limits: &Limits) -> Option<Value> {
     match value {
         ReportedValue::Json(json) => {
             let value: serde_json::Value = serde_json::from_str(json.get()).ok()?;
-            let fits = json.get().len() as u64 <= limits.value_bytes()
-                && depth(&value) <= limits.value_depth();
+            let fits = json.get().len() as u64 <= limits.get(Limit::Value).or_max()
+                && depth(&value) <= value_depth(limits);
             fits.then_some(Value::Json(value))
         }
         ReportedValue::Opaque { repr, reason } => Some(Value::Opaque { repr, reason }),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, InstancePre, Linker};
+use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
 use crate::engine_config::engine_config;
 use crate::run::RunState;
@@ -27,7 +28,7 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 pub(crate) struct Machine {
     engine: Engine,
     guest: InstancePre<RunState>,
-    /// Drives timers, whatever executor a run is polled on.
+    /// Drives timers, and does what may wait for a disk, whatever executor a run is polled on.
     timers: tokio::runtime::Runtime,
 }
 
@@ -51,7 +52,7 @@ impl Machine {
         let engine = Engine::new(&config)?;
         let module = mapping::load(&engine)?;
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p1::add_to_linker_async(&mut linker, RunState::wasi)?;
+        wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
         let guest = linker.instantiate_pre(&module)?;
         let timers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

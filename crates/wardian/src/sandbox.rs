@@ -2,28 +2,84 @@
 
 use std::sync::{Arc, Mutex};
 
-use wardian_policy::Policy;
+use wardian_policy::{Permission, Policy, Profile};
 
+use crate::audit::Audit;
+use crate::grants::Grants;
 use crate::output::Sink;
-use crate::run::{self, Running};
+use crate::run::{self, Running, Setting};
 use crate::{Error, Outcome, Runtime, Script, Stream};
 
-/// Runs scripts under one policy. Cheap to make and to clone.
+/// Runs scripts under one policy. Cheap to clone.
 ///
-/// Every run is a fresh interpreter: nothing that a script does is seen by a later one.
-#[derive(Debug, Clone)]
+/// Every run is a fresh interpreter: nothing that a script does is seen by a later one, except
+/// what it writes into a granted directory.
+#[derive(Clone)]
 pub struct Sandbox {
-    runtime: Runtime,
-    policy: Policy,
+    setting: Setting,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("runtime", &self.setting.runtime)
+            .field("policy", &self.setting.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Sandbox {
     /// A sandbox on `runtime` under `policy`.
-    pub fn new(runtime: &Runtime, policy: Policy) -> Self {
-        Self {
-            runtime: runtime.clone(),
-            policy,
-        }
+    ///
+    /// Opens the directories that the policy grants, once: what their paths lead to later does
+    /// not matter. Without [`EXECUTE_CODE`](Permission::EXECUTE_CODE), every run is
+    /// [`Denied`](crate::Verdict::Denied), and nothing is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Grant`] if a granted directory can't be opened, or is one that no script should
+    /// get; [`Error::Unenforceable`] for a code profile other than
+    /// [`Open`](Profile::Open): source is not screened yet.
+    ///
+    /// # Security
+    ///
+    /// This is where a policy becomes authority: from here on, scripts can read and write in
+    /// the granted directories. Files that a script writes are its author's; do not run them,
+    /// and do not grant a directory from which something is run or imported.
+    pub fn new(runtime: &Runtime, policy: Policy) -> Result<Self, Error> {
+        let profile = policy.code().profile;
+        let grants = if policy.permissions().contains(Permission::EXECUTE_CODE) {
+            if policy.code() != &Profile::Open.rules() {
+                return Err(Error::Unenforceable(format!(
+                    "source is not screened yet, so no script runs under the code profile \
+                     `{}`; leave `[code]` out, or write `profile = \"open\"`",
+                    profile.name()
+                )));
+            }
+            Grants::open(&policy)?
+        } else {
+            Grants::default()
+        };
+        Ok(Self {
+            setting: Setting {
+                runtime: runtime.clone(),
+                policy: Arc::new(policy),
+                grants: Arc::new(grants),
+                audit: None,
+            },
+        })
+    }
+
+    /// The same sandbox, which tells `audit` what its runs are allowed and refused.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Arc<dyn Audit>) -> Self {
+        self.setting.audit = Some(audit);
+        self
+    }
+
+    /// What scripts may do here.
+    pub fn policy(&self) -> &Policy {
+        &self.setting.policy
     }
 
     /// Runs a script to its end, whatever end that is.
@@ -66,7 +122,6 @@ impl Sandbox {
     }
 
     fn start(&self, script: Script, sink: Option<Arc<Mutex<Sink>>>) -> Running {
-        let Self { runtime, policy } = self.clone();
-        run::run(runtime, policy, script, sink)
+        run::run(self.setting.clone(), script, sink)
     }
 }

@@ -1,0 +1,123 @@
+//! What a policy says to one thing that an agent wants to do.
+
+use std::fmt;
+
+use crate::domain::{DomainRule, UrlError};
+use crate::{Access, Action, Grant, GuestPath, Location, PathError};
+
+/// Allowed or not, and why. Made by [`Policy::check`](crate::Policy::check).
+///
+/// Shown as the reason, in one sentence.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is refused unless somebody looks"]
+pub struct Decision<'p> {
+    pub(crate) action: Action,
+    pub(crate) rule: Rule<'p>,
+    pub(crate) at: Option<&'p Location>,
+}
+
+/// The rule that decided.
+#[derive(Debug, Clone)]
+pub(crate) enum Rule<'p> {
+    /// Allowed, because the permission is all that it takes.
+    Permitted,
+    /// Allowed, in this directory.
+    Granted(&'p Grant, GuestPath),
+    /// Allowed, at this host.
+    Reachable(&'p DomainRule),
+    /// Refused: the permission is missing.
+    Lacking,
+    /// Refused: no directory holds it.
+    Outside(GuestPath),
+    /// Refused: the directory that holds it is granted for something else.
+    Narrower(&'p Grant, GuestPath, Access),
+    /// Refused: no domain matches.
+    Unreachable(String),
+    /// Refused: it is no path.
+    NoPath(PathError),
+    /// Refused: it is no URL.
+    NoUrl(UrlError),
+}
+
+impl<'p> Decision<'p> {
+    /// May it be done?
+    pub fn allowed(&self) -> bool {
+        matches!(
+            self.rule,
+            Rule::Permitted | Rule::Granted(..) | Rule::Reachable(_)
+        )
+    }
+
+    /// What was asked for.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// The key that decided, as it stands in a policy file: `permissions`, `allowed_paths`,
+    /// `allowed_domains`; with the entry, if one did. `resource` if the resource itself is
+    /// malformed.
+    pub fn rule(&self) -> String {
+        match &self.rule {
+            Rule::Permitted | Rule::Lacking => "permissions".to_owned(),
+            Rule::Granted(grant, _) | Rule::Narrower(grant, ..) => {
+                format!("allowed_paths[\"{}\"]", grant.guest.as_str().escape_debug())
+            }
+            Rule::Outside(_) => "allowed_paths".to_owned(),
+            Rule::Reachable(domain) => format!("allowed_domains[\"{domain}\"]"),
+            Rule::Unreachable(_) => "allowed_domains".to_owned(),
+            Rule::NoPath(_) | Rule::NoUrl(_) => "resource".to_owned(),
+        }
+    }
+
+    /// Where that rule stands, if it was read from a file.
+    pub fn location(&self) -> Option<&'p Location> {
+        self.at
+    }
+
+    /// The directory that allowed it, and the normalised path in question.
+    pub fn grant(&self) -> Option<(&'p Grant, &GuestPath)> {
+        match &self.rule {
+            Rule::Granted(grant, path) => Some((*grant, path)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Decision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let permission = self
+            .action
+            .permission()
+            .iter_names()
+            .map(|(name, _)| name)
+            .next()
+            .unwrap_or_default();
+        let shown = |path: &GuestPath| path.as_str().escape_debug().to_string();
+        let verb = match self.action {
+            Action::WriteFile => "writing",
+            _ => "reading",
+        };
+        match &self.rule {
+            Rule::Permitted => write!(f, "permissions hold {permission}"),
+            Rule::Lacking => write!(f, "permissions lack {permission}"),
+            Rule::Granted(grant, path) => {
+                let (path, grant) = (shown(path), shown(&grant.guest));
+                write!(f, "{path} is in {grant}, which is granted for {verb}")
+            }
+            Rule::Narrower(grant, path, access) => {
+                let (path, grant) = (shown(path), shown(&grant.guest));
+                let access = match *access {
+                    Access::READ => "reading only",
+                    Access::WRITE => "writing only",
+                    _ => "nothing",
+                };
+                write!(f, "{path} is in {grant}, which is granted for {access}")
+            }
+            Rule::Outside(path) => write!(f, "no entry of allowed_paths holds {}", shown(path)),
+            Rule::Reachable(domain) => write!(f, "{domain} is granted"),
+            Rule::Unreachable(url) => write!(f, "no entry of allowed_domains matches {url}"),
+            Rule::NoPath(error) => write!(f, "the path {error}"),
+            Rule::NoUrl(error) => write!(f, "the URL {error}"),
+        }
+    }
+}

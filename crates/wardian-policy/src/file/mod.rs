@@ -1,0 +1,505 @@
+//! Policy files: TOML becomes a [`Policy`], or a list of everything that is wrong with it.
+
+mod keys;
+mod problem;
+mod read;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+pub use keys::schema;
+pub use problem::{Problem, Problems};
+use toml::de::DeTable;
+
+use crate::domain::DomainRule;
+use crate::grant::{check_host, normal};
+use crate::{
+    Access, CodeRules, Grant, GrantError, GuestPath, Limit, Limits, Permission, Policy, Profile,
+    Source, ToolRules,
+};
+use keys::{ALLOWED_PATH, CODE, TOOL, TOP, permission_names};
+use read::{Item, Reader, Table, names};
+
+/// The largest policy file, in bytes.
+pub const FILE_BYTES: usize = 256 << 10;
+
+/// The version of the format.
+const VERSION: u64 = 1;
+
+impl Policy {
+    /// Reads a policy that stands alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`], all that there are; `extends` is one of them.
+    pub fn parse(source: &Source) -> Result<Self, Problems> {
+        Self::parse_with(source, |_| {
+            Err(Base::Unreadable(
+                "this text can't extend another file".to_owned(),
+            ))
+        })
+    }
+
+    /// Reads a policy. `base` loads the one that it extends, given its absolute path.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`], all that there are, those of the extended files included.
+    pub fn parse_with(
+        source: &Source,
+        base: impl FnOnce(&Path) -> Result<Self, Base>,
+    ) -> Result<Self, Problems> {
+        if source.text.len() > FILE_BYTES {
+            let message = format!(
+                "the file takes {} bytes; at most {FILE_BYTES} are read",
+                source.text.len()
+            );
+            return Err(Problems::one(source, 0..0, "", message));
+        }
+        let mut reader = Reader {
+            source,
+            problems: Vec::new(),
+        };
+        let (document, errors) = DeTable::parse_recoverable(&source.text);
+        for error in errors {
+            let span = error.span().unwrap_or_default();
+            reader.problem(span, "", error.message(), None);
+        }
+        // What follows a syntax error would only repeat it.
+        let policy = match reader.problems.is_empty() {
+            true => reader.policy(document.get_ref(), base),
+            false => None,
+        };
+        let mut problems = reader.problems;
+        match policy {
+            Some(policy) if problems.is_empty() => Ok(policy),
+            _ => {
+                // Those of one file stay together.
+                problems
+                    .sort_by_key(|problem| (problem.at.file != source.file, problem.at.span.start));
+                Err(Problems(problems))
+            }
+        }
+    }
+}
+
+/// Why a base policy can't be had.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Base {
+    /// The file can't be read.
+    Unreadable(String),
+    /// It is wrong itself.
+    Problems(Problems),
+}
+
+impl Reader<'_> {
+    fn policy(
+        &mut self,
+        table: &Table<'_>,
+        load: impl FnOnce(&Path) -> Result<Policy, Base>,
+    ) -> Option<Policy> {
+        self.only(table, "", &names(TOP));
+        match table.get("version") {
+            None => {
+                let help = format!("start the file with `version = {VERSION}`");
+                self.problem(0..0, "version", "is missing", Some(help));
+            }
+            Some(item) => {
+                if let Some(version) = self.count(item, "version")
+                    && version != VERSION
+                {
+                    let help = Some(format!("this program reads version {VERSION}"));
+                    self.problem(
+                        item.span(),
+                        "version",
+                        format!("there is no version {version}"),
+                        help,
+                    );
+                }
+            }
+        }
+        let base = match table.get("extends") {
+            None => None,
+            Some(item) => Some((item.span(), self.base(item, load)?)),
+        };
+        let mut policy = base.as_ref().map_or_else(
+            || Policy::new(Permission::NONE, Limits::default()),
+            |(_, base)| base.clone(),
+        );
+        if base.is_none() {
+            policy.agent = self.file_name();
+        }
+        self.locate(&mut policy, table, "");
+        for (name, slot) in [
+            ("agent", &mut policy.agent),
+            ("description", &mut policy.description),
+        ] {
+            if let Some(text) = table.get(name).and_then(|item| self.string(item, name)) {
+                *slot = text.to_owned();
+            }
+        }
+        if let Some(item) = table.get("permissions") {
+            policy.permissions = self.permissions(item);
+        }
+        if let Some(item) = table.get("allowed_paths") {
+            policy.grants.clear();
+            self.grants(&mut policy, item);
+        }
+        if let Some(item) = table.get("allowed_domains") {
+            policy.domains = Default::default();
+            self.domains(&mut policy, item);
+        }
+        self.limits(&mut policy, table);
+        if let Some(item) = table.get("code") {
+            self.code(&mut policy, item);
+        }
+        if let Some(item) = table.get("env") {
+            self.env(&mut policy, item);
+        }
+        if let Some(item) = table.get("tools") {
+            self.tools(&mut policy, item);
+        }
+        if let Some((span, base)) = base {
+            self.narrows(&policy, &base, span);
+        }
+        Some(policy)
+    }
+
+    fn file_name(&self) -> String {
+        let stem = self.source.file.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
+    /// Notes where every key of a table stands.
+    fn locate(&self, policy: &mut Policy, table: &Table<'_>, prefix: &str) {
+        for (key, item) in table.iter() {
+            let name = format!("{prefix}{}", key.get_ref());
+            if let Some(table) = item.get_ref().as_table() {
+                self.locate(policy, table, &format!("{name}."));
+            }
+            policy
+                .locations
+                .insert(name, self.source.location(key.span()));
+        }
+    }
+
+    /// The policy that this one extends.
+    fn base(
+        &mut self,
+        item: &Item<'_>,
+        load: impl FnOnce(&Path) -> Result<Policy, Base>,
+    ) -> Option<Policy> {
+        let file = self.string(item, "extends")?;
+        let path = self.host_path(item.span(), "extends", file)?;
+        match load(&path) {
+            Ok(base) => Some(base),
+            Err(Base::Unreadable(why)) => {
+                self.problem(item.span(), "extends", why, None);
+                None
+            }
+            Err(Base::Problems(problems)) => {
+                let message = format!("there are problems in {file:?}");
+                self.problem(item.span(), "extends", message, None);
+                self.problems.extend(problems.0);
+                None
+            }
+        }
+    }
+
+    /// An absolute path of the host, from one that may be relative to the file.
+    fn host_path(&mut self, span: Range<usize>, key: &str, path: &str) -> Option<PathBuf> {
+        if path.contains('\0') {
+            self.problem(span, key, "holds a NUL byte", None);
+            return None;
+        }
+        let path = Path::new(path);
+        if path.is_absolute() {
+            return Some(normal(path));
+        }
+        let directory = self.source.path.as_deref().and_then(Path::parent);
+        let Some(directory) = directory else {
+            let message = "is relative to the policy file, and there is none";
+            self.problem(
+                span,
+                key,
+                message,
+                Some("write an absolute path".to_owned()),
+            );
+            return None;
+        };
+        Some(normal(&directory.join(path)))
+    }
+
+    fn permissions(&mut self, item: &Item<'_>) -> Permission {
+        let mut permissions = Permission::NONE;
+        let known = permission_names();
+        for (key, item) in self.list(item, "permissions") {
+            let named = self.choice(item, &key, &known, Permission::from_name);
+            permissions |= named.unwrap_or(Permission::NONE);
+        }
+        permissions
+    }
+
+    fn grants(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        for (key, item) in self.list(item, "allowed_paths") {
+            let Some(mut grant) = self.grant(policy.permissions, item, &key) else {
+                continue;
+            };
+            grant.at = Some(self.source.location(item.span()));
+            if let Err(error) = policy.add_grant(grant) {
+                self.problem(item.span(), key, error.to_string(), None);
+            }
+        }
+    }
+
+    fn grant(&mut self, permissions: Permission, item: &Item<'_>, key: &str) -> Option<Grant> {
+        let Some(table) = item.get_ref().as_table() else {
+            let text = self.string(item, key)?;
+            let host = self.host_path(item.span(), key, text)?;
+            let guest = match text.starts_with('/') {
+                true => text.to_owned(),
+                false => self.guest_path(item.span(), key, text)?,
+            };
+            return self.checked(
+                item.span(),
+                key,
+                Grant::new(&guest, host, Access::READ_WRITE),
+            );
+        };
+        self.only(table, &format!("{key}."), &names(ALLOWED_PATH));
+        let Some(path) = table.get("path") else {
+            let help = Some("write `{ path = \"/in\", host = \"data/in\" }`".to_owned());
+            self.problem(item.span(), format!("{key}.path"), "is missing", help);
+            return None;
+        };
+        let path_key = format!("{key}.path");
+        let guest = self.string(path, &path_key)?;
+        let host = match table.get("host") {
+            None => self.host_path(path.span(), &path_key, guest)?,
+            Some(host) => {
+                let key = format!("{key}.host");
+                let text = self.string(host, &key)?;
+                self.host_path(host.span(), &key, text)?
+            }
+        };
+        let guest = match guest.starts_with('/') {
+            true => guest.to_owned(),
+            false => self.guest_path(path.span(), &path_key, guest)?,
+        };
+        let access = match table.get("access") {
+            None => Access::READ_WRITE,
+            Some(item) => self.access(permissions, item, &format!("{key}.access"))?,
+        };
+        self.checked(item.span(), key, Grant::new(&guest, host, access))
+    }
+
+    /// Where a script finds a directory that was named relative to the file.
+    fn guest_path(&mut self, span: Range<usize>, key: &str, text: &str) -> Option<String> {
+        let guest = (!text.split('/').any(|name| name == ".."))
+            .then(|| GuestPath::root().join(text).ok())
+            .flatten()
+            .filter(|guest| *guest != GuestPath::root());
+        if guest.is_none() {
+            let message = format!("{text:?} says no path under which the script could find it");
+            let help = format!("write `{{ path = \"/in\", host = {text:?} }}`");
+            self.problem(span, key, message, Some(help));
+        }
+        guest.map(|guest| guest.to_string())
+    }
+
+    /// The access of an entry, which can't be more than is permitted.
+    fn access(&mut self, permissions: Permission, item: &Item<'_>, key: &str) -> Option<Access> {
+        let all = [Access::READ, Access::WRITE, Access::READ_WRITE].map(Access::name);
+        let access = self.choice(item, key, &all, Access::named)?;
+        for (part, permission, name) in [
+            (Access::READ, Permission::READ_FILE, "READ_FILE"),
+            (Access::WRITE, Permission::WRITE_FILE, "WRITE_FILE"),
+        ] {
+            if access.contains(part) && !permissions.contains(permission) {
+                let message = format!("asks for {}, but `permissions` lack {name}", part.name());
+                self.problem(
+                    item.span(),
+                    key,
+                    message,
+                    Some("an entry can only narrow them".to_owned()),
+                );
+            }
+        }
+        Some(access)
+    }
+
+    fn checked(
+        &mut self,
+        span: Range<usize>,
+        key: &str,
+        grant: Result<Grant, GrantError>,
+    ) -> Option<Grant> {
+        let grant = grant.and_then(|grant| {
+            let Source { home, path, .. } = self.source;
+            check_host(grant.host(), home.as_deref(), path.as_deref()).map(|()| grant)
+        });
+        match grant {
+            Ok(grant) => Some(grant),
+            Err(error) => {
+                self.problem(span, key, error.to_string(), None);
+                None
+            }
+        }
+    }
+
+    fn domains(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        for (key, text, span) in self.strings(item, "allowed_domains") {
+            let at = self.source.location(span.clone());
+            let added =
+                DomainRule::new(text).and_then(|rule| policy.domains.add(rule.located(Some(at))));
+            if let Err(error) = added {
+                self.problem(span, key, format!("{text:?}: {error}"), None);
+            }
+        }
+    }
+
+    fn limits(&mut self, policy: &mut Policy, top: &Table<'_>) {
+        let section = top
+            .get("limits")
+            .and_then(|item| self.table(item, "limits"));
+        if let Some(section) = section {
+            let keys: Vec<_> = Limit::ALL
+                .into_iter()
+                .filter_map(|limit| limit.key().strip_prefix("limits."))
+                .collect();
+            self.only(section, "limits.", &keys);
+        }
+        for limit in Limit::ALL {
+            let item = match limit.key().strip_prefix("limits.") {
+                Some(name) => section.and_then(|section| section.get(name)),
+                None => top.get(limit.key()),
+            };
+            let Some(item) = item else { continue };
+            let Some(amount) = self.amount(item, limit) else {
+                continue;
+            };
+            match policy.limits.clone().with(limit, amount) {
+                Ok(limits) => policy.limits = limits,
+                Err(error) => {
+                    let message = format!("{} is out of bounds", error.given);
+                    let help = format!("it can be {} to {}", error.least, error.most);
+                    self.problem(item.span(), limit.key(), message, Some(help));
+                }
+            }
+        }
+    }
+
+    fn code(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "code") else {
+            return;
+        };
+        self.only(table, "code.", &names(CODE));
+        let all = Profile::ALL.map(Profile::name);
+        let profile = table
+            .get("profile")
+            .and_then(|item| self.choice(item, "code.profile", &all, Profile::named));
+        let mut rules = profile.map_or_else(|| policy.code.clone(), Profile::rules);
+        let CodeRules {
+            allowed_imports,
+            forbidden_imports,
+            forbidden_calls,
+            ..
+        } = &mut rules;
+        let mut listed = |name: &str| -> Vec<String> {
+            let Some(item) = table.get(name) else {
+                return Vec::new();
+            };
+            let key = format!("code.{name}");
+            let mut listed = Vec::new();
+            for (key, text, span) in self.strings(item, &key) {
+                let is_name = text.split('.').all(|part| {
+                    let mut chars = part.chars();
+                    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+                        && chars.all(|c| c.is_alphanumeric() || c == '_')
+                });
+                match is_name {
+                    true => listed.push(text.to_owned()),
+                    false => {
+                        let message = format!("{text:?} is not a name that Python knows");
+                        self.problem(span, key, message, None);
+                    }
+                }
+            }
+            listed
+        };
+        let more = listed("allow_imports");
+        for module in &more {
+            forbidden_imports.remove(module);
+        }
+        if let Some(allowed) = allowed_imports {
+            allowed.extend(more);
+        }
+        forbidden_imports.extend(listed("forbid_imports"));
+        for call in listed("allow_calls") {
+            forbidden_calls.remove(&call);
+        }
+        forbidden_calls.extend(listed("forbid_calls"));
+        policy.code = rules;
+    }
+
+    fn env(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "env") else {
+            return;
+        };
+        policy.env.clear();
+        for (name, item) in table.iter() {
+            let (span, name) = (name.span(), name.get_ref().as_ref());
+            let key = format!("env.{name}");
+            let Some(value) = self.string(item, &key) else {
+                continue;
+            };
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                let message = "no variable can have this: a name is not empty and has no `=`, and there is no NUL";
+                self.problem(span, key, message, None);
+            }
+            policy.env.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    fn tools(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "tools") else {
+            return;
+        };
+        policy.tools.clear();
+        for (name, item) in table.iter() {
+            let name = name.get_ref().as_ref();
+            let key = format!("tools.{name}");
+            let Some(table) = self.table(item, &key) else {
+                continue;
+            };
+            self.only(table, &format!("{key}."), &names(TOOL));
+            let (max_calls, approval) = (format!("{key}.max_calls"), format!("{key}.approval"));
+            let rules = ToolRules {
+                max_calls: table
+                    .get("max_calls")
+                    .and_then(|item| self.count(item, &max_calls)),
+                approval: table
+                    .get("approval")
+                    .and_then(|item| self.boolean(item, &approval))
+                    .unwrap_or(false),
+            };
+            policy.tools.insert(name.to_owned(), rules);
+        }
+    }
+
+    /// Notes everything that this file allows and the one that it extends does not.
+    fn narrows(&mut self, policy: &Policy, base: &Policy, extends: Range<usize>) {
+        for wider in policy.widenings(base) {
+            let own = wider.at.filter(|at| at.file == self.source.file);
+            let span = own.map_or(extends.clone(), |at| at.span);
+            let help = match base.locations.get(&wider.key) {
+                Some(at) => {
+                    format!("it is narrower at {at}; a file may only narrow what it extends")
+                }
+                None => "a file may only narrow what it extends".to_owned(),
+            };
+            self.problem(span, wider.key, wider.what, Some(help));
+        }
+    }
+}

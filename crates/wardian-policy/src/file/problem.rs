@@ -1,0 +1,77 @@
+//! What is wrong with a policy file.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::{Location, Source};
+
+/// Something that is wrong with a policy file, where, and what to do about it.
+///
+/// Shown as `policy.toml:3:1: permisions: unknown key; did you mean `permissions`?`
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The file with its text.
+    pub source: Source,
+    /// Where in it.
+    pub at: Location,
+    /// The key, in full: `limits.timeout`, `allowed_paths[2].access`. Empty for the file itself.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Location {
+            file, line, column, ..
+        } = &self.at;
+        write!(f, "{}:{line}:{column}: ", file.display())?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that is wrong with a policy file, at least one thing, in the order of the file.
+///
+/// Shown as one line for each.
+#[derive(Debug, Clone)]
+pub struct Problems(pub(super) Vec<Problem>);
+
+impl Problems {
+    /// A file that can't be used at all, where `span` of it says so.
+    pub fn one(source: &Source, span: Range<usize>, key: &str, message: String) -> Self {
+        Self(vec![Problem {
+            at: source.location(span),
+            source: source.clone(),
+            key: key.to_owned(),
+            message,
+            help: None,
+        }])
+    }
+
+    /// The problems.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

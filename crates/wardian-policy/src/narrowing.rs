@@ -1,0 +1,118 @@
+//! What one policy allows that another does not.
+//!
+//! The one comparison behind `extends`, command-line flags and `policy diff`.
+
+use std::fmt;
+
+use crate::{Limit, Location, Permission, Policy};
+
+/// Something that a policy allows and the one that it is compared with does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Widening {
+    /// The key that says it: `permissions`, `limits.timeout`, `env.TZ`.
+    pub key: String,
+    /// What it allows, in a few words.
+    pub what: String,
+    /// Where it stands, if the policy was read from a file.
+    pub at: Option<Location>,
+}
+
+impl fmt::Display for Widening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+impl Policy {
+    /// Everything that this policy allows and `base` does not, in the order of a policy file.
+    /// Empty if this one is as narrow or narrower.
+    pub fn widenings(&self, base: &Self) -> Vec<Widening> {
+        let mut wider = Vec::new();
+        let mut add = |key: String, what: String, at: Option<&Location>| {
+            let at = at.or_else(|| self.locations.get(&key)).cloned();
+            wider.push(Widening { key, what, at });
+        };
+        let more: Permission = self.permissions - base.permissions;
+        for (name, _) in more.iter_names() {
+            add(
+                "permissions".to_owned(),
+                format!("{name} is permitted"),
+                None,
+            );
+        }
+        for grant in &self.grants {
+            if self.access(grant).is_empty() {
+                continue;
+            }
+            let mut effective = grant.clone();
+            effective.access = self.access(grant);
+            let covered = base.grants.iter().any(|other| {
+                let mut other = other.clone();
+                other.access = base.access(&other);
+                other.covers(&effective)
+            });
+            if !covered {
+                let what = format!(
+                    "{} ({} on the host) is granted for {}",
+                    grant.guest,
+                    grant.host.display(),
+                    effective.access.name()
+                );
+                add("allowed_paths".to_owned(), what, grant.location());
+            }
+        }
+        for domain in self.domains.iter() {
+            if !base.domains.iter().any(|other| other.covers(domain)) {
+                let what = format!("{domain} is granted");
+                add("allowed_domains".to_owned(), what, domain.location());
+            }
+        }
+        for limit in Limit::ALL {
+            let [mine, theirs] = [self, base].map(|policy| policy.limits.get(limit));
+            if mine > theirs {
+                let [mine, theirs] = [mine, theirs].map(|amount| limit.show(amount));
+                add(
+                    limit.key().to_owned(),
+                    format!("{mine} instead of {theirs}"),
+                    None,
+                );
+            }
+        }
+        for what in self.code.widenings(&base.code) {
+            add("code".to_owned(), what, None);
+        }
+        for (name, value) in &self.env {
+            if base.env.get(name) != Some(value) {
+                add(
+                    format!("env.{name}"),
+                    "the variable is set".to_owned(),
+                    None,
+                );
+            }
+        }
+        for (name, rules) in &self.tools {
+            let key = format!("tools.{name}");
+            let Some(other) = base.tools.get(name) else {
+                add(key, "the tool can be called".to_owned(), None);
+                continue;
+            };
+            let [mine, theirs] = [rules, other].map(|rules| rules.max_calls.unwrap_or(u64::MAX));
+            if mine > theirs {
+                add(
+                    format!("{key}.max_calls"),
+                    "it can be called more often".to_owned(),
+                    None,
+                );
+            }
+            if other.approval && !rules.approval {
+                add(
+                    format!("{key}.approval"),
+                    "no approval is needed".to_owned(),
+                    None,
+                );
+            }
+        }
+        wider
+    }
+}

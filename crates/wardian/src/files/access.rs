@@ -1,0 +1,245 @@
+//! What takes more than one question: opening, listing, links, two paths at once.
+
+use std::sync::Arc;
+
+use wardian_policy::{Access, Action, GuestPath, Limit};
+use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
+
+use super::listing::Listing;
+use super::operation::{self, Opened, Opening, Room, Times};
+use super::{Asked, Failure, FileGuard, Open, OpenFile, ROOT, Result, Target, blocking};
+use crate::FileOperation;
+
+impl FileGuard {
+    pub(super) fn room(&self) -> Room {
+        Room {
+            file_bytes: self.quota.file_bytes,
+            bytes_left: self.quota.bytes_left(),
+        }
+    }
+
+    pub(super) fn room_for_one(
+        &mut self,
+        operation: FileOperation,
+        path: &GuestPath,
+    ) -> Result<()> {
+        match self.quota.files_left() {
+            true => Ok(()),
+            false => {
+                let limit = Limit::FilesCreated;
+                self.done(operation, path, Err(Failure::Limit(limit)))
+            }
+        }
+    }
+
+    pub(super) fn is_preopened(&self, fd: Fd) -> bool {
+        u32::from(fd) == ROOT && self.open.contains_key(&ROOT)
+    }
+
+    pub(super) fn path(&self, fd: u32) -> Result<GuestPath> {
+        match self.open.get(&fd) {
+            Some(Open::Directory { path, .. }) => Ok(path.clone()),
+            Some(Open::File(file)) => Ok(file.path.clone()),
+            None => Err(Errno::Badf.into()),
+        }
+    }
+
+    pub(super) async fn open(
+        &mut self,
+        asked: Asked,
+        lookup: Lookupflags,
+        oflags: Oflags,
+        rights: Rights,
+        flags: Fdflags,
+    ) -> Result<u32> {
+        let Asked { path, directory } = asked;
+        let create = oflags.contains(Oflags::CREAT);
+        let truncate = oflags.contains(Oflags::TRUNC);
+        let write = rights.contains(Rights::FD_WRITE);
+        let changes = write || create || truncate;
+        let read = rights.contains(Rights::FD_READ) || !changes;
+        if !changes
+            && self.grants.directory(&path).is_none()
+            && self.grants.leading_from(&path).is_some()
+        {
+            return self.open_directory(path);
+        }
+        let (operation, actions): (_, &[_]) = match (read, changes) {
+            (true, true) => (FileOperation::Write, &[Action::ReadFile, Action::WriteFile]),
+            (false, true) => (FileOperation::Write, &[Action::WriteFile]),
+            (_, false) => (FileOperation::Read, &[Action::ReadFile]),
+        };
+        let target = self.permit(operation, &path, actions)?;
+        // Before anything is created or cut.
+        let fd = self.descriptor(operation, &path)?;
+        let append = flags.contains(Fdflags::APPEND) && write;
+        let opening = Opening {
+            read,
+            write: changes,
+            append,
+            create,
+            exclusive: oflags.contains(Oflags::EXCL),
+            truncate,
+            directory: directory || oflags.contains(Oflags::DIRECTORY),
+            follow: lookup.contains(Lookupflags::SYMLINK_FOLLOW),
+            may_create: self.quota.files_left(),
+            file_bytes: self.quota.file_bytes,
+        };
+        let Target {
+            dir,
+            path: beneath,
+            device,
+        } = target;
+        let opened = blocking(move || operation::open(&dir, &beneath, opening)).await?;
+        let open = match self.done(operation, &path, opened)? {
+            Opened::Directory => return self.open_directory(path),
+            Opened::File { file, created } => {
+                if created {
+                    self.quota.created();
+                }
+                let mut access = Access::empty();
+                access.set(Access::READ, read);
+                access.set(Access::WRITE, write);
+                OpenFile {
+                    file,
+                    path,
+                    access,
+                    append,
+                    device,
+                }
+            }
+        };
+        self.open.insert(fd, Open::File(Arc::new(open)));
+        Ok(fd)
+    }
+
+    fn open_directory(&mut self, path: GuestPath) -> Result<u32> {
+        let fd = self.descriptor(FileOperation::Read, &path)?;
+        let listing = None;
+        self.open.insert(fd, Open::Directory { path, listing });
+        Ok(fd)
+    }
+
+    /// Lists a directory from its start. A script may have it open and yet not be allowed to
+    /// list it, if it was opened to be written in.
+    pub(super) async fn list(&mut self, path: &GuestPath) -> Result<Listing> {
+        if self.grants.directory(path).is_none()
+            && let Some(names) = self.grants.leading_from(path)
+        {
+            return Ok(Listing::of_names(names));
+        }
+        let operation = FileOperation::Read;
+        let Target {
+            dir, path: beneath, ..
+        } = self.permit(operation, path, &[Action::ReadFile])?;
+        let listing = blocking(move || Listing::of(&dir, &beneath)).await?;
+        self.done(operation, path, listing)
+    }
+
+    pub(super) async fn set_times(
+        &mut self,
+        path: &GuestPath,
+        times: Times,
+        follow: bool,
+    ) -> Result<()> {
+        let operation = FileOperation::SetTimes;
+        let Target {
+            dir, path: beneath, ..
+        } = self.permit(operation, path, &[Action::WriteFile])?;
+        let set = blocking(move || operation::set_times(&dir, &beneath, times, follow)).await?;
+        self.done(operation, path, set)
+    }
+
+    /// Where a link leads, if that is in the same granted directory. Where else one leads is a
+    /// path of the host's.
+    pub(super) async fn read_link(&mut self, path: &GuestPath) -> Result<String> {
+        let operation = FileOperation::ReadLink;
+        let Target {
+            dir, path: beneath, ..
+        } = self.permit(operation, path, &[Action::ReadFile])?;
+        let link = blocking(move || dir.read_link_contents(beneath)).await?;
+        let link = self.done(operation, path, link)?;
+        let link = link
+            .into_os_string()
+            .into_string()
+            .map_err(|_| Errno::Ilseq)?;
+        let policy = self.policy.clone();
+        let grant = policy.check_path(Action::ReadFile, path.clone());
+        let inside = grant.grant().is_some_and(|(grant, _)| {
+            let rest = path.within(grant.guest()).unwrap_or_default();
+            stays_inside(rest, &link)
+        });
+        if !inside {
+            let reason = "the link leads out of the granted directory";
+            self.recorder.stopped(operation, path, reason, &policy)?;
+            return Err(Errno::Acces.into());
+        }
+        Ok(link)
+    }
+
+    /// May something be moved or linked from one path to another? Only within one granted
+    /// directory: they are as if on different disks, for which programs are prepared.
+    pub(super) fn permit_two(
+        &mut self,
+        operation: FileOperation,
+        from: &GuestPath,
+        to: &GuestPath,
+    ) -> Result<[Target; 2]> {
+        let policy = self.policy.clone();
+        let decisions = [from, to].map(|path| policy.check_path(Action::WriteFile, path.clone()));
+        let [source, target] = decisions.each_ref().map(|decision| self.target(decision));
+        let apart = matches!((&source, &target), (Some(a), Some(b)) if a.device != b.device);
+        let [first, second] = &decisions;
+        let deciding = if first.allowed() { second } else { first };
+        self.recorder
+            .between(operation, [from, to], deciding, apart)?;
+        let (Some(source), Some(target)) = (source, target) else {
+            return Err(Errno::Acces.into());
+        };
+        if apart {
+            return Err(Errno::Xdev.into());
+        }
+        if source.is_root() || target.is_root() {
+            return Err(Errno::Busy.into());
+        }
+        Ok([source, target])
+    }
+}
+
+/// Does the text of a link at `path` name nothing outside of the directory that `path` is
+/// relative to, not even on the way?
+fn stays_inside(path: &str, link: &str) -> bool {
+    let mut depth = path.split('/').count() - 1;
+    let below = |name| {
+        match name {
+            "" | "." => {}
+            ".." if depth == 0 => return false,
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+        true
+    };
+    !link.starts_with('/') && link.split('/').all(below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stays_inside;
+
+    #[test]
+    fn a_link_is_followed_by_its_text() {
+        for (path, link, inside) in [
+            ("l", "x", true),
+            ("l", "a/../x", true),
+            ("l", "../x", false),
+            ("l", "a/../../x", false),
+            ("a/l", "../x", true),
+            ("a/l", "../../x", false),
+            ("a/b/l", "./../.././x", true),
+            ("l", "/x", false),
+            ("l", "", true),
+        ] {
+            assert_eq!(stays_inside(path, link), inside, "{path} {link}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The file guard: every wish of a script for a file comes here, and goes on only if the policy
+//! allows it.
+//!
+//! A script sees one tree. Its root and the directories that lead to granted ones exist only
+//! here; a granted directory is a handle that [`Grants`] opened. A path becomes a normalised
+//! [`GuestPath`] first, is decided on as that, and only then resolved, beneath the handle. What
+//! is outside of every grant is refused before any file system is asked, so whether it exists
+//! does not show.
+
+mod access;
+mod listing;
+mod operation;
+mod quota;
+mod record;
+mod stat;
+mod wasi;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+use wardian_policy::{Access, Action, GuestPath, Limit, PathError, Policy};
+use wasmtime_wasi::p1::types::{Errno, Error, Filestat, Lookupflags};
+use wiggle::{GuestMemory, GuestPtr};
+
+use self::listing::Listing;
+use self::operation::Failure;
+use self::quota::Quota;
+pub(crate) use self::record::{AuditFailed, Recorder};
+pub(crate) use self::wasi::Wasi;
+use crate::FileOperation;
+use crate::grants::Grants;
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// The descriptor of the root, the first after the standard streams: where C libraries look for
+/// the directories that they were given.
+const ROOT: u32 = 3;
+
+/// What the files of one run are, and may become.
+pub(crate) struct FileGuard {
+    policy: Arc<Policy>,
+    grants: Arc<Grants>,
+    open: BTreeMap<u32, Open>,
+    quota: Quota,
+    recorder: Recorder,
+}
+
+/// Something that a script has open.
+enum Open {
+    /// A directory is a name: what is opened relative to it is decided on as a whole path.
+    Directory {
+        path: GuestPath,
+        listing: Option<Listing>,
+    },
+    File(Arc<OpenFile>),
+}
+
+struct OpenFile {
+    file: File,
+    path: GuestPath,
+    access: Access,
+    append: bool,
+    device: u64,
+}
+
+/// Something beneath a granted directory that may be touched.
+#[derive(Clone)]
+struct Target {
+    dir: Arc<Dir>,
+    /// Relative to the directory; `.` for itself.
+    path: PathBuf,
+    /// The grant's number, from 1.
+    device: u64,
+}
+
+impl Target {
+    fn is_root(&self) -> bool {
+        self.path == Path::new(".")
+    }
+}
+
+/// A path as a script gave it.
+struct Asked {
+    path: GuestPath,
+    /// It ended with a slash, or with `/.`: only a directory will do.
+    directory: bool,
+}
+
+impl FileGuard {
+    pub(crate) fn new(policy: Arc<Policy>, grants: Arc<Grants>, recorder: Recorder) -> Self {
+        let root = Open::Directory {
+            path: GuestPath::root(),
+            listing: None,
+        };
+        Self {
+            quota: Quota::new(policy.limits()),
+            policy,
+            grants,
+            open: BTreeMap::from([(ROOT, root)]),
+            recorder,
+        }
+    }
+
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    pub(crate) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    /// Reads a path out of the guest, relative to one of its directories.
+    fn asked(&self, memory: &GuestMemory<'_>, dir: u32, path: GuestPtr<str>) -> Result<Asked> {
+        let base = match self.open.get(&dir) {
+            Some(Open::Directory { path, .. }) => path,
+            Some(Open::File(_)) => return Err(Errno::Notdir.into()),
+            None => return Err(Errno::Badf.into()),
+        };
+        // Twice what any path can have, so that its own error is the one that is seen.
+        if path.len() > 8192 {
+            return Err(Errno::Nametoolong.into());
+        }
+        let text = memory.as_cow_str(path)?;
+        let joined = match text.starts_with('/') {
+            true => GuestPath::new(text.as_bytes()),
+            false => base.join(&text),
+        };
+        let path = joined.map_err(|error| match error {
+            PathError::TooLong => Errno::Nametoolong,
+            PathError::NotUtf8 => Errno::Ilseq,
+            _ => Errno::Inval,
+        })?;
+        let directory = matches!(text.rsplit('/').next(), Some("" | "." | ".."));
+        Ok(Asked { path, directory })
+    }
+
+    /// The one question: may this be done here? Every answer is recorded.
+    fn permit(
+        &mut self,
+        operation: FileOperation,
+        path: &GuestPath,
+        actions: &[Action],
+    ) -> Result<Target> {
+        let policy = self.policy.clone();
+        let decisions = actions
+            .iter()
+            .map(|action| policy.check_path(*action, path.clone()));
+        let mut permitted = None;
+        for decision in decisions {
+            let allowed = decision.allowed();
+            permitted = Some(decision);
+            if !allowed {
+                break;
+            }
+        }
+        let Some(decision) = permitted else {
+            return Err(Errno::Acces.into());
+        };
+        self.recorder.decided(operation, path, &decision)?;
+        self.target(&decision).ok_or(Errno::Acces.into())
+    }
+
+    /// Where an allowed path leads.
+    fn target(&self, decision: &wardian_policy::Decision<'_>) -> Option<Target> {
+        let (grant, path) = decision.grant()?;
+        let dir = self.grants.directory(grant.guest())?.clone();
+        let rest = path.within(grant.guest())?;
+        let device = self
+            .policy
+            .grants()
+            .position(|other| other.guest() == grant.guest())?;
+        Some(Target {
+            dir,
+            path: if rest.is_empty() { "." } else { rest }.into(),
+            device: device as u64 + 1,
+        })
+    }
+
+    /// May a script look at this, by whatever access it has? Only a refusal is recorded.
+    fn visible(&mut self, path: &GuestPath) -> Result<Target> {
+        let policy = self.policy.clone();
+        for action in [Action::WriteFile, Action::ReadFile] {
+            let decision = policy.check_path(action, path.clone());
+            if let Some(target) = self.target(&decision) {
+                return Ok(target);
+            }
+        }
+        let decision = policy.check_path(Action::ReadFile, path.clone());
+        self.recorder
+            .decided(FileOperation::Stat, path, &decision)?;
+        Err(Errno::Acces.into())
+    }
+
+    async fn stat(&mut self, asked: Asked, flags: Lookupflags) -> Result<Filestat> {
+        if self.grants.leading_from(&asked.path).is_some()
+            && self.grants.directory(&asked.path).is_none()
+        {
+            return Ok(stat::of_leading_directory());
+        }
+        let Target { dir, path, device } = self.visible(&asked.path)?;
+        let follow = flags.contains(Lookupflags::SYMLINK_FOLLOW);
+        let found = blocking(move || operation::stat(&dir, &path, follow)).await?;
+        let found = self.done(FileOperation::Stat, &asked.path, found)?;
+        if asked.directory && !found.is_dir() {
+            return Err(Errno::Notdir.into());
+        }
+        Ok(stat::filestat(&found, device))
+    }
+
+    /// What came of an operation that was allowed. What the run's limits or the directory's
+    /// borders stopped is recorded.
+    fn done<T>(
+        &mut self,
+        operation: FileOperation,
+        path: &GuestPath,
+        result: std::result::Result<T, impl Into<Failure>>,
+    ) -> Result<T> {
+        let error = match result.map_err(Into::into) {
+            Ok(done) => return Ok(done),
+            Err(Failure::Limit(limit)) => {
+                self.recorder
+                    .limited(operation, path, limit, &self.policy)?;
+                match limit {
+                    Limit::FileSize => Errno::Fbig,
+                    Limit::OpenFiles => Errno::Mfile,
+                    _ => Errno::Nospc,
+                }
+            }
+            Err(Failure::Special) => {
+                let reason = "it is a device, a pipe or a socket";
+                self.recorder
+                    .stopped(operation, path, reason, &self.policy)?;
+                Errno::Acces
+            }
+            Err(Failure::Io(error)) if leads_outside(&error) => {
+                let reason = "a symbolic link leads out of the granted directory";
+                self.recorder
+                    .stopped(operation, path, reason, &self.policy)?;
+                Errno::Acces
+            }
+            Err(Failure::Io(error)) => stat::errno(&error),
+        };
+        Err(error.into())
+    }
+
+    /// Makes room for one more descriptor.
+    fn descriptor(&mut self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
+        let count = self.open.keys().filter(|fd| **fd != ROOT).count();
+        if count >= self.quota.open_files {
+            self.done(operation, path, Err(Failure::Limit(Limit::OpenFiles)))?;
+        }
+        let free = (ROOT..).find(|fd| !self.open.contains_key(fd));
+        free.ok_or(Errno::Mfile.into())
+    }
+
+    fn file(&self, fd: u32) -> Result<Arc<OpenFile>> {
+        match self.open.get(&fd) {
+            Some(Open::File(file)) => Ok(file.clone()),
+            Some(Open::Directory { .. }) => Err(Errno::Isdir.into()),
+            None => Err(Errno::Badf.into()),
+        }
+    }
+
+    fn file_for(&self, fd: u32, access: Access) -> Result<Arc<OpenFile>> {
+        let file = self.file(fd)?;
+        match file.access.contains(access) {
+            true => Ok(file),
+            false => Err(Errno::Badf.into()),
+        }
+    }
+}
+
+/// cap-std has an error of its own for a path that would leave the directory; every other comes
+/// from the system.
+fn leads_outside(error: &io::Error) -> bool {
+    error.raw_os_error().is_none() && error.kind() == io::ErrorKind::PermissionDenied
+}
+
+/// Does something that may wait for a disk, on a thread that may wait. The run's time goes on
+/// meanwhile, and when it is up the run ends without waiting.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::trap(wasmtime::Error::new(error)))
+}

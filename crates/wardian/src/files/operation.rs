@@ -1,0 +1,274 @@
+//! What is done beneath a granted directory, once it is allowed. Blocks.
+//!
+//! Paths here are relative, normalised and hold no `..`; cap-std resolves them beneath the
+//! directory's handle, symbolic links included. Nothing here is opened that is not a regular
+//! file or a directory, and nothing waits for another process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::time::SystemTime as CapSystemTime;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use wardian_policy::Limit;
+
+/// The most that one call reads or writes.
+pub(super) const IO_BYTES: usize = 1 << 20;
+
+/// What new files and directories may be: the owner's, and readable for the group, as far as
+/// the umask of the host allows.
+const FILE_MODE: u32 = 0o640;
+const DIRECTORY_MODE: u32 = 0o750;
+
+/// Why something that was allowed is not done.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The system's answer.
+    Io(io::Error),
+    /// A limit of the run.
+    Limit(Limit),
+    /// It is no regular file and no directory.
+    Special,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Errno> for Failure {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// How a file is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening {
+    pub(super) read: bool,
+    pub(super) write: bool,
+    pub(super) append: bool,
+    pub(super) create: bool,
+    pub(super) exclusive: bool,
+    pub(super) truncate: bool,
+    pub(super) directory: bool,
+    pub(super) follow: bool,
+    /// Whether the run may create one more file.
+    pub(super) may_create: bool,
+    /// The largest file that can be opened for reading.
+    pub(super) file_bytes: u64,
+}
+
+/// What was opened.
+pub(super) enum Opened {
+    Directory,
+    File { file: File, created: bool },
+}
+
+/// Opens a file, or finds that it is a directory.
+pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, Failure> {
+    let found = match stat(dir, path, opening.follow) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && opening.create => None,
+        found => Some(found?),
+    };
+    let mut options = OpenOptions::new();
+    options
+        .read(opening.read)
+        .write(opening.write && !opening.append)
+        .append(opening.append)
+        .mode(FILE_MODE)
+        // In case that it has become a pipe or a terminal since.
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+    let Some(found) = found else {
+        if opening.directory {
+            return Err(Errno::ISDIR.into());
+        }
+        if !opening.may_create {
+            return Err(Failure::Limit(Limit::FilesCreated));
+        }
+        options.create_new(true).follow(FollowSymlinks::No);
+        let file = dir.open_with(path, &options)?.into_std();
+        return Ok(Opened::File {
+            file,
+            created: true,
+        });
+    };
+    if opening.create && opening.exclusive {
+        return Err(Errno::EXIST.into());
+    }
+    if found.is_dir() {
+        let changes = opening.write || opening.append || opening.create || opening.truncate;
+        return match changes {
+            true => Err(Errno::ISDIR.into()),
+            false => Ok(Opened::Directory),
+        };
+    }
+    if opening.directory {
+        return Err(Errno::NOTDIR.into());
+    }
+    if found.is_symlink() {
+        return Err(Errno::LOOP.into());
+    }
+    if !found.is_file() {
+        return Err(Failure::Special);
+    }
+    options.follow(match opening.follow {
+        true => FollowSymlinks::Yes,
+        false => FollowSymlinks::No,
+    });
+    let file = dir.open_with(path, &options)?.into_std();
+    let opened = file.metadata()?;
+    if !opened.is_file() {
+        return Err(Failure::Special);
+    }
+    if opening.truncate {
+        file.set_len(0)?;
+    } else if opening.read && opened.len() > opening.file_bytes {
+        return Err(Failure::Limit(Limit::FileSize));
+    }
+    Ok(Opened::File {
+        file,
+        created: false,
+    })
+}
+
+/// Where in a file to read or write.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// At its position, which moves on.
+    Current,
+    At(u64),
+    /// At its end.
+    End,
+}
+
+pub(super) fn read(mut file: &File, bytes: usize, place: Place) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; bytes.min(IO_BYTES)];
+    let read = match place {
+        Place::At(offset) => file.read_at(&mut buffer, offset)?,
+        Place::Current | Place::End => file.read(&mut buffer)?,
+    };
+    buffer.truncate(read);
+    Ok(buffer)
+}
+
+/// What a write may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// The largest that a file can become.
+    pub(super) file_bytes: u64,
+    /// What is left of the bytes that the run may write.
+    pub(super) bytes_left: u64,
+}
+
+/// Writes as much as there is room for, at least a byte. Returns how much was written, and what
+/// counts as written: a hole that this leaves in the file counts too.
+pub(super) fn write(
+    mut file: &File,
+    bytes: &[u8],
+    place: Place,
+    room: Room,
+) -> Result<(usize, u64), Failure> {
+    if bytes.is_empty() {
+        return Ok((0, 0));
+    }
+    let size = file.metadata()?.len();
+    let start = match place {
+        Place::Current => file.stream_position()?,
+        Place::At(offset) => offset,
+        Place::End => size,
+    };
+    let hole = start.saturating_sub(size);
+    let fits = room.file_bytes.saturating_sub(start);
+    if fits == 0 {
+        return Err(Failure::Limit(Limit::FileSize));
+    }
+    let left = room.bytes_left.saturating_sub(hole);
+    if left == 0 {
+        return Err(Failure::Limit(Limit::BytesWritten));
+    }
+    let most = usize::try_from(fits.min(left)).unwrap_or(usize::MAX);
+    let bytes = bytes.get(..most).unwrap_or(bytes);
+    let written = match place {
+        Place::At(offset) => file.write_at(bytes, offset)?,
+        Place::Current | Place::End => file.write(bytes)?,
+    };
+    Ok((written, (written as u64).saturating_add(hole)))
+}
+
+/// Cuts a file, or makes it longer with zeros. Returns by how much it grew.
+pub(super) fn set_size(file: &File, size: u64, room: Room) -> Result<u64, Failure> {
+    let growth = size.saturating_sub(file.metadata()?.len());
+    if growth > 0 && size > room.file_bytes {
+        return Err(Failure::Limit(Limit::FileSize));
+    }
+    if growth > room.bytes_left {
+        return Err(Failure::Limit(Limit::BytesWritten));
+    }
+    file.set_len(size)?;
+    Ok(growth)
+}
+
+pub(super) fn seek(mut file: &File, to: SeekFrom) -> io::Result<u64> {
+    file.seek(to)
+}
+
+pub(super) fn stat(dir: &Dir, path: &Path, follow: bool) -> io::Result<Metadata> {
+    match follow {
+        true => dir.metadata(path),
+        false => dir.symlink_metadata(path),
+    }
+}
+
+pub(super) fn make_directory(dir: &Dir, path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.mode(DIRECTORY_MODE);
+    dir.create_dir_with(path, &builder)
+}
+
+/// Renames within one directory's tree. `directory`: a path ended with a slash, which only a
+/// directory's may.
+pub(super) fn rename(dir: &Dir, from: &Path, to: &Path, directory: bool) -> io::Result<()> {
+    if directory && !dir.symlink_metadata(from)?.is_dir() {
+        return Err(Errno::NOTDIR.into());
+    }
+    dir.rename(from, dir, to)
+}
+
+/// Removes a file or a symbolic link, never what it leads to.
+pub(super) fn remove_file(dir: &Dir, path: &Path, directory: bool) -> io::Result<()> {
+    if directory {
+        let found = dir.symlink_metadata(path)?;
+        let error = if found.is_dir() {
+            Errno::ISDIR
+        } else {
+            Errno::NOTDIR
+        };
+        return Err(error.into());
+    }
+    dir.remove_file(path)
+}
+
+/// New times; `None` leaves one as it is.
+pub(super) type Times = [Option<SystemTime>; 2];
+
+pub(super) fn set_times(
+    dir: &Dir,
+    path: &Path,
+    [accessed, modified]: Times,
+    follow: bool,
+) -> io::Result<()> {
+    let spec = |time: Option<SystemTime>| {
+        time.map(|time| SystemTimeSpec::Absolute(CapSystemTime::from_std(time)))
+    };
+    match follow {
+        true => dir.set_times(path, spec(accessed), spec(modified)),
+        false => dir.set_symlink_times(path, spec(accessed), spec(modified)),
+    }
+}

@@ -1,0 +1,92 @@
+//! Reads policy files from disk, with the files that they extend.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use wardian_policy::{Base, FILE_BYTES, Policy, Problems, Source};
+
+/// How many files may extend each other in a row.
+const DEPTH: usize = 8;
+
+/// Why a policy can't be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The file can't be read.
+    #[error("cannot read the policy {file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// What it says is wrong.
+    #[error(transparent)]
+    Wrong(#[from] Problems),
+}
+
+/// Loads a policy from a TOML file.
+///
+/// # Errors
+///
+/// [`PolicyError`] with everything that is wrong with it.
+///
+/// # Security
+///
+/// Whoever can write the file, or one that it extends, decides what scripts may do.
+pub fn load_policy(file: impl AsRef<Path>) -> Result<Policy, PolicyError> {
+    let file = file.as_ref();
+    let source = source(file, file).map_err(|reason| PolicyError::Unreadable {
+        file: file.display().to_string(),
+        reason,
+    })?;
+    Ok(parse(&source, DEPTH)?)
+}
+
+fn parse(source: &Source, depth: usize) -> Result<Policy, Problems> {
+    Policy::parse_with(source, |base| {
+        if depth == 0 {
+            let why = format!("more than {DEPTH} files extend each other; is there a circle?");
+            return Err(Base::Unreadable(why));
+        }
+        // Named as the file names it: relative to where that file is.
+        let directory = source.file.parent().unwrap_or(Path::new(""));
+        let canonical = source.path.as_deref().and_then(Path::parent);
+        let shown = canonical
+            .and_then(|canonical| base.strip_prefix(canonical).ok())
+            .map_or_else(|| base.to_owned(), |relative| directory.join(relative));
+        let source = self::source(base, &shown).map_err(|reason| {
+            Base::Unreadable(format!("cannot read {}: {reason}", shown.display()))
+        })?;
+        parse(&source, depth - 1).map_err(Base::Problems)
+    })
+}
+
+fn source(file: &Path, shown: &Path) -> Result<Source, String> {
+    let explained = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        _ => error.to_string(),
+    };
+    let path = file.canonicalize().map_err(explained)?;
+    // A pipe would block, and a device never end.
+    if !path.metadata().map_err(explained)?.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let open = File::open(&path).map_err(explained)?;
+    // One byte more than is allowed shows that there are too many.
+    open.take(FILE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(explained)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("byte {at} is not part of a UTF-8 character")
+    })?;
+    Ok(Source {
+        file: shown.into(),
+        text: text.into(),
+        path: Some(path),
+        home: std::env::home_dir().and_then(|home| home.canonicalize().ok()),
+    })
+}

@@ -1,0 +1,1269 @@
+//! Files: what a policy grants, and nothing else. The rows FS-01 to FS-26 of the catalogue of
+//! attacks, each by its number.
+//!
+//! All of this runs twice: as the kernel is, and once more where it has no `openat2`, so that
+//! paths are resolved by hand.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wardian::Allowance::AtMost;
+use wardian::{
+    Access, Audit, Error, Event, FileAccess, FileOperation, Grant, Limit, LimitKind, Limits,
+    Outcome, Permission, Policy, Sandbox, Verdict, load_policy,
+};
+
+use crate::runtime;
+
+const CANARY: &str = "the canary outside";
+
+/// Directories of the host: `outside` is granted to nobody.
+struct World {
+    dir: TempDir,
+    limits: Limits,
+    before: Vec<Entry>,
+}
+
+/// All that a read-only grant has to keep.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    path: PathBuf,
+    mode: u32,
+    links: u64,
+    modified: (i64, i64),
+    content: Vec<u8>,
+}
+
+impl World {
+    fn new() -> Self {
+        without_openat2_if_asked();
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["outside/dir", "ro/sub", "rw/sub", "wo"] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
+        fs::write(path("outside/canary.txt"), CANARY).unwrap();
+        fs::write(path("outside/dir/other.txt"), CANARY).unwrap();
+        fs::write(path("wo/old.txt"), "old").unwrap();
+        for grant in ["ro", "rw"] {
+            let path = |name: &str| path(grant).join(name);
+            fs::write(path("file.txt"), "content").unwrap();
+            fs::write(path("sub/inner.txt"), "inner").unwrap();
+            let outside = dir.path().join("outside");
+            for (name, target) in [
+                ("link", Path::new("file.txt")),
+                ("link-dir", Path::new("sub")),
+                ("up-and-in", Path::new("sub/../file.txt")),
+                ("out", Path::new("../outside/canary.txt")),
+                ("out-dir", Path::new("../outside")),
+                ("out-missing", Path::new("../outside/missing.txt")),
+                ("out-abs", &outside.join("canary.txt")),
+                ("out-abs-dir", &outside),
+                ("out-abs-missing", &outside.join("missing.txt")),
+                ("other-grant", Path::new("../wo/old.txt")),
+                ("dangling", Path::new("missing.txt")),
+                ("loop", Path::new("loop")),
+                // GHSA-vqjp: a link to a link, whose target ends with a slash.
+                ("link1", Path::new("out-dir/")),
+                ("proc", Path::new("/proc/self/environ")),
+            ] {
+                symlink(target, path(name)).unwrap();
+            }
+            for i in 0..45 {
+                let target = if i == 0 {
+                    "file.txt".to_owned()
+                } else {
+                    format!("chain{}", i - 1)
+                };
+                symlink(target, path(&format!("chain{i}"))).unwrap();
+            }
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                path("fifo"),
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::from_raw_mode(0o666),
+                0,
+            )
+            .unwrap();
+            std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        }
+        let mut world = Self {
+            dir,
+            limits: Limits::default(),
+            before: Vec::new(),
+        };
+        world.before = world.untouchable();
+        world
+    }
+
+    fn with(mut self, limit: Limit, amount: u64) -> Self {
+        self.limits = self.limits.with(limit, AtMost(amount)).unwrap();
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn policy(&self, permissions: Permission) -> Policy {
+        let mut policy = Policy::new(permissions, self.limits.clone());
+        for (name, access) in [
+            ("ro", Access::READ),
+            ("rw", Access::READ_WRITE),
+            ("wo", Access::WRITE),
+        ] {
+            let grant = Grant::new(&format!("/{name}"), self.path(name), access).unwrap();
+            policy = policy.with_grant(grant).unwrap();
+        }
+        policy
+    }
+
+    fn sandbox(&self) -> Sandbox {
+        let files = Permission::READ_FILE | Permission::WRITE_FILE;
+        let policy = self.policy(Permission::EXECUTE_CODE | files);
+        Sandbox::new(runtime(), policy).unwrap()
+    }
+
+    /// Runs code; whatever it does, nothing that is not granted for writing has changed, and
+    /// nothing of the outside shows.
+    #[track_caller]
+    fn run(&self, code: &str) -> Outcome {
+        let outcome = self
+            .sandbox()
+            .run_blocking(format!("{PRELUDE}{code}"))
+            .unwrap();
+        assert_eq!(self.untouchable(), self.before, "{code}");
+        let shown = outcome.json().to_string();
+        assert!(!shown.contains(CANARY), "{shown}");
+        let host = self.dir.path().to_str().unwrap();
+        assert!(code.contains(host) || !shown.contains(host), "{shown}");
+        outcome
+    }
+
+    /// The value of code that completes.
+    #[track_caller]
+    fn value(&self, code: &str) -> Value {
+        let outcome = self.run(code);
+        let errors = outcome.stderr.text();
+        assert_eq!(outcome.verdict, Verdict::Completed, "{code}: {errors}");
+        outcome.json()["value"].clone()
+    }
+
+    /// Each of these is an `OSError`; returns their numbers.
+    #[track_caller]
+    fn refused(&self, wishes: &[&str]) -> Vec<i64> {
+        let mut errnos = Vec::new();
+        for wish in wishes {
+            let answer = self.value(&format!("t(lambda: {wish})"));
+            let errno = answer["errno"].as_i64();
+            assert!(errno.is_some(), "{wish}: {answer}");
+            errnos.extend(errno);
+        }
+        errnos
+    }
+
+    /// Everything but what is granted for writing.
+    fn untouchable(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for name in ["outside", "ro"] {
+            collect(&self.path(name), &mut entries);
+        }
+        entries
+    }
+}
+
+fn collect(path: &Path, entries: &mut Vec<Entry>) {
+    let data = path.symlink_metadata().unwrap();
+    let mut children = Vec::new();
+    let content = if data.is_file() {
+        fs::read(path).unwrap()
+    } else if data.is_symlink() {
+        path.read_link()
+            .unwrap()
+            .into_os_string()
+            .into_encoded_bytes()
+    } else if data.is_dir() {
+        children = fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        children.sort();
+        Vec::new()
+    } else {
+        Vec::new()
+    };
+    entries.push(Entry {
+        path: path.to_owned(),
+        mode: data.mode(),
+        links: data.nlink(),
+        modified: (data.mtime(), data.mtime_nsec()),
+        content,
+    });
+    for child in children {
+        collect(&child, entries);
+    }
+}
+
+const PRELUDE: &str = "
+import os, io
+def t(wish):
+    try:
+        wish()
+    except OSError as e:
+        return {'type': type(e).__name__, 'errno': e.errno}
+    except Exception as e:
+        return {'type': type(e).__name__}
+    return 'done'
+def read(path):
+    with open(path) as f: return f.read()
+def write(path, text, mode='w'):
+    with open(path, mode) as f: return f.write(text)
+";
+
+/// `EACCES` of WASI: refused by the policy.
+const REFUSED: i64 = 2;
+
+fn without_openat2_if_asked() {
+    static ONCE: Once = Once::new();
+    if std::env::var_os("WARDIAN_TEST_WITHOUT_OPENAT2").is_none() {
+        return;
+    }
+    ONCE.call_once(|| {
+        use seccompiler::{SeccompAction, SeccompFilter};
+        const OPENAT2: i64 = 437;
+        let filter = SeccompFilter::new(
+            [(OPENAT2, Vec::new())].into(),
+            SeccompAction::Allow,
+            SeccompAction::Errno(rustix::io::Errno::NOSYS.raw_os_error().cast_unsigned()),
+            std::env::consts::ARCH.try_into().unwrap(),
+        )
+        .unwrap();
+        let program: seccompiler::BpfProgram = filter.try_into().unwrap();
+        seccompiler::apply_filter_all_threads(&program).unwrap();
+        let opened = rustix::fs::openat2(
+            rustix::fs::CWD,
+            ".",
+            rustix::fs::OFlags::RDONLY,
+            rustix::fs::Mode::empty(),
+            rustix::fs::ResolveFlags::empty(),
+        );
+        assert_eq!(opened.unwrap_err(), rustix::io::Errno::NOSYS);
+    });
+}
+
+#[test]
+fn everything_holds_without_openat2() {
+    if std::env::var_os("WARDIAN_TEST_WITHOUT_OPENAT2").is_some() {
+        return;
+    }
+    let tests = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "files::",
+            "--skip",
+            "files::everything_holds_without_openat2",
+        ])
+        .env("WARDIAN_TEST_WITHOUT_OPENAT2", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tests.stdout);
+    assert!(tests.status.success(), "{said}");
+    assert!(said.contains("fs_07_symlinks ... ok"), "{said}");
+}
+
+/// With and without: each access does what it says, and nothing else.
+#[test]
+fn each_access_does_what_it_says() {
+    let world = World::new();
+    assert_eq!(
+        world.value("read('/ro/file.txt') + read('ro/sub/inner.txt')"),
+        "contentinner"
+    );
+    assert_eq!(
+        world.value("sorted(os.listdir('/ro/sub'))"),
+        json!(["inner.txt"])
+    );
+    assert_eq!(
+        world.value("write('/rw/new.txt', 'x' * 10); read('/rw/new.txt')"),
+        "xxxxxxxxxx"
+    );
+    assert_eq!(fs::read(world.path("rw/new.txt")).unwrap(), b"xxxxxxxxxx");
+    assert_eq!(world.value("write('/wo/new.txt', 'y')"), 1);
+    assert_eq!(world.value("write('/wo/old.txt', 'er', 'a')"), 2);
+    assert_eq!(fs::read(world.path("wo/old.txt")).unwrap(), b"older");
+    assert_eq!(
+        world.value("os.mkdir('/wo/d'); os.rename('/wo/new.txt', '/wo/d/n'); os.remove('/wo/d/n'); os.rmdir('/wo/d')"),
+        Value::Null
+    );
+    for wish in [
+        "write('/ro/new.txt', 'x')",
+        "write('/ro/file.txt', 'x')",
+        "write('/ro/file.txt', 'x', 'a')",
+        "open('/ro/file.txt', 'r+')",
+        "os.mkdir('/ro/d')",
+        "os.remove('/ro/file.txt')",
+        "read('/wo/old.txt')",
+        "open('/wo/old.txt', 'r+')",
+        "open('/wo/old.txt', 'w+')",
+        "os.listdir('/wo')",
+    ] {
+        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+    }
+}
+
+/// With and without: what the entries say counts only as far as it is permitted.
+#[test]
+fn permissions_come_before_entries() {
+    let world = World::new();
+    let wishes = "[t(lambda: read('/rw/file.txt')), t(lambda: write('/rw/x', 'x')), t(lambda: write('/wo/x', 'x')), os.listdir('/')]";
+    let refused = json!({"type": "PermissionError", "errno": REFUSED});
+    for (files, read, written, seen) in [
+        (Permission::NONE, &refused, &refused, json!([])),
+        (
+            Permission::READ_FILE,
+            &json!("done"),
+            &refused,
+            json!(["ro", "rw"]),
+        ),
+        (
+            Permission::WRITE_FILE,
+            &refused,
+            &json!("done"),
+            json!(["rw", "wo"]),
+        ),
+    ] {
+        let policy = world.policy(Permission::EXECUTE_CODE | files);
+        let sandbox = Sandbox::new(runtime(), policy).unwrap();
+        let outcome = sandbox.run_blocking(format!("{PRELUDE}{wishes}")).unwrap();
+        let value = &outcome.json()["value"];
+        assert_eq!(*value, json!([read, written, written, seen]), "{files:?}");
+    }
+    let policy = world.policy(Permission::FULL - Permission::EXECUTE_CODE);
+    let outcome = Sandbox::new(runtime(), policy)
+        .unwrap()
+        .run_blocking("1")
+        .unwrap();
+    assert!(
+        matches!(outcome.verdict, Verdict::Denied { .. }),
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn the_tree_that_a_script_sees() {
+    let world = World::new();
+    let nested = Grant::new("/srv/data/in", world.path("rw"), Access::READ).unwrap();
+    let policy = Policy::new(
+        Permission::EXECUTE_CODE | Permission::READ_FILE,
+        Limits::default(),
+    );
+    let sandbox = Sandbox::new(runtime(), policy.with_grant(nested).unwrap()).unwrap();
+    let outcome = sandbox
+        .run_blocking(
+            "import os, glob, pathlib\n\
+             os.makedirs('/srv/data', exist_ok=True)\n\
+             [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), os.path.exists('/srv/x'),\
+              sorted(glob.glob('/srv/data/in/*.txt')), pathlib.Path('srv/data/in/file.txt').read_text(),\
+              [d for d, _, _ in os.walk('/') if d.count('/') < 4], os.path.realpath('srv/data/in/up-and-in')]",
+        )
+        .unwrap();
+    assert_eq!(
+        outcome.json()["value"],
+        json!([
+            "/",
+            ["srv"],
+            ["data"],
+            true,
+            false,
+            ["/srv/data/in/file.txt"],
+            "content",
+            ["/", "/srv", "/srv/data", "/srv/data/in"],
+            "/srv/data/in/file.txt"
+        ]),
+        "{}",
+        outcome.stderr.text()
+    );
+}
+
+#[test]
+fn fs_01_traversal_and_fs_02_special_paths() {
+    let world = World::new();
+    let outside = world.path("outside");
+    let outside = outside.to_str().unwrap();
+    let mut paths: Vec<String> = [
+        "/ro/../outside/canary.txt",
+        "/ro/../../etc/passwd",
+        "/ro/sub/../../..//etc/passwd",
+        "../../../etc/passwd",
+        "/etc/passwd",
+        "/etc/there-is-no-such",
+        "/proc/self/environ",
+        "/proc/self/fd/3",
+        "/proc/self/root/etc/passwd",
+        "/dev/tcp/127.0.0.1/80",
+        "/dev/kmem",
+        "/dev/null",
+        "/sys/kernel",
+        "~/.ssh/id_rsa",
+        "file:///etc/passwd",
+        "\\\\?\\C:\\x",
+        "NUL",
+        "/rom",
+        "/RO/file.txt",
+        "/ro-old/x",
+        "/ro/../wo/old.txt",
+        "/roe\u{301}",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    paths.push(format!("{outside}/canary.txt"));
+    paths.push(format!("/{}outside/canary.txt", "../".repeat(50)));
+    paths.push(format!("/ro/{}etc/passwd", "../".repeat(50)));
+    for path in &paths {
+        let quoted = json!(path);
+        for wish in [
+            format!("read({quoted})"),
+            format!("os.stat({quoted})"),
+            format!("os.lstat({quoted})"),
+            format!("os.listdir({quoted})"),
+            format!("write({quoted}, 'x')"),
+            format!("os.mkdir({quoted})"),
+            format!("os.remove({quoted})"),
+            format!("os.rmdir({quoted})"),
+            format!("os.rename('/rw/file.txt', {quoted})"),
+            format!("os.utime({quoted})"),
+            format!("os.readlink({quoted})"),
+            format!("os.link('/rw/file.txt', {quoted})"),
+        ] {
+            // It is not a granted directory's own, where these are other errors.
+            if path.ends_with("old.txt")
+                && [
+                    "os.stat", "os.lstat", "write", "os.re", "os.utime", "os.link", "os.rmdir",
+                    "os.mkdir",
+                ]
+                .iter()
+                .any(|allowed| wish.starts_with(allowed))
+            {
+                continue;
+            }
+            // The same for what exists and what does not.
+            assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
+        }
+    }
+    // Backslashes are characters like any other.
+    assert_eq!(world.refused(&["read('/ro/..\\\\..\\\\x')"]), [44]);
+    assert_eq!(
+        world.value("read('/../../ro/./sub/..//file.txt')"),
+        "content"
+    );
+}
+
+#[test]
+fn fs_03_truncation_of_read_only_files() {
+    let world = World::new();
+    for wish in [
+        "open('/ro/file.txt', 'w')",
+        "os.truncate('/ro/file.txt', 0)",
+        "os.open('/ro/file.txt', os.O_RDONLY | os.O_TRUNC)",
+        "os.open('/ro/file.txt', os.O_RDONLY | os.O_CREAT)",
+        "os.open('/ro/file.txt', os.O_WRONLY | os.O_APPEND)",
+        "os.open('/ro/link', os.O_RDONLY | os.O_TRUNC)",
+    ] {
+        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+    }
+    world.refused(&[
+        "os.ftruncate(os.open('/ro/file.txt', os.O_RDONLY), 0)",
+        "os.write(os.open('/ro/file.txt', os.O_RDONLY), b'x')",
+    ]);
+    // Its benign twin.
+    assert_eq!(world.value("os.truncate('/rw/file.txt', 3); os.close(os.open('/rw/sub/inner.txt', os.O_WRONLY | os.O_TRUNC)); read('/rw/file.txt') + read('/rw/sub/inner.txt')"), "con");
+}
+
+#[test]
+fn fs_04_hard_links_and_fs_05_renames_across_grants() {
+    let world = World::new();
+    for wish in [
+        "os.link('/ro/file.txt', '/rw/y')",
+        "os.link('/rw/file.txt', '/ro/y')",
+        "os.rename('/rw/file.txt', '/ro/file.txt')",
+        "os.rename('/ro/file.txt', '/rw/y')",
+        "os.replace('/ro/file.txt', '/rw/y')",
+        "os.rename('/rw/sub', '/ro/sub')",
+        "os.rename('/ro', '/rw/x')",
+        "os.rename('/ro/sub', '/rw/sub')",
+    ] {
+        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+    }
+    // Between two grants that may both be written in: as if on two disks, so that nothing that
+    // can only be written becomes readable.
+    let apart = 75;
+    assert_eq!(
+        world.refused(&[
+            "os.rename('/wo/old.txt', '/rw/y')",
+            "os.link('/wo/old.txt', '/rw/y')"
+        ]),
+        [apart, apart]
+    );
+    assert!(!world.path("rw/y").exists());
+    // The benign twins.
+    assert_eq!(world.value("os.link('/rw/file.txt', '/rw/hard'); os.rename('/rw/sub', '/rw/moved'); read('/rw/hard') + read('/rw/moved/inner.txt')"), "contentinner");
+    assert_eq!(
+        world.value("import shutil; shutil.move('/rw/hard', '/wo/moved')"),
+        "/wo/moved"
+    );
+    assert_eq!(fs::read(world.path("wo/moved")).unwrap(), b"content");
+}
+
+#[test]
+fn fs_06_metadata_of_read_only_files() {
+    let world = World::new();
+    for wish in [
+        "os.utime('/ro/file.txt', (0, 0))",
+        "os.utime('/ro', (0, 0))",
+        "os.mkdir('/ro/d')",
+        "os.makedirs('/ro/a/b')",
+        "os.unlink('/ro/file.txt')",
+        "os.unlink('/ro/link')",
+        "os.rmdir('/ro/sub')",
+        "os.rmdir('/ro')",
+        "open('/ro/new', 'x')",
+        "os.rename('/ro/file.txt', '/ro/other')",
+        "os.link('/ro/file.txt', '/ro/other')",
+    ] {
+        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+    }
+    // Functions that the system does not have at all, or has only for itself.
+    for wish in [
+        "os.chmod('/ro/file.txt', 0o777)",
+        "os.symlink('x', '/ro/s')",
+        "os.chown('/ro/file.txt', 0, 0)",
+        "os.posix_fallocate(os.open('/ro/file.txt', os.O_RDONLY), 0, 99)",
+    ] {
+        assert_ne!(world.value(&format!("t(lambda: {wish})")), "done", "{wish}");
+    }
+    assert_eq!(
+        world.value("os.utime('/rw/file.txt', (1, 2)); int(os.stat('/rw/file.txt').st_mtime)"),
+        2
+    );
+}
+
+#[test]
+fn fs_07_symlinks() {
+    let world = World::new();
+    // Links that stay inside are followed.
+    for path in ["link", "link-dir/inner.txt", "up-and-in", "chain9"] {
+        let code = format!("read('/ro/{path}') + read('/rw/{path}')");
+        assert!(world.value(&code).as_str().unwrap().contains("n"), "{path}");
+    }
+    assert_eq!(
+        world.value(
+            "[os.readlink('/ro/link'), os.readlink('/ro/link-dir'), os.path.islink('/ro/out')]"
+        ),
+        json!(["file.txt", "sub", true])
+    );
+    // Those that do not are refused, whether their target exists or not.
+    for grant in ["ro", "rw"] {
+        for link in [
+            "out",
+            "out-missing",
+            "out-abs",
+            "out-abs-missing",
+            "other-grant",
+            "proc",
+            "out-dir/canary.txt",
+            "out-dir/dir/other.txt",
+            "out-abs-dir/canary.txt",
+            "out-dir/missing",
+            "link1/canary.txt",
+        ] {
+            let path = format!("/{grant}/{link}");
+            for wish in [
+                format!("read({path:?})"),
+                format!("os.stat({path:?})"),
+                format!("os.listdir({path:?})"),
+            ] {
+                assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
+            }
+            world.refused(&[
+                &format!("write({path:?}, 'x')"),
+                &format!("write({path:?}, 'x', 'a')"),
+                &format!("open({path:?}, 'x')"),
+                &format!("os.truncate({path:?}, 0)"),
+                &format!("os.utime({path:?})"),
+            ]);
+        }
+        for dir in ["out-dir", "out-abs-dir", "link1"] {
+            let path = format!("/{grant}/{dir}");
+            world.refused(&[
+                &format!("os.listdir({path:?})"),
+                &format!("os.mkdir('{path}/d')"),
+                &format!("os.remove('{path}/canary.txt')"),
+                &format!("os.rmdir('{path}/dir')"),
+                &format!("os.rename('{path}/canary.txt', '/rw/got')"),
+                &format!("os.rename('/rw/file.txt', '{path}/put')"),
+                &format!("os.link('{path}/canary.txt', '/rw/got')"),
+            ]);
+        }
+        // A link's text is a path of the host's.
+        for link in ["out", "out-dir", "out-abs", "proc", "other-grant"] {
+            assert_eq!(
+                world.refused(&[&format!("os.readlink('/{grant}/{link}')")]),
+                [REFUSED]
+            );
+        }
+    }
+    // Loops and long chains end.
+    world.refused(&[
+        "read('/ro/loop')",
+        "read('/ro/chain44')",
+        "read('/ro/dangling')",
+    ]);
+    // Nothing is created through a link that leads nowhere, and scripts create none.
+    world.refused(&[
+        "write('/rw/dangling', 'x')",
+        "write('/rw/out-missing', 'x')",
+    ]);
+    assert!(!world.path("rw/missing.txt").exists() && !world.path("outside/missing.txt").exists());
+    assert_ne!(
+        world.value("t(lambda: os.symlink('../../etc', '/rw/l'))"),
+        "done"
+    );
+    // Removing a link removes the link.
+    assert_eq!(
+        world.value(
+            "os.remove('/rw/out'); os.remove('/rw/out-abs-dir'); os.path.lexists('/rw/out')"
+        ),
+        false
+    );
+}
+
+#[test]
+fn fs_08_and_fs_09_trailing_slashes() {
+    let world = World::new();
+    for link in [
+        "link1",
+        "link1/",
+        "link1/.",
+        "out-dir/",
+        "out-dir/.",
+        "out-abs-dir/",
+        "out/",
+        "out-dir//",
+    ] {
+        for grant in ["ro", "rw"] {
+            let path = format!("/{grant}/{link}");
+            world.refused(&[
+                &format!("read('{path}')"),
+                &format!("read('{path}/canary.txt')"),
+                &format!("os.listdir('{path}')"),
+                &format!("os.stat('{path}')"),
+                &format!("write('{path}', 'x')"),
+                &format!("write('{path}/new', 'x')"),
+                &format!("os.mkdir('{path}/d')"),
+                &format!("os.rmdir('{path}/dir')"),
+                &format!("os.rmdir('{path}')"),
+            ]);
+        }
+    }
+    // With a slash at its end, only a directory will do; without, the link itself is meant.
+    world.refused(&[
+        "os.rename('/rw/link/', '/rw/x')",
+        "os.rename('/rw/file.txt', '/rw/x/')",
+        "os.rename('/rw/out-dir/', '/rw/x')",
+        "os.rename('/rw/link//', '/rw/y/')",
+        "os.remove('/rw/file.txt/')",
+        "os.remove('/rw/out-dir/')",
+        "read('/rw/file.txt/')",
+        "os.stat('/rw/file.txt/')",
+    ]);
+    assert_eq!(
+        world.value("os.rename('/rw/out-dir', '/rw/renamed'); os.path.islink('/rw/renamed')"),
+        true
+    );
+    assert_eq!(world.value("os.rename('/rw/sub/', '/rw/sub2/'); os.mkdir('/rw/new/'); sorted(os.listdir('/rw/sub2/'))"), json!(["inner.txt"]));
+    // Nothing that a link leads to was touched; the rest has been checked after every run.
+    assert_eq!(
+        fs::read_to_string(world.path("outside/canary.txt")).unwrap(),
+        CANARY
+    );
+}
+
+/// Two runs on one granted directory: one swaps a directory for a link to the outside and back,
+/// the other reads through it.
+#[test]
+fn fs_10_a_race_for_a_path() {
+    let world = World::new();
+    let until = Instant::now() + Duration::from_secs(3);
+    let (real, link, swapped) = (
+        world.path("rw/sub"),
+        world.path("rw/out-dir"),
+        world.path("rw/now"),
+    );
+    let spare = world.path("rw/spare");
+    let swapping = std::thread::spawn(move || {
+        let mut swaps = 0;
+        while Instant::now() < until {
+            for from in [&real, &link] {
+                fs::rename(from, &swapped).unwrap();
+                fs::rename(&swapped, &spare).unwrap();
+                fs::rename(&spare, from).unwrap();
+                swaps += 1;
+            }
+        }
+        swaps
+    });
+    let code = "import time\nseen = set()\nend = time.monotonic() + 2.5\n\
+                while time.monotonic() < end:\n    for name in ('canary.txt', 'inner.txt', 'dir/other.txt'):\n        try: seen.add(read('/rw/now/' + name))\n        except OSError: pass\n        try: write('/rw/now/canary.txt', 'x')\n        except OSError: pass\nsorted(seen)";
+    let seen = world.value(code);
+    // What it reads is what was there before, or what it has written itself.
+    let own = [json!("inner"), json!("x")];
+    let mut seen = seen.as_array().unwrap().iter();
+    assert!(seen.all(|text| own.contains(text)), "{seen:?}");
+    assert!(swapping.join().unwrap() > 100);
+}
+
+#[test]
+fn fs_12_overlapping_grants() {
+    let world = World::new();
+    symlink(world.path("ro"), world.path("alias")).unwrap();
+    let files = Permission::EXECUTE_CODE | Permission::READ_FILE;
+    let both = |a: &str, b: &str| {
+        let mut policy = Policy::new(files, Limits::default());
+        for (guest, name) in [("/a", a), ("/b", b)] {
+            policy = policy
+                .with_grant(Grant::new(guest, world.path(name), Access::READ).unwrap())
+                .ok()?;
+        }
+        Some(Sandbox::new(runtime(), policy))
+    };
+    assert!(both("ro", "ro").is_none());
+    assert!(both("ro", "ro/sub").is_none());
+    // By their paths these are apart; in the file system they are not.
+    for (a, b) in [
+        ("ro", "alias"),
+        ("ro", "alias/sub"),
+        ("rw/link-dir", "rw/sub"),
+    ] {
+        let error = both(a, b).unwrap().unwrap_err();
+        assert!(error.to_string().contains("overlaps"), "{error}");
+    }
+    assert!(both("ro", "rw").unwrap().is_ok());
+    // A link may be granted if it leads somewhere harmless, and not the home directory.
+    let home = std::env::home_dir().unwrap();
+    symlink(&home, world.path("home")).unwrap();
+    let policy = |name: &str| {
+        Policy::new(files, Limits::default())
+            .with_grant(Grant::new("/x", world.path(name), Access::READ).unwrap())
+            .unwrap()
+    };
+    let error = Sandbox::new(runtime(), policy("home")).unwrap_err();
+    assert!(error.to_string().contains("home directory"), "{error}");
+    for (name, said) in [
+        ("missing", "no such directory"),
+        ("ro/file.txt", "not a directory"),
+        ("ro/fifo", "not a directory"),
+    ] {
+        let error = Sandbox::new(runtime(), policy(name)).unwrap_err();
+        assert!(
+            matches!(error, Error::Grant { .. }) && error.to_string().contains(said),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn fs_14_odd_names() {
+    let world = World::new();
+    let long = "x".repeat(255);
+    for name in [
+        "new\\nline",
+        "esc\\x1b[31m",
+        "größe",
+        "\\u202eabc",
+        "e\\u0301",
+        "\\u00e9",
+        " ",
+        "-rf",
+        "con",
+        ".hidden",
+        "a\\\\b",
+        &long,
+    ] {
+        let code = format!(
+            "p = '/rw/{name}'\nwrite(p, 'x')\n[read(p), p.split('/')[2] in os.listdir('/rw'), os.remove(p)]"
+        );
+        assert_eq!(world.value(&code), json!(["x", true, null]), "{name}");
+    }
+    for wish in [
+        "open('/rw/' + 'x' * 256, 'w')",
+        "open('/rw' + '/x' * 50000)",
+        "os.mkdir('/rw' + '/x' * 3000)",
+    ] {
+        assert_eq!(world.refused(&[wish]), [37], "{wish}");
+    }
+    for wish in [
+        "open('/rw/a\\0b')",
+        "open('/ro/file.txt\\0')",
+        "open('/rw/\\udc80')",
+        "open(b'/rw/\\xc0\\xae')",
+        "open('')",
+    ] {
+        let answer = world.value(&format!("t(lambda: {wish})"));
+        assert_ne!(answer, "done", "{wish}");
+    }
+    // A name that is not UTF-8 is the host's doing; it does not stop the others from being seen.
+    use std::os::unix::ffi::OsStrExt;
+    fs::write(
+        world
+            .path("rw")
+            .join(std::ffi::OsStr::from_bytes(b"odd\xff")),
+        "x",
+    )
+    .unwrap();
+    let names = world.value("len(os.listdir('/rw')) > 50");
+    assert_eq!(names, true);
+}
+
+#[test]
+fn fs_15_a_run_can_not_fill_the_disk() {
+    // Just under, and over.
+    let world = World::new().with(Limit::FileSize, 1000);
+    assert_eq!(world.value("write('/rw/a', 'x' * 1000)"), 1000);
+    let too_big = 22;
+    assert_eq!(world.refused(&["write('/rw/b', 'x' * 1001)"]), [too_big]);
+    assert_eq!(world.path("rw/b").metadata().unwrap().len(), 1000);
+    assert_eq!(
+        world.value("os.truncate('/rw/a', 0); os.truncate('/rw/a', 1000)"),
+        Value::Null
+    );
+    assert_eq!(
+        world.refused(&["os.truncate('/rw/a', 1001)", "os.truncate('/rw/a', 2**60)"]),
+        [too_big, too_big]
+    );
+    assert_eq!(
+        world.value("f = open('/rw/c', 'wb'); f.seek(999); f.write(b'x'); f.close()"),
+        Value::Null
+    );
+    assert_eq!(
+        world.refused(&[
+            "[f := open('/rw/d', 'wb', buffering=0), f.seek(2**40), f.write(b'x')]",
+            "write('/rw/a', 'x', 'a')"
+        ]),
+        [too_big, too_big]
+    );
+    // For reading too.
+    fs::write(world.path("rw/large"), vec![b'x'; 1001]).unwrap();
+    assert_eq!(
+        world.refused(&["read('/rw/large')", "open('/rw/large', 'r+')"]),
+        [too_big, too_big]
+    );
+    assert_eq!(world.value("len(read('/rw/c'))"), 1000);
+    assert_eq!(world.value("write('/rw/large', 'x')"), 1);
+
+    let world = World::new().with(Limit::BytesWritten, 1000);
+    let full = 51;
+    assert_eq!(
+        world.value("write('/rw/a', 'x' * 600) + write('/rw/b', 'x' * 400)"),
+        1000
+    );
+    assert_eq!(
+        world.value("t(lambda: [write('/rw/a', 'x' * 600), write('/rw/b', 'x' * 401)])")["errno"],
+        full
+    );
+    assert_eq!(
+        world.refused(&[
+            "os.truncate('/rw/a', 2000)",
+            "[f := open('/rw/d', 'wb', buffering=0), f.seek(1000), f.write(b'x')]"
+        ]),
+        [full, full]
+    );
+    let outcome =
+        world.run("while True:\n    try: write('/rw/a', 'x' * 300)\n    except OSError: break");
+    assert_eq!(
+        (outcome.usage.bytes_written, outcome.verdict),
+        (1000, Verdict::Completed)
+    );
+
+    let world = World::new().with(Limit::FilesCreated, 3);
+    assert_eq!(world.value("write('/rw/a', ''); os.mkdir('/rw/b'); os.link('/rw/a', '/rw/c'); write('/rw/a', 'again')"), 5);
+    for wish in [
+        "write('/rw/z', '')",
+        "os.mkdir('/rw/z')",
+        "os.link('/rw/file.txt', '/rw/z')",
+    ] {
+        let code = format!(
+            "for i in range(3): os.mkdir('/wo/' + str(i))\nx = t(lambda: {wish})\nfor i in range(3): os.rmdir('/wo/' + str(i))\nx"
+        );
+        assert_eq!(world.value(&code)["errno"], full, "{wish}");
+        assert!(!world.path("rw/z").exists());
+    }
+    let outcome = world.run("n = 0\ntry:\n    while True:\n        write(f'/wo/{n}', 'x'); n += 1\nexcept OSError: pass");
+    assert_eq!(outcome.usage.files_created, 3);
+    assert_eq!(outcome.refusals.first[0].rule, "limits.files_created");
+}
+
+/// A million entries cannot come from a script; the host may have many.
+#[test]
+fn fs_16_a_huge_directory() {
+    let world = World::new();
+    fs::create_dir(world.path("rw/huge")).unwrap();
+    for i in 0..20_000 {
+        fs::File::create(world.path("rw/huge").join(format!("{i:0100}"))).unwrap();
+    }
+    assert_eq!(
+        world.value(
+            "[len(os.listdir('/rw/huge')) for _ in range(3)] + [len(list(os.scandir('/rw/huge')))]"
+        ),
+        json!([20_000, 20_000, 20_000, 20_000])
+    );
+}
+
+#[test]
+fn fs_18_nothing_waits_for_a_pipe() {
+    let world = World::new();
+    for path in ["/ro/fifo", "/rw/fifo", "/ro/socket", "/rw/socket"] {
+        let started = Instant::now();
+        for wish in [
+            format!("read('{path}')"),
+            format!("write('{path}', 'x')"),
+            format!("os.open('{path}', os.O_RDWR)"),
+        ] {
+            assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+    let outcome = world.run("t(lambda: read('/ro/fifo'))");
+    assert_eq!(
+        outcome.refusals.first[0].reason,
+        "it is a device, a pipe or a socket"
+    );
+    assert_eq!(world.value("os.remove('/rw/fifo')"), Value::Null);
+}
+
+#[test]
+fn fs_19_extreme_times() {
+    let world = World::new();
+    for times in [
+        "(-1e18, 1e18)",
+        "(0, 0)",
+        "(2**63, 2**63)",
+        "(-1, -1)",
+        "(1e10, 1e10)",
+    ] {
+        world.value(&format!("t(lambda: os.utime('/rw/file.txt', {times}))"));
+        assert_ne!(world.value("os.stat('/rw/file.txt').st_size"), Value::Null);
+    }
+    let old = fs::FileTimes::new()
+        .set_modified(std::time::SystemTime::UNIX_EPOCH - Duration::from_secs(1 << 33));
+    fs::File::options()
+        .write(true)
+        .open(world.path("rw/file.txt"))
+        .unwrap()
+        .set_times(old)
+        .unwrap();
+    assert_eq!(world.value("os.stat('/rw/file.txt').st_mtime"), json!(0.0));
+}
+
+#[test]
+fn fs_21_new_files_are_private() {
+    let world = World::new();
+    world.value("write('/rw/new', 'x'); os.mkdir('/rw/newdir'); os.open('/rw/suid', os.O_CREAT | os.O_WRONLY, 0o6777); t(lambda: os.chmod('/rw/new', 0o4755))");
+    for (name, most) in [("new", 0o640), ("suid", 0o640), ("newdir", 0o750)] {
+        let mode = world
+            .path("rw")
+            .join(name)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777;
+        assert_eq!(mode & !most, 0, "{name}: {mode:o}");
+    }
+}
+
+#[test]
+fn fs_22_the_granted_directory_itself() {
+    let world = World::new();
+    world.refused(&[
+        "os.rmdir('/rw')",
+        "os.rename('/rw', '/wo/x')",
+        "os.rename('/rw', '/rw/x')",
+        "os.remove('/rw')",
+        "os.rmdir('/')",
+        "os.mkdir('/rw')",
+        "os.mkdir('/')",
+        "os.rename('/rw/sub', '/rw')",
+    ]);
+    assert_eq!(
+        world.value("os.makedirs('/rw/a/b/c', exist_ok=True); os.makedirs('/rw', exist_ok=True)"),
+        Value::Null
+    );
+    // A file that is removed while it is open is still there for who has it open.
+    assert_eq!(
+        world.value("f = open('/rw/file.txt'); os.remove('/rw/file.txt'); f.read()"),
+        "content"
+    );
+    // Without the descriptor of the root there is nothing left to ask.
+    let outcome = world.run("[t(lambda: os.close(3)), t(lambda: read('/ro/file.txt')), t(lambda: os.open('/rw/x', os.O_CREAT))]");
+    assert!(
+        matches!(outcome.verdict, Verdict::Completed),
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn fs_23_no_path_of_the_host_shows() {
+    let world = World::new();
+    // `run` looks for the host's path in everything that comes out.
+    world.value("try: open('/ro/missing')\nexcept OSError as e: print(e, e.filename)\n[os.getcwd(), os.path.realpath('/ro/link'), os.path.realpath('/ro/out'), os.path.abspath('x'), str(os.stat('/ro')), t(lambda: os.readlink('/ro/out-abs'))]");
+    let outcome = world.run("open('/ro/out-abs')");
+    assert!(
+        outcome.stderr.text().contains("Permission denied"),
+        "{}",
+        outcome.stderr.text()
+    );
+}
+
+#[test]
+fn fs_24_files_can_be_told_apart() {
+    let world = World::new();
+    assert_eq!(world.value("os.link('/rw/file.txt', '/rw/same'); [os.path.samefile('/rw/file.txt', '/rw/same'), os.path.samefile('/rw/file.txt', '/ro/file.txt'), os.stat('/ro').st_dev != os.stat('/rw').st_dev]"), json!([true, false, true]));
+    let dev = world.path("rw").metadata().unwrap().dev();
+    assert_ne!(world.value("os.stat('/rw').st_dev"), json!(dev));
+}
+
+#[test]
+fn fs_26_archives_stay_inside() {
+    let world = World::new();
+    let code = "import zipfile, io\nb = io.BytesIO()\nz = zipfile.ZipFile(b, 'w')\nz.writestr('../../outside/new', 'x')\nz.writestr('/etc/x', 'x')\nz.writestr('ok.txt', 'x')\nz.close()\nzipfile.ZipFile(b).extractall('/rw/sub')\nsorted(os.listdir('/rw/sub'))";
+    let names = world.value(code);
+    assert!(
+        names.as_array().unwrap().contains(&json!("ok.txt")),
+        "{names}"
+    );
+    let tar = "import tarfile, io\nb = io.BytesIO()\nt1 = tarfile.open(fileobj=b, mode='w')\ni = tarfile.TarInfo('../../outside/new'); i.size = 1\nt1.addfile(i, io.BytesIO(b'x'))\nl = tarfile.TarInfo('l'); l.type = tarfile.SYMTYPE; l.linkname = '/etc'\nt1.addfile(l)\nt1.close()\nb.seek(0)\nt(lambda: tarfile.open(fileobj=b).extractall('/rw/sub', filter='fully_trusted'))";
+    world.run(tar);
+    assert!(!world.path("outside/new").exists());
+}
+
+#[test]
+fn res_38_open_files_are_limited() {
+    let world = World::new().with(Limit::OpenFiles, 5);
+    assert_eq!(
+        world.value("fs = [open('/ro/file.txt') for _ in range(5)]\nlen(fs)"),
+        5
+    );
+    assert_eq!(world.value("fs = []\ndef more(): fs.append(open('/ro/file.txt'))\n[t(more) for _ in range(6)][5]['errno']"), 33);
+    assert_eq!(
+        world.value("for _ in range(500): open('/ro/file.txt').close()"),
+        Value::Null
+    );
+    let outcome = world.run("fs = []\ntry:\n    while True: fs.append(os.open('/ro', os.O_RDONLY))\nexcept OSError: pass");
+    assert_eq!(outcome.refusals.first[0].rule, "limits.open_files");
+}
+
+/// A script that waits for a disk is under the clock like any other.
+#[test]
+fn writing_and_reading_end_at_the_time_limit() {
+    let mut world = World::new();
+    world.limits = world
+        .limits
+        .with_timeout(AtMost(Duration::from_millis(300)))
+        .unwrap();
+    let outcome = world.run("f = open('/rw/x', 'wb', buffering=0)\nwhile True:\n    f.seek(0); f.write(b'x' * 100000); os.fsync(f.fileno())");
+    assert!(
+        matches!(
+            outcome.verdict,
+            Verdict::Limit {
+                which: LimitKind::Time,
+                ..
+            }
+        ) || outcome.refusals.first[0].rule == "limits.bytes_written",
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<FileAccess>>);
+
+impl Audit for Notes {
+    fn record(&self, event: &Event<'_>) -> std::io::Result<()> {
+        assert_eq!((event.agent, event.run_id.len()), ("agent", 36));
+        self.0.lock().unwrap().push(event.access.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let sandbox = world.sandbox().with_audit(notes.clone());
+    let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n[t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', '/wo/b')), t(lambda: read('/ro/out'))]";
+    let outcome = sandbox.run_blocking(format!("{PRELUDE}{code}")).unwrap();
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Completed,
+        "{}",
+        outcome.stderr.text()
+    );
+    let notes: Vec<_> = notes
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|note| {
+            let to = note.to.clone().unwrap_or_default();
+            (
+                note.operation,
+                format!("{}{to}", note.path),
+                note.allowed,
+                note.rule.clone(),
+            )
+        })
+        .collect();
+    use FileOperation::{Read, Rename, Write};
+    let expected = [
+        (Read, "/ro/file.txt", true, "allowed_paths[\"/ro\"]"),
+        (Write, "/rw/new", true, "allowed_paths[\"/rw\"]"),
+        (Rename, "/rw/new/rw/b", true, "allowed_paths[\"/rw\"]"),
+        (Read, "/etc/passwd", false, "allowed_paths"),
+        (Write, "/ro/x", false, "allowed_paths[\"/ro\"]"),
+        (Rename, "/rw/b/wo/b", false, "allowed_paths[\"/wo\"]"),
+        // The path is granted; that it leads outside shows only then.
+        (Read, "/ro/out", true, "allowed_paths[\"/ro\"]"),
+        (Read, "/ro/out", false, "allowed_paths[\"/ro\"]"),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(operation, path, allowed, rule)| {
+            (operation, path.to_owned(), allowed, rule.to_owned())
+        })
+        .into();
+    assert_eq!(notes, expected);
+    assert_eq!(outcome.refusals.count, 4);
+    assert_eq!(
+        outcome.json()["refusals"][0]["reason"],
+        "no entry of allowed_paths holds /etc/passwd"
+    );
+}
+
+struct Full;
+
+impl Audit for Full {
+    fn record(&self, _: &Event<'_>) -> std::io::Result<()> {
+        Err(std::io::Error::other("no space left"))
+    }
+}
+
+#[test]
+fn what_can_not_be_recorded_is_not_done() {
+    let world = World::new();
+    let sandbox = world.sandbox().with_audit(Arc::new(Full));
+    let error = sandbox
+        .run_blocking("try: open('/rw/new', 'w')\nexcept BaseException: pass")
+        .unwrap_err();
+    assert!(matches!(error, Error::Audit(_)), "{error}");
+    assert!(!world.path("rw/new").exists());
+    assert!(sandbox.run_blocking("1").is_ok());
+}
+
+#[test]
+fn refusals_are_bounded() {
+    let world = World::new();
+    let outcome =
+        world.run("for i in range(1000): t(lambda: read(f'/etc/{i}')); t(lambda: read('/etc/x'))");
+    assert_eq!(
+        (outcome.refusals.first.len(), outcome.refusals.count),
+        (32, 2000)
+    );
+}
+
+#[test]
+fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
+    let world = World::new();
+    let file = world.path("policy.toml");
+    let write = |text: &str| fs::write(&file, format!("version = 1\n{text}")).unwrap();
+    write(
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]\nenv = { TZ = \"UTC\", MODE = \"x\" }",
+    );
+    let sandbox = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap();
+    let outcome = sandbox
+        .run_blocking(
+            "import os\n[os.environ['MODE'], open('/in/file.txt').read(), os.listdir('/')]",
+        )
+        .unwrap();
+    assert_eq!(outcome.json()["value"], json!(["x", "content", ["in"]]));
+    // Through a link, the directory of the policy looks like another one.
+    symlink(world.dir.path(), world.path("rw/policy-dir")).unwrap();
+    write(
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw/policy-dir\" }]",
+    );
+    let error = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap_err();
+    assert!(
+        error.to_string().contains("holds the policy file"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("policy.toml:3"), "{error}");
+    write("[code]\nprofile = \"strict\"\n");
+    assert!(load_policy(&file).is_ok());
+    fs::write(
+        &file,
+        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[code]\nprofile = \"strict\"\n",
+    )
+    .unwrap();
+    let error = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap_err();
+    assert!(matches!(error, Error::Unenforceable(_)), "{error}");
+}
+
+#[test]
+fn policy_files_extend_each_other() {
+    let world = World::new();
+    let write = |name: &str, text: &str| {
+        fs::write(world.path(name), format!("version = 1\n{text}")).unwrap()
+    };
+    write(
+        "base.toml",
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]",
+    );
+    write(
+        "outside/child.toml",
+        "extends = \"../base.toml\"\nmax_file_size = 10",
+    );
+    let policy = load_policy(world.path("outside/child.toml")).unwrap();
+    assert_eq!(policy.limits().get(Limit::FileSize), AtMost(10));
+    assert_eq!(
+        policy.grants().next().unwrap().host(),
+        world.path("rw").canonicalize().unwrap()
+    );
+    write(
+        "outside/child.toml",
+        "extends = \"../base.toml\"\npermissions = [\"SEND_EMAIL\"]",
+    );
+    let error = load_policy(world.path("outside/child.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("permissions: SEND_EMAIL is permitted") && error.contains("base.toml:2"),
+        "{error}"
+    );
+    write("outside/child.toml", "extends = \"child.toml\"");
+    let error = load_policy(world.path("outside/child.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("is there a circle?"), "{error}");
+    for (name, said) in [
+        ("missing.toml", "no such file"),
+        ("outside", "not a regular file"),
+        ("ro/fifo", "not a regular file"),
+    ] {
+        let error = load_policy(world.path(name)).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
