@@ -1,12 +1,10 @@
 //! What can be typed, and what it means.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wardian::{Allowance, LimitError, Limits};
+use wardian::{Action, Allowance, Limit};
 
 use crate::exit;
 
@@ -20,7 +18,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Check, show and compare policies: what scripts may do.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print the versions and hashes of engine, interpreter and snapshot.
     Version {
         /// Print one JSON object.
@@ -37,8 +38,8 @@ pub(crate) enum Command {
 
 /// Run a script: from a file, from the command line, or from standard input.
 ///
-/// The script computes and prints; it sees no file, no variable, no process and no network of
-/// this machine. Every limit is on.
+/// Without a policy, the script computes and prints; it sees no file, no variable, no process
+/// and no network of this machine. Every limit is on.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = exit::help())]
 pub(crate) struct RunArgs {
@@ -50,16 +51,30 @@ pub(crate) struct RunArgs {
     #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) code: Option<String>,
 
+    /// What the script may do, as this file says. Other flags can only narrow it.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Let the script read the files in this directory. It finds them under the same path, one
+    /// that is relative under `/`; `/in=DIR` names another. Can be given several times.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = parse_directory, conflicts_with = "policy")]
+    pub(crate) read: Vec<Directory>,
+
+    /// Let the script create, change and remove files in this directory, as for `--read`. Give
+    /// both for both.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = parse_directory, conflicts_with = "policy")]
+    pub(crate) write: Vec<Directory>,
+
     /// Stop after this time, sleeps included: `500ms`, `10s`, `2m`, `unlimited`. [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = parse_timeout)]
-    pub(crate) timeout: Option<Allowance<Duration>>,
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| Limit::Timeout.parse(text))]
+    pub(crate) timeout: Option<Allowance<u64>>,
 
     /// Allow this much memory, the interpreter's own included: `256MiB`. [default: 256MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<ByteSize>,
+    #[arg(long, value_name = "SIZE", value_parser = |text: &str| Limit::Memory.parse(text))]
+    pub(crate) memory: Option<Allowance<u64>>,
 
     /// Stop after this many WebAssembly instructions: `5e9`, `unlimited`. [default: 100e9]
-    #[arg(long, value_name = "COUNT", value_parser = parse_fuel)]
+    #[arg(long, value_name = "COUNT", value_parser = |text: &str| Limit::Fuel.parse(text))]
     pub(crate) fuel: Option<Allowance<u64>>,
 
     /// Set a global variable: `--input 'rows=[1, 2, 3]'`. Can be given several times.
@@ -88,58 +103,83 @@ pub(crate) struct RunArgs {
     pub(crate) args: Vec<String>,
 }
 
-impl RunArgs {
-    /// The default limits with what was typed instead.
-    pub(crate) fn limits(&self) -> Result<Limits, LimitError> {
-        let mut limits = Limits::default();
-        if let Some(timeout) = self.timeout {
-            limits = limits.with_timeout(timeout)?;
-        }
-        if let Some(memory) = self.memory {
-            limits = limits.with_memory_bytes(memory.as_u64())?;
-        }
-        if let Some(fuel) = self.fuel {
-            limits = limits.with_fuel(fuel)?;
-        }
-        Ok(limits)
-    }
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say everything that is wrong with policy files. Exits with 0 or 2.
+    Check {
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+        /// Print one JSON object for each file.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a policy grants; without a file, the one that `run` uses without one.
+    Show {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether a policy allows something, and which line decides. Exits with 0 or 121.
+    ///
+    /// The resource is a path as the script sees it, a URL, a database, or a recipient.
+    /// Nothing is opened and nothing is asked but the policy.
+    Explain {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[arg(value_parser = action())]
+        action: Action,
+        #[arg(default_value = "")]
+        resource: std::ffi::OsString,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what the second policy allows that the first does not.
+    Diff {
+        #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+        a: PathBuf,
+        #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+        b: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of policy files, for editors.
+    Schema,
 }
 
-fn parse_allowance<T>(
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Allowance<T>, String> {
-    match text {
-        "unlimited" => Ok(Allowance::Unlimited),
-        _ => parse(text).map(Allowance::AtMost),
-    }
+/// A directory of the host, and where the script finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Directory {
+    pub(crate) guest: String,
+    pub(crate) host: PathBuf,
 }
 
-fn parse_timeout(text: &str) -> Result<Allowance<Duration>, String> {
-    parse_allowance(text, |text| {
-        humantime::parse_duration(text).map_err(|error| format!("{error}; for example 500ms, 10s"))
+fn parse_directory(text: &str) -> Result<Directory, String> {
+    let (guest, host) = match text.split_once('=') {
+        Some((guest, host)) if guest.starts_with('/') => (guest.to_owned(), host),
+        _ if text.starts_with('/') => (text.to_owned(), text),
+        _ => {
+            let names = text.split('/').filter(|name| !["", "."].contains(name));
+            let names: Vec<_> = names.collect();
+            if names.is_empty() || names.contains(&"..") {
+                let why = format!("say where the script finds it: `/in={text}`");
+                return Err(why);
+            }
+            (format!("/{}", names.join("/")), text)
+        }
+    };
+    Ok(Directory {
+        guest,
+        host: host.into(),
     })
 }
 
-/// A whole number, which may be written as `5e9` or with underscores.
-fn parse_fuel(text: &str) -> Result<Allowance<u64>, String> {
-    parse_allowance(text, |text| {
-        let plain = text.replace('_', "");
-        let (digits, exponent) = match plain.split_once(['e', 'E']) {
-            Some((digits, exponent)) => (digits, exponent.parse().ok()),
-            None => (plain.as_str(), Some(0)),
-        };
-        let count = digits
-            .parse::<u64>()
-            .ok()
-            .zip(exponent)
-            .and_then(|(digits, exponent)| {
-                10_u64
-                    .checked_pow(exponent)
-                    .and_then(|power| digits.checked_mul(power))
-            });
-        count.ok_or_else(|| "not a whole number; for example 1000000, 5e9".to_owned())
-    })
+fn action() -> impl clap::builder::TypedValueParser<Value = Action> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| name.parse::<Action>())
 }
 
 fn parse_input(text: &str) -> Result<(String, serde_json::Value), String> {
@@ -164,45 +204,40 @@ mod tests {
     }
 
     #[test]
-    fn fuel() {
-        for (text, fuel) in [
-            ("1000000", 1_000_000),
-            ("5e9", 5_000_000_000),
-            ("1_000", 1_000),
+    fn directories() {
+        for (text, guest, host) in [
+            ("data", "/data", "data"),
+            ("./a/b/", "/a/b", "./a/b/"),
+            ("/srv/x", "/srv/x", "/srv/x"),
+            ("/in=../x", "/in", "../x"),
+            ("/in=.", "/in", "."),
+            ("a=b", "/a=b", "a=b"),
         ] {
-            assert_eq!(parse_fuel(text), Ok(Allowance::AtMost(fuel)), "{text}");
+            let directory = parse_directory(text).unwrap();
+            assert_eq!(
+                (directory.guest.as_str(), directory.host),
+                (guest, host.into())
+            );
         }
-        assert_eq!(parse_fuel("unlimited"), Ok(Allowance::Unlimited));
-        for text in [
-            "",
-            "-1",
-            "1.5",
-            "5e99",
-            "e9",
-            "lots",
-            "99999999999999999999",
-        ] {
-            assert!(parse_fuel(text).is_err(), "{text}");
+        for text in ["", ".", "..", "../x", "a/../b"] {
+            assert!(parse_directory(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn defaults_in_the_help_are_the_defaults() {
-        let limits = Limits::default();
-        let shown = |allowance: Allowance<Duration>| match allowance {
-            Allowance::AtMost(time) => humantime::format_duration(time).to_string(),
-            Allowance::Unlimited => "unlimited".to_owned(),
-        };
         let help = Args::command()
             .find_subcommand_mut("run")
             .map(|run| run.render_long_help().to_string())
             .unwrap_or_default();
-        assert!(
-            help.contains(&format!("[default: {}]", shown(limits.timeout()))),
-            "{help}"
-        );
-        assert!(help.contains("[default: 256MiB]") && limits.memory_bytes() == 256 << 20);
-        assert!(help.contains("[default: 100e9]"));
-        assert_eq!(limits.fuel(), Allowance::AtMost(100_000_000_000));
+        for (limit, written) in [
+            (Limit::Timeout, "10s"),
+            (Limit::Memory, "256MiB"),
+            (Limit::Fuel, "100e9"),
+        ] {
+            assert!(help.contains(&format!("[default: {written}]")), "{help}");
+            let default = Allowance::AtMost(limit.default_amount());
+            assert_eq!(limit.parse(written), Ok(default));
+        }
     }
 }

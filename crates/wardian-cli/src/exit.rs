@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::io;
 use std::process::{ExitCode, Termination};
 
-use wardian::{LimitKind, Verdict};
+use wardian::{Error, LimitKind, PolicyError, Verdict};
+
+use crate::problems;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +15,9 @@ pub(crate) struct Exit(u8);
 impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     const RAISED: Self = Self(1);
-    const USAGE: Self = Self(2);
+    pub(crate) const USAGE: Self = Self(2);
     const REJECTED: Self = Self(120);
-    const DENIED: Self = Self(121);
+    pub(crate) const DENIED: Self = Self(121);
     const CRASHED: Self = Self(122);
     const FUEL: Self = Self(123);
     pub(crate) const TIME: Self = Self(124);
@@ -28,9 +30,12 @@ impl Exit {
 const MEANINGS: &[(Exit, &str)] = &[
     (Exit::SUCCESS, "the script completed"),
     (Exit::RAISED, "an exception went uncaught"),
-    (Exit::USAGE, "wrong usage, or a file that can't be read"),
+    (
+        Exit::USAGE,
+        "wrong usage, or a policy or file that can't be used",
+    ),
     (Exit::REJECTED, "the script was rejected before it ran"),
-    (Exit::DENIED, "the policy does not allow it to run"),
+    (Exit::DENIED, "the policy does not allow it"),
     (Exit::CRASHED, "the interpreter crashed"),
     (Exit::FUEL, "stopped at the fuel limit"),
     (Exit::TIME, "stopped at the time limit"),
@@ -107,8 +112,15 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.is::<Closed>() {
         return Exit::SUCCESS;
     }
-    eprintln!("error: {error:#}");
-    if error.is::<Usage>() {
+    match error.downcast_ref() {
+        Some(PolicyError::Wrong(wrong)) => problems::show(wrong),
+        _ => eprintln!("error: {error:#}"),
+    }
+    let policy = matches!(
+        error.downcast_ref(),
+        Some(Error::Grant { .. } | Error::Unenforceable(_))
+    );
+    if error.is::<Usage>() || error.is::<PolicyError>() || policy {
         Exit::USAGE
     } else {
         Exit::WARDIAN

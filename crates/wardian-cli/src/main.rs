@@ -5,6 +5,8 @@
 mod args;
 mod display;
 mod exit;
+mod policy;
+mod problems;
 mod run;
 
 use std::io::Write;
@@ -26,7 +28,8 @@ fn main() -> Exit {
 
 fn dispatch(command: Command) -> Result<Exit> {
     match command {
-        Command::Run(args) => return run::run(args),
+        Command::Run(args) => return run::run(*args),
+        Command::Policy(command) => return policy::run(command),
         Command::Version { json } => write(&version(json)?)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

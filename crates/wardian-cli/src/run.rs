@@ -1,5 +1,6 @@
 //! `wardian run`.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,10 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
-use wardian::{Allowance, Error, Outcome, Policy, Runtime, Sandbox, Script, Stream, Verdict};
+use wardian::{
+    Access, Allowance, Error, FileAccess, FileOperation, Grant, Limit, Outcome, Permission, Policy,
+    Refusals, Runtime, Sandbox, Script, Stream, Verdict, load_policy,
+};
 
 use crate::args::RunArgs;
 use crate::display::Escaper;
@@ -18,10 +22,13 @@ const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let script = script(&args)?;
-    let limits = args.limits().map_err(|error| Usage(error.to_string()))?;
-    let timeout = limits.timeout();
+    let policy = policy(&args)?;
+    let timeout = policy.limits().timeout();
     let runtime = Runtime::new()?;
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits))?;
+    let sandbox = Sandbox::new(&runtime, policy)?;
+    if args.policy.is_none() && !args.quiet {
+        granted(sandbox.policy());
+    }
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -61,8 +68,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         let mut line = serde_json::to_vec(&outcome.json())?;
         line.push(b'\n');
         crate::write(&line)?;
-    } else if !args.quiet && !ended_by_itself(&outcome.verdict) {
-        remark(&outcome.verdict.to_string());
+    } else if !args.quiet {
+        refused(&outcome.refusals);
+        if !ended_by_itself(&outcome.verdict) {
+            remark(&outcome.verdict.to_string());
+        }
     }
     Ok(Exit::from(&outcome.verdict))
 }
@@ -91,6 +101,116 @@ fn usage_or_own(error: Error) -> anyhow::Error {
     match error {
         Error::InputName { .. } | Error::InputsTooLarge { .. } => Usage(error.to_string()).into(),
         _ => error.into(),
+    }
+}
+
+/// What the script may do: what the policy's file says, narrowed by flags; without a file, what
+/// flags say.
+fn policy(args: &RunArgs) -> Result<Policy> {
+    let base = match &args.policy {
+        Some(file) => load_policy(file)?,
+        None => quick(args)?,
+    };
+    let mut limits = base.limits().clone();
+    for (limit, flag) in [
+        (Limit::Timeout, args.timeout),
+        (Limit::Memory, args.memory),
+        (Limit::Fuel, args.fuel),
+    ] {
+        if let Some(amount) = flag {
+            limits = limits
+                .with(limit, amount)
+                .map_err(|error| Usage(error.to_string()))?;
+        }
+    }
+    let policy = base.clone().with_limits(limits);
+    // Without a file there is nothing to widen: whoever types the flags is who decides.
+    if args.policy.is_some()
+        && let Some(wider) = policy.widenings(&base).first()
+    {
+        let key = &wider.key;
+        let flag = key.trim_start_matches("limits.");
+        let place = match base.location(key) {
+            Some(at) => format!("as {at} says"),
+            None => "the default, since the policy says nothing".to_owned(),
+        };
+        return Err(Usage(format!(
+            "--{flag} would widen the policy: {}, {place}; a flag can only narrow it, so leave it \
+             out or change `{key}` in the policy",
+            wider.what
+        ))
+        .into());
+    }
+    Ok(policy)
+}
+
+/// The policy without a file: computing, and the directories of `--read` and `--write`.
+fn quick(args: &RunArgs) -> Result<Policy> {
+    let mut granted: BTreeMap<(&str, &Path), Access> = BTreeMap::new();
+    for (directories, access) in [(&args.read, Access::READ), (&args.write, Access::WRITE)] {
+        for directory in directories {
+            let place = (directory.guest.as_str(), directory.host.as_path());
+            *granted.entry(place).or_insert(Access::empty()) |= access;
+        }
+    }
+    let mut policy = Policy::computing();
+    for ((guest, host), access) in granted {
+        let wrong = |why: String| Usage(format!("cannot grant {}: {why}", host.display()));
+        let absolute = std::path::absolute(host).map_err(|error| wrong(error.to_string()))?;
+        let grant =
+            Grant::new(guest, &absolute, access).map_err(|error| wrong(error.to_string()))?;
+        let mut permissions = Permission::NONE;
+        permissions.set(Permission::READ_FILE, access.contains(Access::READ));
+        permissions.set(Permission::WRITE_FILE, access.contains(Access::WRITE));
+        policy = policy
+            .with_permissions(permissions)
+            .with_grant(grant)
+            .map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(policy)
+}
+
+/// Says what flags have granted.
+fn granted(policy: &Policy) {
+    for grant in policy.grants() {
+        let may = match policy.access(grant) {
+            Access::READ => "read",
+            Access::WRITE => "write",
+            _ => "read and write",
+        };
+        let (guest, host) = (grant.guest(), grant.host().display());
+        remark(&format!("the script may {may} {guest}, which is {host}"));
+    }
+}
+
+/// How many refusals are told one by one.
+const TOLD: usize = 5;
+
+/// Says what a script was refused. Not what it only looked for: libraries do that all the time.
+fn refused(refusals: &Refusals) {
+    let wishes = refusals
+        .first
+        .iter()
+        .filter(|wish| wish.operation != FileOperation::Stat);
+    let wishes: Vec<_> = wishes.collect();
+    for FileAccess {
+        operation,
+        path,
+        reason,
+        location,
+        ..
+    } in wishes.iter().take(TOLD)
+    {
+        let at = location.as_ref().map(|at| format!(" ({at})"));
+        let at = at.unwrap_or_default();
+        let path = path.escape_debug();
+        remark(&format!(
+            "refused to {} {path}: {reason}{at}",
+            operation.verb()
+        ));
+    }
+    if wishes.len() > TOLD {
+        remark("refused more; --json has the first 32 of them and their number");
     }
 }
 

@@ -176,7 +176,10 @@ impl Limit {
             (Allowance::AtMost(ns), Unit::Time) => {
                 humantime::format_duration(Duration::from_nanos(ns)).to_string()
             }
-            (Allowance::AtMost(count), Unit::Count) => count.to_string(),
+            (Allowance::AtMost(count), Unit::Count) => match count % 1_000_000_000 {
+                0 if count > 0 => format!("{}e9", count / 1_000_000_000),
+                _ => count.to_string(),
+            },
         }
     }
 
@@ -375,11 +378,10 @@ mod tests {
                 let limits = Limits::default().with(limit, AtMost(inside)).unwrap();
                 assert_eq!(limits.get(limit), AtMost(inside));
             }
-            for outside in [least.checked_sub(1), Some(most + 1), Some(u64::MAX)] {
-                if let Some(outside) = outside {
-                    let error = Limits::default().with(limit, AtMost(outside)).unwrap_err();
-                    assert_eq!(error.limit, limit);
-                }
+            let outside = [least.checked_sub(1), Some(most + 1), Some(u64::MAX)];
+            for outside in outside.into_iter().flatten() {
+                let error = Limits::default().with(limit, AtMost(outside)).unwrap_err();
+                assert_eq!(error.limit, limit);
             }
             let unlimited = Limits::default().with(limit, Unlimited);
             assert_eq!(unlimited.is_ok(), may_be_unlimited, "{limit}");

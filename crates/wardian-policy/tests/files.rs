@@ -543,12 +543,12 @@ fn a_widening_is_an_error_that_names_the_key() {
     for (text, said) in [
         (
             "permissions = [\"SEND_EMAIL\"]",
-            "policy.toml:3:1: permissions: SEND_EMAIL is permitted; it is narrower at base.toml:4; a file may only narrow what it extends",
+            "policy.toml:3:1: permissions: allows more than the file that it extends: SEND_EMAIL is permitted; a file may only narrow what it extends; see base.toml:4",
         ),
         ("allowed_paths = [\"/\"]", "as a whole"),
         (
             "allowed_paths = [\"/etc\"]",
-            "allowed_paths: /etc (/etc on the host) is granted for read_write",
+            "allowed_paths: allows more than the file that it extends: /etc (/etc on the host) is granted for read_write",
         ),
         (
             "allowed_paths = [{ path = \"/data\", host = \"/etc\" }]",
@@ -565,34 +565,43 @@ fn a_widening_is_an_error_that_names_the_key() {
         ("allowed_domains = [\"*\"]", "* is granted"),
         (
             "max_file_size = \"11MiB\"",
-            "max_file_size: 11 MiB instead of 10 MiB",
+            "max_file_size: allows more than the file that it extends: 11 MiB instead of 10 MiB",
         ),
         (
             "[limits]\ntimeout = \"6s\"",
-            "limits.timeout: 6s instead of 5s; it is narrower at base.toml:8",
+            "limits.timeout: allows more than the file that it extends: 6s instead of 5s; a file may only narrow what it extends; see base.toml:8",
         ),
         (
             "[limits]\nfuel = \"unlimited\"",
-            "limits.fuel: unlimited instead of 100000000000",
+            "limits.fuel: allows more than the file that it extends: unlimited instead of 100e9",
         ),
         (
             "[code]\nallow_imports = [\"ctypes\"]",
-            "code: `ctypes` can be imported",
+            "code: allows more than the file that it extends: `ctypes` can be imported",
         ),
         (
             "[code]\nallow_calls = [\"eval\"]",
             "`eval()` is not forbidden",
         ),
-        ("[env]\nTZ = \"CET\"", "env.TZ: the variable is set"),
-        ("[env]\nLANG = \"C\"", "env.LANG: the variable is set"),
-        ("[tools.other]", "tools.other: the tool can be called"),
+        (
+            "[env]\nTZ = \"CET\"",
+            "env.TZ: allows more than the file that it extends: the variable is set",
+        ),
+        (
+            "[env]\nLANG = \"C\"",
+            "env.LANG: allows more than the file that it extends: the variable is set",
+        ),
+        (
+            "[tools.other]",
+            "tools.other: allows more than the file that it extends: the tool can be called",
+        ),
         (
             "[tools.read_file]\nmax_calls = 6\napproval = true",
-            "tools.read_file.max_calls: it can be called more often",
+            "tools.read_file.max_calls: allows more than the file that it extends: it can be called more often",
         ),
         (
             "[tools.read_file]\nmax_calls = 5",
-            "tools.read_file.approval: no approval is needed",
+            "tools.read_file.approval: allows more than the file that it extends: no approval is needed",
         ),
     ] {
         let problems = extending(text).unwrap_err();

@@ -493,13 +493,12 @@ impl Reader<'_> {
         for wider in policy.widenings(base) {
             let own = wider.at.filter(|at| at.file == self.source.file);
             let span = own.map_or(extends.clone(), |at| at.span);
+            let message = format!("allows more than the file that it extends: {}", wider.what);
             let help = match base.locations.get(&wider.key) {
-                Some(at) => {
-                    format!("it is narrower at {at}; a file may only narrow what it extends")
-                }
+                Some(at) => format!("a file may only narrow what it extends; see {at}"),
                 None => "a file may only narrow what it extends".to_owned(),
             };
-            self.problem(span, wider.key, wider.what, Some(help));
+            self.problem(span, wider.key, message, Some(help));
         }
     }
 }
