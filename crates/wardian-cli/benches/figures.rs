@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use wardian::{Allowance, Limits, Policy, Runtime, Sandbox};
+use wardian::{Access, Action, Allowance, Grant, Limits, Permission, Policy, Runtime, Sandbox};
 
 const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
 
@@ -45,6 +45,8 @@ fn main() {
         figures.time(&format!("fresh run, {name}, p50"), percentile(&times, 50));
         figures.time(&format!("fresh run, {name}, p99"), percentile(&times, 99));
     }
+    decisions(&mut figures);
+    files(&mut figures, &runtime);
     processes(&mut figures);
     memory(&mut figures);
     let size = std::fs::metadata(WARDIAN).unwrap().len();
@@ -100,6 +102,91 @@ fn sample(warm_up: usize, runs: usize, mut call: impl FnMut()) -> Vec<Duration> 
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+/// One decision of a policy with 100 directories and 100 domains.
+fn decisions(figures: &mut Figures) {
+    let mut policy = Policy::new(Permission::FULL, Limits::default());
+    for i in 0..100 {
+        let path = format!("/data/customer-{i}/documents");
+        let grant = Grant::new(&path, &path, Access::READ_WRITE).unwrap();
+        let domain = format!("api-{i}.example.com");
+        policy = policy.with_grant(grant).unwrap();
+        policy = policy.with_domain(&domain).unwrap();
+    }
+    for (name, action, resource, allowed) in [
+        (
+            "granted path",
+            Action::ReadFile,
+            "/data/customer-57/documents/2026/report.md",
+            true,
+        ),
+        (
+            "path outside",
+            Action::ReadFile,
+            "/data/customer-57/../../etc/passwd",
+            false,
+        ),
+        (
+            "granted domain",
+            Action::HttpRequest,
+            "https://api-57.example.com/v1/orders?id=7",
+            true,
+        ),
+        (
+            "domain outside",
+            Action::HttpRequest,
+            "https://api-57.example.com.evil.com/v1",
+            false,
+        ),
+        ("execute", Action::Execute, "", true),
+    ] {
+        const CHECKS: u32 = 10_000;
+        let times = sample(5, 50, || {
+            for _ in 0..CHECKS {
+                let decision = policy.check(action, std::hint::black_box(resource));
+                assert_eq!(std::hint::black_box(decision.allowed()), allowed);
+            }
+        });
+        let ns = percentile(&times, 50).as_nanos() as f64 / f64::from(CHECKS);
+        figures.row(
+            &format!("policy check, {name}"),
+            &format!("{ns:.0} ns"),
+            json!({"ns": ns}),
+        );
+    }
+}
+
+/// Files through the guard: opening, reading, writing.
+fn files(figures: &mut Figures, runtime: &Runtime) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("data"), vec![b'x'; 8 << 20]).unwrap();
+    let files = Permission::READ_FILE | Permission::WRITE_FILE;
+    let grant = Grant::new("/d", directory.path(), Access::READ_WRITE).unwrap();
+    let policy = Policy::computing()
+        .with_permissions(files)
+        .with_grant(grant)
+        .unwrap();
+    let sandbox = Sandbox::new(runtime, policy).unwrap();
+    let run = |script: &str| {
+        let outcome = sandbox.run_blocking(script).unwrap();
+        assert!(outcome.success(), "{}", outcome.stderr.text());
+    };
+    for (name, script) in [
+        ("100 opens", "for _ in range(100): open('/d/data').close()"),
+        ("8 MiB read at once", "open('/d/data', 'rb').read()"),
+        (
+            "8 MiB read by lines of 8 KiB",
+            "f = open('/d/data', 'rb', buffering=0)\nwhile f.read(8192): pass",
+        ),
+        (
+            "8 MiB written",
+            "open('/d/out', 'wb').write(b'x' * (8 << 20))",
+        ),
+    ] {
+        let times = sample(3, 50, || run(script));
+        figures.time(&format!("run with files, {name}"), percentile(&times, 50));
+    }
 }
 
 /// A whole process, from before it exists until it is gone.

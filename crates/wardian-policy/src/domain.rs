@@ -3,6 +3,7 @@
 //! A URL is parsed once, by the WHATWG rules. What is decided on is the parsed value, and that
 //! is what a tool then connects to.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -154,7 +155,7 @@ impl DomainRule {
         host && (self.service.is_none() || self.service == other.service)
     }
 
-    fn matches(&self, address: &Address) -> bool {
+    fn matches(&self, address: &Address<'_>) -> bool {
         let host = match (&self.pattern, &address.host) {
             (Pattern::Any, Host::Domain(_)) => true,
             (Pattern::Subdomains(outer), Host::Domain(name)) => is_subdomain(name, outer),
@@ -222,17 +223,22 @@ fn plain(host: &str) -> Result<Host, DomainError> {
     if !host.is_ascii() {
         return Err(DomainError::NotAscii(parsed.to_string()));
     }
-    canonical(parsed).ok_or(DomainError::Host)
+    let canonical = match &parsed {
+        Host::Domain(name) => canonical(Host::Domain(name)),
+        Host::Ipv4(address) => Some(Host::Ipv4(*address)),
+        Host::Ipv6(address) => Some(Host::Ipv6(*address)),
+    };
+    canonical
+        .map(|host| host.to_owned())
+        .ok_or(DomainError::Host)
 }
 
 /// The host without the dot that a full domain name may end with; `None` for what is no name.
-fn canonical(host: Host) -> Option<Host> {
-    let Host::Domain(mut name) = host else {
+fn canonical(host: Host<&str>) -> Option<Host<&str>> {
+    let Host::Domain(name) = host else {
         return Some(host);
     };
-    if name.ends_with('.') {
-        name.pop();
-    }
+    let name = name.strip_suffix('.').unwrap_or(name);
     let labels_are_filled = name.split('.').all(|label| !label.is_empty());
     (labels_are_filled && name.len() <= HOST_BYTES).then_some(Host::Domain(name))
 }
@@ -244,9 +250,9 @@ fn is_subdomain(name: &str, of: &str) -> bool {
 
 /// Where a URL leads: what is decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub(crate) struct Address<'u> {
     scheme: Scheme,
-    host: Host,
+    host: Host<&'u str>,
     port: u16,
 }
 
@@ -291,7 +297,8 @@ pub fn parse_url(text: impl AsRef<[u8]>) -> Result<Url, UrlError> {
         return Err(UrlError::TooLong);
     }
     let text = std::str::from_utf8(text).map_err(|_| UrlError::Syntax)?;
-    if text.contains(|char: char| char.is_ascii_control() || char == ' ' || char == '\\') {
+    let disputed = |byte: u8| byte.is_ascii_control() || byte == b' ' || byte == b'\\';
+    if text.bytes().any(disputed) {
         return Err(UrlError::Character);
     }
     let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
@@ -309,15 +316,17 @@ pub fn parse_url(text: impl AsRef<[u8]>) -> Result<Url, UrlError> {
         return Err(UrlError::UserInfo);
     }
     let url = Url::parse(text).map_err(|_| UrlError::Syntax)?;
-    let path = url.path().to_ascii_lowercase();
-    if ["%00", "%0a", "%0d"].iter().any(|code| path.contains(code)) {
+    let after_percent = url.path().split('%').skip(1);
+    let mut codes = after_percent.filter_map(|rest| rest.get(..2));
+    if codes.any(|code| ["00", "0a", "0A", "0d", "0D"].contains(&code)) {
         return Err(UrlError::Encoded);
     }
-    address(&url).map(|_| url)
+    address(&url)?;
+    Ok(url)
 }
 
 /// Where a parsed URL leads.
-fn address(url: &Url) -> Result<Address, UrlError> {
+fn address(url: &Url) -> Result<Address<'_>, UrlError> {
     let scheme = match url.scheme() {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
@@ -326,23 +335,23 @@ fn address(url: &Url) -> Result<Address, UrlError> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(UrlError::UserInfo);
     }
-    let host = url.host().map(|host| host.to_owned());
     Ok(Address {
         scheme,
-        host: host.and_then(canonical).ok_or(UrlError::Host)?,
+        host: url.host().and_then(canonical).ok_or(UrlError::Host)?,
         port: url.port().unwrap_or(scheme.port()),
     })
 }
 
-/// The entries of `allowed_domains`, in the order in which they are asked: by name, so that a
-/// decision does not take longer with every entry.
+/// The entries of `allowed_domains`, found by name: a decision does not take longer with every
+/// entry.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Domains {
-    /// Sorted by [`key`].
     rules: Vec<DomainRule>,
+    /// By [`key`].
+    index: HashMap<String, Vec<usize>>,
 }
 
-/// What rules are sorted by: all that could match a host have one of few keys.
+/// What a rule is found by: all that could match a host have one of few keys.
 fn key(rule: &DomainRule) -> &str {
     match &rule.pattern {
         Pattern::Name(name) | Pattern::Subdomains(name) => name,
@@ -361,8 +370,9 @@ impl Domains {
         if let Some(other) = other {
             return Err(DomainError::Overlap(other.to_string()));
         }
-        let at = self.rules.partition_point(|other| key(other) <= key(&rule));
-        self.rules.insert(at, rule);
+        let same_key = self.index.entry(key(&rule).to_owned()).or_default();
+        same_key.push(self.rules.len());
+        self.rules.push(rule);
         Ok(())
     }
 
@@ -373,22 +383,19 @@ impl Domains {
     /// The rule that allows this URL.
     pub(crate) fn find(&self, url: &Url) -> Result<Option<&DomainRule>, UrlError> {
         let address = address(url)?;
-        let mut keys = match &address.host {
-            Host::Domain(name) => Some(name.as_str()),
-            _ => Some(""),
+        let host = match address.host {
+            Host::Domain(name) => name,
+            _ => "",
         };
-        let names = std::iter::from_fn(|| {
-            let this = keys?;
-            keys = this.split_once('.').map(|(_, rest)| rest);
-            Some(this)
+        let names = std::iter::successors(Some(host), |name| {
+            name.split_once('.').map(|(_, parent)| parent)
         });
-        let found = names.chain(["*"]).find_map(|name| {
-            let start = self.rules.partition_point(|rule| key(rule) < name);
-            let candidates = self.rules.iter().skip(start);
-            candidates
-                .take_while(|rule| key(rule) == name)
-                .find(|rule| rule.matches(&address))
-        });
+        let found = names
+            .chain(["*"])
+            .filter_map(|name| self.index.get(name))
+            .flatten()
+            .filter_map(|at| self.rules.get(*at))
+            .find(|rule| rule.matches(&address));
         Ok(found)
     }
 }

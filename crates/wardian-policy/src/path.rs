@@ -112,7 +112,14 @@ impl GuestPath {
 /// By component, so that everything within a path follows it directly.
 impl Ord for GuestPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.components().cmp(other.components())
+        // A slash ends a component, so it comes before every other byte.
+        let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        let [mine, others] = [self, other].map(|path| path.0.as_bytes());
+        let differing = mine.iter().zip(others).find(|(a, b)| a != b);
+        match differing {
+            Some((a, b)) => rank(a).cmp(&rank(b)),
+            None => mine.len().cmp(&others.len()),
+        }
     }
 }
 
