@@ -23,3 +23,7 @@ deny:
 # Rewrite the recorded list of the guest's modules
 modules:
     UPDATE_EXPECT=1 cargo test --release -p wardian-tests modules
+
+# Fuzz a target for ten minutes: policy_file, matchers. Needs cargo-fuzz
+fuzz target seconds="600":
+    cd tests/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . {{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096
