@@ -26,4 +26,4 @@ modules:
 
 # Fuzz a target for ten minutes: policy_file, matchers. Needs cargo-fuzz
 fuzz target seconds="600":
-    cd tests/fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir . {{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096
+    cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096
