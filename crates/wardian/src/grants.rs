@@ -10,6 +10,7 @@ use cap_std::fs::Dir;
 use wardian_policy::{Grant, GrantError, GuestPath, Policy, check_host};
 
 use crate::Error;
+use crate::files::real_path;
 
 /// The granted directories, each opened once. From here on, a path is only ever resolved
 /// beneath one of these handles.
@@ -44,6 +45,8 @@ impl Grants {
             check_host(&path, home.as_deref(), file.as_deref())
                 .map_err(|error| refused(error.to_string()))?;
             let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
+            // What is opened beneath it will be compared with this.
+            real_path(&dir).map_err(|_| refused("/proc is not mounted".to_owned()))?;
             let place = Place::of(&path).map_err(failed)?;
             if let Some((other, _)) = places.iter().find(|(_, other)| place.overlaps(other)) {
                 let overlap = GrantError::Overlap {

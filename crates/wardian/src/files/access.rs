@@ -157,7 +157,7 @@ impl FileGuard {
         let Target {
             dir, path: beneath, ..
         } = self.permit(operation, path, &[Action::ReadFile])?;
-        let link = blocking(move || dir.read_link_contents(beneath)).await?;
+        let link = blocking(move || operation::read_link(&dir, &beneath)).await?;
         let link = self.done(operation, path, link)?;
         let link = link
             .into_os_string()

@@ -28,6 +28,7 @@ use wiggle::{GuestMemory, GuestPtr};
 
 use self::listing::Listing;
 use self::operation::Failure;
+pub(crate) use self::operation::real_path;
 use self::quota::Quota;
 pub(crate) use self::record::{AuditFailed, Recorder};
 pub(crate) use self::wasi::Wasi;

@@ -1,20 +1,24 @@
 //! What is done beneath a granted directory, once it is allowed. Blocks.
 //!
 //! Paths here are relative, normalised and hold no `..`; cap-std resolves them beneath the
-//! directory's handle, symbolic links included. Nothing here is opened that is not a regular
+//! directory's handle, symbolic links included. That this has worked is checked once more, by
+//! asking the kernel where what was opened really is, and what is changed is changed by its last
+//! name in a directory that has been checked so. Nothing here is opened that is not a regular
 //! file or a directory, and nothing waits for another process.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime as CapSystemTime;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use wardian_policy::Limit;
 
 /// The most that one call reads or writes.
@@ -46,6 +50,31 @@ impl From<Errno> for Failure {
     fn from(error: Errno) -> Self {
         Self::Io(error.into())
     }
+}
+
+/// Checks that what was opened beneath `dir` is beneath it, whatever has resolved the path.
+fn check_beneath(dir: &Dir, opened: &impl AsFd) -> io::Result<()> {
+    let [outer, inner] = [real_path(dir)?, real_path(opened)?];
+    match inner.starts_with(outer) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::PermissionDenied.into()),
+    }
+}
+
+/// Where the kernel says that this is.
+pub(crate) fn real_path(opened: &impl AsFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd()))
+}
+
+/// The directory in which `path` is to be changed, and the name in it.
+fn parent<'p>(dir: &Dir, path: &'p Path) -> io::Result<(Dir, &'p OsStr)> {
+    let name = path.file_name().ok_or(Errno::INVAL)?;
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => dir.open_dir(parent)?,
+        _ => dir.try_clone()?,
+    };
+    check_beneath(dir, &parent)?;
+    Ok((parent, name))
 }
 
 /// How a file is to be opened.
@@ -93,7 +122,8 @@ pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, F
             return Err(Failure::Limit(Limit::FilesCreated));
         }
         options.create_new(true).follow(FollowSymlinks::No);
-        let file = dir.open_with(path, &options)?.into_std();
+        let (parent, name) = parent(dir, path)?;
+        let file = parent.open_with(name, &options)?.into_std();
         return Ok(Opened::File {
             file,
             created: true,
@@ -123,6 +153,7 @@ pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, F
         false => FollowSymlinks::No,
     });
     let file = dir.open_with(path, &options)?.into_std();
+    check_beneath(dir, &file)?;
     let opened = file.metadata()?;
     if !opened.is_file() {
         return Err(Failure::Special);
@@ -146,6 +177,20 @@ pub(super) enum Place {
     At(u64),
     /// At its end.
     End,
+}
+
+/// What [`read`] would return, if the kernel has it at hand; waits for nothing.
+pub(super) fn read_at_hand(file: &File, bytes: usize, place: Place) -> Option<Vec<u8>> {
+    let offset = match place {
+        Place::At(offset) => offset,
+        // The position, as -1.
+        Place::Current | Place::End => u64::MAX,
+    };
+    let mut buffer = vec![0; bytes.min(IO_BYTES)];
+    let slices = &mut [io::IoSliceMut::new(&mut buffer)];
+    let read = preadv2(file, slices, offset, ReadWriteFlags::NOWAIT).ok()?;
+    buffer.truncate(read);
+    Some(buffer)
 }
 
 pub(super) fn read(mut file: &File, bytes: usize, place: Place) -> io::Result<Vec<u8>> {
@@ -227,24 +272,23 @@ pub(super) fn stat(dir: &Dir, path: &Path, follow: bool) -> io::Result<Metadata>
 }
 
 pub(super) fn make_directory(dir: &Dir, path: &Path) -> io::Result<()> {
+    let (parent, name) = parent(dir, path)?;
     let mut builder = DirBuilder::new();
     builder.mode(DIRECTORY_MODE);
-    dir.create_dir_with(path, &builder)
+    parent.create_dir_with(name, &builder)
 }
 
-/// Renames within one directory's tree. `directory`: a path ended with a slash, which only a
-/// directory's may.
-pub(super) fn rename(dir: &Dir, from: &Path, to: &Path, directory: bool) -> io::Result<()> {
-    if directory && !dir.symlink_metadata(from)?.is_dir() {
-        return Err(Errno::NOTDIR.into());
-    }
-    dir.rename(from, dir, to)
+pub(super) fn remove_directory(dir: &Dir, path: &Path) -> io::Result<()> {
+    let (parent, name) = parent(dir, path)?;
+    parent.remove_dir(name)
 }
 
-/// Removes a file or a symbolic link, never what it leads to.
+/// Removes a file or a symbolic link, never what it leads to. `directory`: the path ended with a
+/// slash, which only a directory's may.
 pub(super) fn remove_file(dir: &Dir, path: &Path, directory: bool) -> io::Result<()> {
+    let (parent, name) = parent(dir, path)?;
     if directory {
-        let found = dir.symlink_metadata(path)?;
+        let found = parent.symlink_metadata(name)?;
         let error = if found.is_dir() {
             Errno::ISDIR
         } else {
@@ -252,23 +296,80 @@ pub(super) fn remove_file(dir: &Dir, path: &Path, directory: bool) -> io::Result
         };
         return Err(error.into());
     }
-    dir.remove_file(path)
+    parent.remove_file(name)
+}
+
+/// Renames within one directory's tree. `directory` as for [`remove_file`], of either path.
+pub(super) fn rename(dir: &Dir, from: &Path, to: &Path, directory: bool) -> io::Result<()> {
+    let [(from, old), (to, new)] = [parent(dir, from)?, parent(dir, to)?];
+    if directory && !from.symlink_metadata(old)?.is_dir() {
+        return Err(Errno::NOTDIR.into());
+    }
+    from.rename(old, &to, new)
+}
+
+/// Links within one directory's tree. A symbolic link is linked itself.
+pub(super) fn link(dir: &Dir, from: &Path, to: &Path) -> io::Result<()> {
+    let [(from, old), (to, new)] = [parent(dir, from)?, parent(dir, to)?];
+    from.hard_link(old, &to, new)
+}
+
+pub(super) fn read_link(dir: &Dir, path: &Path) -> io::Result<PathBuf> {
+    let (parent, name) = parent(dir, path)?;
+    parent.read_link_contents(name)
 }
 
 /// New times; `None` leaves one as it is.
 pub(super) type Times = [Option<SystemTime>; 2];
 
-pub(super) fn set_times(
-    dir: &Dir,
-    path: &Path,
-    [accessed, modified]: Times,
-    follow: bool,
-) -> io::Result<()> {
+pub(super) fn set_times(dir: &Dir, path: &Path, times: Times, follow: bool) -> io::Result<()> {
     let spec = |time: Option<SystemTime>| {
         time.map(|time| SystemTimeSpec::Absolute(CapSystemTime::from_std(time)))
     };
-    match follow {
-        true => dir.set_times(path, spec(accessed), spec(modified)),
-        false => dir.set_symlink_times(path, spec(accessed), spec(modified)),
+    let [accessed, modified] = times.map(spec);
+    if path == Path::new(".") {
+        return dir.set_times(path, accessed, modified);
+    }
+    let (parent, name) = parent(dir, path)?;
+    match follow && parent.symlink_metadata(name)?.is_symlink() {
+        true => dir.set_times(path, accessed, modified),
+        false => parent.set_symlink_times(name, accessed, modified),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    /// What would happen if the layer below resolved a path wrongly.
+    #[test]
+    fn what_is_elsewhere_is_seen_to_be() {
+        let world = tempfile::tempdir().unwrap();
+        for name in ["granted/sub", "granted-not", "outside"] {
+            std::fs::create_dir_all(world.path().join(name)).unwrap();
+        }
+        let open = |name: &str| {
+            Dir::open_ambient_dir(world.path().join(name), ambient_authority()).unwrap()
+        };
+        let granted = open("granted");
+        for (name, beneath) in [
+            ("granted", true),
+            ("granted/sub", true),
+            ("granted-not", false),
+            ("outside", false),
+            (".", false),
+        ] {
+            assert_eq!(
+                check_beneath(&granted, &open(name)).is_ok(),
+                beneath,
+                "{name}"
+            );
+        }
+        std::fs::write(world.path().join("outside/file"), "").unwrap();
+        let file = File::open(world.path().join("outside/file")).unwrap();
+        let error = check_beneath(&granted, &file).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }
 }

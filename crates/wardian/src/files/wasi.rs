@@ -15,7 +15,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::{GuestMemory, GuestPtr};
 
 use super::operation::{self, IO_BYTES, Place, Times};
-use super::{Asked, FileGuard, Open, ROOT, Result, Target, blocking, stat};
+use super::{Asked, FileGuard, Open, ROOT, Result, blocking, stat};
 use crate::FileOperation;
 
 /// The most buffers that one call names, as on Linux.
@@ -445,11 +445,8 @@ impl WasiSnapshotPreview1 for Wasi {
         let operation = FileOperation::Link;
         let [source, target] = self.files.permit_two(operation, &from.path, &to.path)?;
         self.files.room_for_one(operation, &to.path)?;
-        let linked = blocking(move || {
-            let Target { dir, path, .. } = source;
-            dir.hard_link(path, &target.dir, target.path)
-        });
-        let linked = linked.await?;
+        let linked =
+            blocking(move || operation::link(&source.dir, &source.path, &target.path)).await?;
         self.files.done(operation, &from.path, linked)?;
         self.files.quota.created();
         Ok(())
@@ -506,7 +503,8 @@ impl WasiSnapshotPreview1 for Wasi {
         if target.is_root() {
             return Err(Errno::Busy.into());
         }
-        let removed = blocking(move || target.dir.remove_dir(target.path)).await?;
+        let removed =
+            blocking(move || operation::remove_directory(&target.dir, &target.path)).await?;
         self.files.done(operation, &path, removed)
     }
 
@@ -660,8 +658,13 @@ impl Wasi {
         // Before the file's position moves.
         memory.as_slice_mut(buffer)?;
         let (file, bytes) = (open.clone(), buffer.len() as usize);
-        let read = blocking(move || operation::read(&file.file, bytes, place)).await?;
-        let read = self.files.done(FileOperation::Read, &open.path, read)?;
+        let read = match operation::read_at_hand(&file.file, bytes, place) {
+            Some(read) => read,
+            None => {
+                let read = blocking(move || operation::read(&file.file, bytes, place)).await?;
+                self.files.done(FileOperation::Read, &open.path, read)?
+            }
+        };
         let len = Size::try_from(read.len())?;
         memory.copy_from_slice(&read, buffer.as_ptr().as_array(len))?;
         Ok(len)
