@@ -7,10 +7,10 @@ use wardian::{
     Allowance, Error, Limits, Permission, Policy, Runtime, Sandbox, Script, Stream, Verdict,
 };
 
-use crate::{little_fuel, runtime};
+use crate::{little_fuel, runtime, unscreened};
 
 fn sandbox() -> Sandbox {
-    Sandbox::new(runtime(), Policy::computing()).unwrap()
+    Sandbox::new(runtime(), unscreened()).unwrap()
 }
 
 /// A loop that only dropping its future ends.
@@ -23,7 +23,7 @@ fn endless() -> Limits {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once() {
-    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel())).unwrap();
+    let sandbox = Sandbox::new(runtime(), unscreened().with_limits(little_fuel())).unwrap();
     let runs: Vec<_> = (0..200)
         .map(|i| {
             let code = if i % 10 == 0 {
@@ -57,7 +57,7 @@ async fn a_dropped_future_frees_its_slot() {
         .admission_wait(Duration::from_secs(30))
         .build()
         .unwrap();
-    let endless = Sandbox::new(&runtime, Policy::computing().with_limits(endless())).unwrap();
+    let endless = Sandbox::new(&runtime, unscreened().with_limits(endless())).unwrap();
     for _ in 0..20 {
         let run = endless.run("while True: pass");
         assert!(
@@ -72,7 +72,7 @@ async fn a_dropped_future_frees_its_slot() {
                 .is_err()
         );
     }
-    let outcome = Sandbox::new(&runtime, Policy::computing())
+    let outcome = Sandbox::new(&runtime, unscreened())
         .unwrap()
         .run("1")
         .await
@@ -83,7 +83,7 @@ async fn a_dropped_future_frees_its_slot() {
 #[tokio::test]
 async fn a_panic_beside_a_run_leaks_nothing() {
     let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(endless())).unwrap();
+    let sandbox = Sandbox::new(&runtime, unscreened().with_limits(endless())).unwrap();
     let task = tokio::spawn(async move {
         tokio::select! {
             _ = sandbox.run("while True: pass") => {}
@@ -91,14 +91,14 @@ async fn a_panic_beside_a_run_leaks_nothing() {
         }
     });
     assert!(task.await.unwrap_err().is_panic());
-    let sandbox = Sandbox::new(&runtime, Policy::computing()).unwrap();
+    let sandbox = Sandbox::new(&runtime, unscreened()).unwrap();
     assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
 }
 
 #[tokio::test]
 async fn a_panic_in_the_sink_reaches_the_embedder_and_leaks_nothing() {
     let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing()).unwrap();
+    let sandbox = Sandbox::new(&runtime, unscreened()).unwrap();
     let task =
         tokio::spawn(sandbox.run_streaming("print(1)", |_, _| panic!("expected by this test")));
     assert!(task.await.unwrap_err().is_panic());
@@ -113,7 +113,7 @@ async fn busy_after_the_stated_wait() {
         .admission_wait(wait)
         .build()
         .unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(endless())).unwrap();
+    let sandbox = Sandbox::new(&runtime, unscreened().with_limits(endless())).unwrap();
     let blocker = tokio::spawn(sandbox.run("import time\ntime.sleep(1e6)"));
     tokio::time::sleep(Duration::from_millis(50)).await;
     match sandbox.run("1").await {
@@ -156,7 +156,7 @@ fn output_streams_as_it_is_produced() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = seen.clone();
     let code = "import sys\nprint('one')\nsys.stderr.write('two')\nwhile True: pass";
-    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(little_fuel())).unwrap();
+    let sandbox = Sandbox::new(runtime(), unscreened().with_limits(little_fuel())).unwrap();
     let run = sandbox.run_streaming(code, move |stream, bytes: &[u8]| {
         into.lock()
             .unwrap()
@@ -251,7 +251,7 @@ fn hostile_runs_leave_nothing_behind() {
         .with_fuel(Allowance::AtMost(100_000_000))
         .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_millis(100))))
         .unwrap();
-    let sandbox = Sandbox::new(runtime(), Policy::computing().with_limits(limits)).unwrap();
+    let sandbox = Sandbox::new(runtime(), unscreened().with_limits(limits)).unwrap();
     let round = || {
         for code in [
             "print('hi')",

@@ -1,9 +1,9 @@
 //! Nothing of the host is visible, and nothing of one run is visible to another.
 
 use serde_json::json;
-use wardian::{Policy, Sandbox, Script, Verdict};
+use wardian::{Sandbox, Script, Verdict};
 
-use crate::{printed, raised, run, runtime, value};
+use crate::{printed, raised, run, runtime, unscreened, value};
 
 #[test]
 fn no_file_of_the_host_is_visible() {
@@ -97,7 +97,7 @@ fn no_path_of_the_building_machine_is_visible() {
 
 #[test]
 fn what_a_run_leaves_behind_is_gone() {
-    let sandbox = Sandbox::new(runtime(), Policy::computing()).unwrap();
+    let sandbox = Sandbox::new(runtime(), unscreened()).unwrap();
     let spoil = "import builtins, sys, json, os, random\nbuiltins.marker = 1\njson.loads = None\n\
                  sys.modules['math'] = 'broken'\nos.environ['LEFT'] = 'x'\nrandom.seed(1)\nx = 1\n\
                  del builtins.print";

@@ -12,10 +12,13 @@ mod isolation;
 mod language;
 mod limits;
 mod modules;
+mod screening;
 
 use std::sync::OnceLock;
 
-use wardian::{Allowance, Limits, Outcome, Policy, Runtime, Sandbox, Script, Value, Verdict};
+use wardian::{
+    Allowance, Limits, Outcome, Policy, Profile, Runtime, Sandbox, Script, Value, Verdict,
+};
 
 /// The runtime that all tests share, as a host would.
 fn runtime() -> &'static Runtime {
@@ -28,8 +31,13 @@ fn run(script: impl Into<Script>) -> Outcome {
     run_within(script, Limits::default())
 }
 
+/// Computing, by source of any kind: what most of these tests are about is behind the screening.
+fn unscreened() -> Policy {
+    Policy::computing().with_code(Profile::Open.code())
+}
+
 fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
-    let policy = Policy::computing().with_limits(limits);
+    let policy = unscreened().with_limits(limits);
     Sandbox::new(runtime(), policy)
         .unwrap()
         .run_blocking(script)

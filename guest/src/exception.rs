@@ -2,7 +2,7 @@
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyStr};
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
-use wardian_abi::{Raised, SCRIPT_NAME, TRACEBACK_BYTES};
+use wardian_abi::{Raised, SCRIPT_NAME, TRACEBACK_BYTES, Violation};
 
 use crate::interpreter::Support;
 
@@ -22,6 +22,42 @@ pub(crate) fn print(
         _ => vm.print_exception(exception),
     }
     raised
+}
+
+/// What keeps a source from being compiled, as a violation.
+pub(crate) fn syntax(
+    exception: &PyBaseExceptionRef,
+    source: &str,
+    vm: &VirtualMachine,
+) -> Violation {
+    let attribute = |name: &'static str| exception.as_object().get_attr(name, vm);
+    let number = |name: &'static str, least: u32| {
+        let number = attribute(name).ok();
+        let number = number
+            .as_ref()
+            .and_then(|number| number.downcast_ref::<PyInt>());
+        let number = number.and_then(|number| u32::try_from(number.as_bigint()).ok());
+        number.unwrap_or(least).max(least)
+    };
+    let (line, column) = (number("lineno", 1), number("offset", 1));
+    let end_line = number("end_lineno", line);
+    let nested = exception.fast_isinstance(vm.ctx.exceptions.recursion_error);
+    let message = attribute("msg").or_else(|_| exception.as_object().str(vm).map(Into::into));
+    let lines = source.lines().nth(line as usize - 1).unwrap_or_default();
+    Violation {
+        rule: if nested {
+            "nesting"
+        } else {
+            wardian_screen::SYNTAX
+        }
+        .to_owned(),
+        message: format!("Syntax error: {}", text(message, "invalid syntax")),
+        line,
+        column,
+        end_line,
+        end_column: number("end_offset", if end_line == line { column } else { 1 }),
+        text: lines.chars().take(200).collect(),
+    }
 }
 
 /// Writes to `sys.stderr`, whatever that is by now. An error there has nowhere to go.

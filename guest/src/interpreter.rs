@@ -39,6 +39,8 @@ pub(crate) struct Support {
     pub(crate) thaw: PyObjectRef,
     /// `describe(exception, script)`: its type, message, traceback and line.
     pub(crate) describe: PyObjectRef,
+    /// `guard_imports(refusal)`: asks `refusal` about every import of the script's own.
+    pub(crate) guard_imports: PyObjectRef,
     /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
 }
@@ -86,12 +88,16 @@ impl Python {
             args: Vec::new(),
             inputs: serde_json::Map::new(),
             env: std::collections::BTreeMap::new(),
+            // Enough for everything that screening touches. Not the guard for imports, which
+            // would stay in the snapshot.
+            rules: Some(wardian_abi::CodeRules::default()),
             value_bytes: 1 << 20,
             value_depth: 64,
         };
         let request = serde_json::to_vec(&request).expect("a request is JSON");
         for _ in 0..2 {
-            crate::run::run(self, &request);
+            let (_, script) = crate::run::screen(self, crate::run::read(&request));
+            crate::run::run(self, script);
         }
     }
 
@@ -116,6 +122,7 @@ impl Support {
             source_lines: global("source_lines")?.try_into_value(vm)?,
             thaw: global("thaw")?,
             describe: global("describe")?,
+            guard_imports: global("guard_imports")?,
             run_coroutine: global("run_coroutine")?,
         })
     }

@@ -1,12 +1,14 @@
 //! The guest: RustPython as a WASI reactor that runs one script.
 //!
 //! The host calls the exports of [`wardian_abi::export`]: `initialize` once, when the snapshot
-//! is made, and in every fresh copy of that snapshot `allocate` and `run`. What goes in and out
-//! is [`wardian_abi::Request`] and [`wardian_abi::Report`] as JSON, in one buffer.
+//! is made, and in every fresh copy of that snapshot `allocate`, `screen` if there are rules for the
+//! source, and `run`. What goes in and out is [`wardian_abi::Request`], [`wardian_abi::Screening`]
+//! and [`wardian_abi::Reply`] as JSON, in one buffer.
 
 mod convert;
 mod exception;
 mod excluded;
+mod imports;
 mod interpreter;
 mod run;
 mod write;
@@ -14,10 +16,12 @@ mod write;
 use std::cell::{OnceCell, RefCell};
 
 use crate::interpreter::Python;
+use crate::run::Prepared;
 
 thread_local! {
     static PYTHON: OnceCell<Python> = const { OnceCell::new() };
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCREENED: RefCell<Option<Prepared>> = const { RefCell::new(None) };
 }
 
 unsafe extern "C" {
@@ -54,12 +58,24 @@ pub extern "C" fn wardian_allocate(len: usize) -> usize {
     })
 }
 
-/// Runs the request in the buffer. The report's address is in the upper half of the result, its
-/// length in the lower.
+/// Screens and compiles the script of the request in the buffer, and keeps it. The address of what
+/// was found is in the upper half of the result, its length in the lower.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_screen() -> u64 {
+    let script = run::read(&BUFFER.take());
+    reply(with_python(|python| {
+        let (screening, script) = run::screen(python, script);
+        SCREENED.set(Some(script));
+        screening
+    }))
+}
+
+/// Runs what was screened, or else the request in the buffer. The reply's address is in the upper
+/// half of the result, its length in the lower.
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_run() -> u64 {
-    let request = BUFFER.take();
-    reply(with_python(|python| run::run(python, &request)))
+    let script = SCREENED.take().unwrap_or_else(|| run::read(&BUFFER.take()));
+    reply(with_python(|python| run::run(python, script)))
 }
 
 /// Names every module that can be imported, as a JSON array.

@@ -1,44 +1,105 @@
-//! One run: a request in, a report out.
+//! One run: a request in, what screening finds, a report out.
 
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyStr};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyCode, PyInt, PyStr};
 use rustpython_vm::bytecode::CodeFlags;
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::stdlib::atexit;
-use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
-use wardian_abi::{Report, ReportedValue, Request, SCRIPT_NAME, VERSION};
+use sha2::{Digest, Sha256};
+use wardian_abi::{Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening, VERSION};
 
 use crate::convert::{self, Limits};
 use crate::exception;
+use crate::imports;
 use crate::interpreter::{Python, Support};
 
-/// Runs the script of `request`, which is JSON.
+/// A script that has been read, and can be run.
+pub(crate) struct Prepared {
+    request: Request,
+    /// What was compiled, if the source was screened before.
+    code: Option<PyRef<PyCode>>,
+}
+
+/// Reads a request, which is JSON.
 ///
 /// # Panics
 ///
-/// If the request is not of this version's form: then host and guest were not built together.
-pub(crate) fn run(python: &Python, request: &[u8]) -> Vec<u8> {
+/// If it is not of this version's form: then host and guest were not built together.
+pub(crate) fn read(request: &[u8]) -> Prepared {
     let request: Request = serde_json::from_slice(request).expect("the host writes requests");
     assert_eq!(
         request.version, VERSION,
         "host and guest speak different versions"
     );
+    Prepared {
+        request,
+        code: None,
+    }
+}
+
+/// Screens a script by its rules, and compiles it: what is found wrong with it, and the script
+/// with its code.
+///
+/// What counts as a syntax error is what the compiler says, and nothing else.
+pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepared) {
+    let Request { code, rules, .. } = &script.request;
+    let rules = rules.as_ref().cloned().unwrap_or_default();
+    let mut violations = wardian_screen::screen(code, &rules);
+    if violations
+        .iter()
+        .all(|found| found.rule == wardian_screen::SYNTAX)
+    {
+        let compiled = python.interpreter.enter(|vm| {
+            compile(code, &python.support, vm).map_err(|error| exception::syntax(&error, code, vm))
+        });
+        match compiled {
+            Ok(code) => script.code = Some(code),
+            Err(error) => violations = vec![error],
+        }
+    }
+    let screening = Screening {
+        violations,
+        source_sha256: sha256(code),
+    };
+    let screening = serde_json::to_vec(&screening).expect("a screening is JSON");
+    (screening, script)
+}
+
+/// Runs a script.
+pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
+    let Prepared { request, code } = script;
     let report = python.interpreter.enter(|vm| {
         let main = vm
             .new_scope_with_main()
             .expect("the interpreter is as it was snapshotted");
-        let ended = script(&request, main.clone(), &python.support, vm);
+        let ended = run_script(&request, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
         atexit::_run_exitfuncs(vm);
         finalize(&main, vm);
         report
     });
-    serde_json::to_vec(&report).expect("a report is JSON")
+    let reply = Reply {
+        report,
+        source_sha256: sha256(&request.code),
+    };
+    serde_json::to_vec(&reply).expect("a reply is JSON")
+}
+
+fn sha256(source: &str) -> String {
+    let digest = Sha256::digest(source);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Runs the script to the value of its final expression.
-fn script(request: &Request, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
+fn run_script(
+    request: &Request,
+    code: Option<PyRef<PyCode>>,
+    scope: Scope,
+    support: &Support,
+    vm: &VirtualMachine,
+) -> PyResult {
     let args: Vec<PyObjectRef> = request
         .args
         .iter()
@@ -57,10 +118,14 @@ fn script(request: &Request, scope: Scope, support: &Support, vm: &VirtualMachin
             .globals
             .set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
     }
-    support
-        .source_lines
-        .set_item(SCRIPT_NAME, source_lines(&request.code, vm), vm)?;
-    evaluate(&request.code, scope, support, vm)
+    if let Some(rules) = &request.rules {
+        imports::guard(rules, support, vm)?;
+    }
+    let code = match code {
+        Some(code) => code,
+        None => compile(&request.code, support, vm)?,
+    };
+    evaluate(code, scope, support, vm)
 }
 
 /// Lets go of the script's globals, so that their finalizers run as when Python exits. The last
@@ -77,13 +142,18 @@ fn finalize(main: &Scope, vm: &VirtualMachine) {
     }
 }
 
-fn evaluate(code: &str, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
+fn compile(code: &str, support: &Support, vm: &VirtualMachine) -> PyResult<PyRef<PyCode>> {
+    // Where an error finds the lines that it shows.
+    let lines = source_lines(code, vm);
+    support.source_lines.set_item(SCRIPT_NAME, lines, vm)?;
     let mut options = vm.compile_opts();
     options.allow_top_level_await = true;
     // A block whose last statement is an expression has that expression's value.
-    let code = vm
-        .compile_with_opts(code, Mode::BlockExpr, SCRIPT_NAME, options)
-        .map_err(|error| error.into_pyexception(vm, Some(code)))?;
+    vm.compile_with_opts(code, Mode::BlockExpr, SCRIPT_NAME, options)
+        .map_err(|error| error.into_pyexception(vm, Some(code)))
+}
+
+fn evaluate(code: PyRef<PyCode>, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
     let awaits = code.flags.contains(CodeFlags::COROUTINE);
     let value = vm.run_code_obj(code, scope)?;
     if awaits {

@@ -1,7 +1,7 @@
 """What the guest needs of Python itself. Runs once, when the snapshot is made."""
 
 # What models import most is in the snapshot already; an import of it costs a look-up.
-import abc, argparse, array, ast, base64, bisect, calendar, cmath, collections, collections.abc
+import abc, argparse, array, ast, base64, bisect, builtins, calendar, cmath, collections, collections.abc
 import configparser, contextlib, copy, csv, dataclasses, datetime, decimal, difflib, enum, fnmatch
 import fractions, functools, glob, graphlib, hashlib, heapq, hmac, html, importlib, inspect, io, itertools
 import json, keyword, linecache, locale, logging, math, numbers, operator, os, pathlib, pickle
@@ -107,6 +107,45 @@ def thaw(args, env):
     sys.argv[1:] = args
     if env:
         os.environ.update(env)
+
+
+def _is_library(globals):
+    """Are these the globals of a module that came with the interpreter?"""
+    module = sys.modules.get(globals.get("__name__"))
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin in ("frozen", "built-in") and module.__dict__ is globals
+
+
+def guard_imports(refusal):
+    """Asks about every import of the script's own code, whichever way it is made."""
+    builtins_import, import_module = builtins.__import__, importlib.import_module
+    frame = sys._getframe
+
+    def check(name, fromlist=()):
+        why = refusal(name)
+        if why is None:
+            for part in fromlist or ():
+                if isinstance(part, str) and part != "*" and why is None:
+                    why = refusal(f"{name}.{part}")
+        elif fromlist and not why.startswith("Forbidden"):
+            # A module that is not allowed may hold some that are.
+            if all(isinstance(part, str) and refusal(f"{name}.{part}") is None for part in fromlist):
+                why = None
+        if why is not None:
+            raise ImportError(why, name=name)
+
+    def __import__(name, globals=None, locals=None, fromlist=(), level=0):
+        if isinstance(name, str):
+            if not _is_library(frame(1).f_globals if globals is None else globals):
+                check("." * level + name, fromlist)
+        return builtins_import(name, globals, locals, fromlist, level)
+
+    def guarded_import_module(name, package=None):
+        if isinstance(name, str) and not _is_library(frame(1).f_globals):
+            check(name)
+        return import_module(name, package)
+
+    builtins.__import__, importlib.import_module = __import__, guarded_import_module
 
 
 def _format_frames_once(stack):

@@ -3,14 +3,14 @@
 //! Types and names only. The host trusts nothing that it reads here: it checks the length
 //! and range of a report before parsing, and the depth and size of the value after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a script is called in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -32,8 +32,11 @@ pub mod export {
     /// `(len: i32) -> i32`: the address of a buffer of `len` bytes, or 0 if there is no
     /// memory for it.
     pub const ALLOCATE: &str = "wardian_allocate";
-    /// `() -> i64`: runs the request in the buffer; returns the report's address in the upper
-    /// half, its length in the lower.
+    /// `() -> i64`: reads the source of the request in the buffer by its rules, and keeps it for
+    /// [`RUN`]; returns a [`Screening`](super::Screening) as [`RUN`] returns its report.
+    pub const SCREEN: &str = "wardian_screen";
+    /// `() -> i64`: runs what was screened, or else the request in the buffer; returns the
+    /// address of a [`Reply`](super::Reply) in the upper half, its length in the lower.
     pub const RUN: &str = "wardian_run";
     /// `() -> i64`: a JSON array with the names of every module that can be imported.
     pub const MODULES: &str = "wardian_modules";
@@ -53,10 +56,92 @@ pub struct Request {
     pub inputs: Map<String, Value>,
     /// The whole of `os.environ`.
     pub env: BTreeMap<String, String>,
+    /// What the source may look like; `None` for anything.
+    pub rules: Option<CodeRules>,
     /// The largest value that comes back, in bytes of JSON.
     pub value_bytes: u64,
     /// The deepest nesting of a value that comes back. A scalar has depth 0.
     pub value_depth: u32,
+}
+
+/// What source may import and call.
+///
+/// A module stands for everything in it: `os` for `os.path` too. What is forbidden stays forbidden
+/// if it is allowed as well.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeRules {
+    /// The modules that may be imported; `None` for any.
+    pub allowed_imports: Option<BTreeSet<String>>,
+    /// The modules that may not.
+    pub forbidden_imports: BTreeSet<String>,
+    /// The built-in functions that may not be named.
+    pub forbidden_calls: BTreeSet<String>,
+}
+
+impl CodeRules {
+    /// Why a module may not be imported, in the recipe's words; `None` if it may.
+    ///
+    /// `__future__` may always be: it is no module but a directive to the compiler.
+    pub fn import_refusal(&self, module: &str) -> Option<String> {
+        let holds = |set: &BTreeSet<String>| {
+            let ends = module.match_indices('.').map(|(at, _)| at);
+            ends.chain([module.len()])
+                .any(|end| module.get(..end).is_some_and(|name| set.contains(name)))
+        };
+        if holds(&self.forbidden_imports) {
+            return Some(format!("Forbidden import: {module}"));
+        }
+        let allowed = match &self.allowed_imports {
+            Some(allowed) => holds(allowed) || module.split('.').next() == Some("__future__"),
+            None => true,
+        };
+        (!allowed).then(|| format!("Not in whitelist: {module}"))
+    }
+}
+
+/// One reason why source is refused. Lines and columns count from 1, columns in characters; the
+/// end is that of the text, exclusive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Violation {
+    /// The rule: `import`, `call`, `syntax`, `nesting`, `resources`, `source_bytes`.
+    pub rule: String,
+    /// The reason, in one sentence, in the recipe's words where it had the rule.
+    pub message: String,
+    /// The line on which it starts.
+    pub line: u32,
+    /// The column at which it starts.
+    pub column: u32,
+    /// The line on which it ends.
+    pub end_line: u32,
+    /// The column at which it ends.
+    pub end_column: u32,
+    /// The text itself; its start, if it is long.
+    pub text: String,
+}
+
+/// What screening has found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Screening {
+    /// In the order of the source; the first [`VIOLATIONS`] of them.
+    pub violations: Vec<Violation>,
+    /// SHA-256 of the bytes that were screened, in hex.
+    pub source_sha256: String,
+}
+
+/// The most violations that are reported of one source.
+pub const VIOLATIONS: usize = 100;
+
+/// What a run replies.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// How it ended.
+    pub report: Report,
+    /// SHA-256 of the bytes that were compiled, in hex.
+    pub source_sha256: String,
 }
 
 /// How a script ended, in the guest's own words.
@@ -104,4 +189,34 @@ pub enum ReportedValue {
         /// Why the value is not JSON, in one sentence.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CodeRules;
+
+    #[test]
+    fn a_module_stands_for_everything_in_it() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let rules = CodeRules {
+            allowed_imports: Some(set(&["json", "os", "xml.etree"])),
+            forbidden_imports: set(&["os.system", "urllib"]),
+            forbidden_calls: set(&[]),
+        };
+        for (module, refusal) in [
+            ("json", None),
+            ("json.decoder", None),
+            ("jsonx", Some("Not in whitelist: jsonx")),
+            ("os.path", None),
+            ("os.system.x", Some("Forbidden import: os.system.x")),
+            ("xml", Some("Not in whitelist: xml")),
+            ("xml.etree.ElementTree", None),
+            ("urllib.parse", Some("Forbidden import: urllib.parse")),
+            ("__future__", None),
+            ("", Some("Not in whitelist: ")),
+        ] {
+            assert_eq!(rules.import_refusal(module).as_deref(), refusal);
+        }
+        assert_eq!(CodeRules::default().import_refusal("os"), None);
+    }
 }

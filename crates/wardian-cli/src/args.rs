@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wardian::{Action, Allowance, Limit};
+use wardian::{Action, Allowance, Limit, Profile};
 
 use crate::exit;
 
@@ -19,6 +19,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
+    Check(CheckArgs),
     /// Check, show and compare policies: what scripts may do.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -39,7 +40,8 @@ pub(crate) enum Command {
 /// Run a script: from a file, from the command line, or from standard input.
 ///
 /// Without a policy, the script computes and prints; it sees no file, no variable, no process
-/// and no network of this machine. Every limit is on.
+/// and no network of this machine. Every limit is on, and the source is screened by the profile
+/// `standard`.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = exit::help())]
 pub(crate) struct RunArgs {
@@ -64,6 +66,11 @@ pub(crate) struct RunArgs {
     /// both for both.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = parse_directory, conflicts_with = "policy")]
     pub(crate) write: Vec<Directory>,
+
+    /// Screen the source by this profile: `strict`, `standard`, `open` for not at all.
+    /// [default: the policy's, or standard]
+    #[arg(long, value_name = "PROFILE", value_parser = profile())]
+    pub(crate) profile: Option<Profile>,
 
     /// Stop after this time, sleeps included: `500ms`, `10s`, `2m`, `unlimited`. [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = |text: &str| Limit::Timeout.parse(text))]
@@ -101,6 +108,30 @@ pub(crate) struct RunArgs {
     /// What the script finds in `sys.argv`, after `--`.
     #[arg(last = true)]
     pub(crate) args: Vec<String>,
+}
+
+/// Say which rules about source scripts break, without running them.
+///
+/// Each is read by the interpreter's own parser, in a guest of its own, and compiled. Exits with
+/// 0 or 120.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// Scripts; `-` for standard input.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Take the rules from this profile: `strict`, `standard`, `open` for Python's own alone.
+    /// [default: the policy's, or standard]
+    #[arg(long, value_name = "PROFILE", value_parser = profile())]
+    pub(crate) profile: Option<Profile>,
+
+    /// Take the rules from this policy.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "profile")]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Print one JSON object for each file.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -180,6 +211,12 @@ fn parse_directory(text: &str) -> Result<Directory, String> {
 fn action() -> impl clap::builder::TypedValueParser<Value = Action> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
     PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| name.parse::<Action>())
+}
+
+fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Profile::ALL.map(Profile::name))
+        .try_map(|name| Profile::named(&name).ok_or("no such profile"))
 }
 
 fn parse_input(text: &str) -> Result<(String, serde_json::Value), String> {

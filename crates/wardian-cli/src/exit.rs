@@ -16,7 +16,7 @@ impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     const RAISED: Self = Self(1);
     pub(crate) const USAGE: Self = Self(2);
-    const REJECTED: Self = Self(120);
+    pub(crate) const REJECTED: Self = Self(120);
     pub(crate) const DENIED: Self = Self(121);
     const CRASHED: Self = Self(122);
     const FUEL: Self = Self(123);
@@ -34,7 +34,7 @@ const MEANINGS: &[(Exit, &str)] = &[
         Exit::USAGE,
         "wrong usage, or a policy or file that can't be used",
     ),
-    (Exit::REJECTED, "the script was rejected before it ran"),
+    (Exit::REJECTED, "the source breaks a rule, and was not run"),
     (Exit::DENIED, "the policy does not allow it"),
     (Exit::CRASHED, "the interpreter crashed"),
     (Exit::FUEL, "stopped at the fuel limit"),
@@ -116,11 +116,8 @@ pub(crate) fn report(error: &anyhow::Error) -> Exit {
         Some(PolicyError::Wrong(wrong)) => problems::show(wrong),
         _ => eprintln!("error: {error:#}"),
     }
-    let policy = matches!(
-        error.downcast_ref(),
-        Some(Error::Grant { .. } | Error::Unenforceable(_))
-    );
-    if error.is::<Usage>() || error.is::<PolicyError>() || policy {
+    let grant = matches!(error.downcast_ref(), Some(Error::Grant { .. }));
+    if error.is::<Usage>() || error.is::<PolicyError>() || grant {
         Exit::USAGE
     } else {
         Exit::WARDIAN

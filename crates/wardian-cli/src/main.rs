@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod display;
 mod exit;
 mod policy;
@@ -29,6 +30,7 @@ fn main() -> Exit {
 fn dispatch(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => return run::run(*args),
+        Command::Check(args) => return check::run(args),
         Command::Policy(command) => return policy::run(command),
         Command::Version { json } => write(&version(json)?)?,
         Command::Completions { shell } => {

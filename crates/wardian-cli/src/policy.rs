@@ -218,16 +218,19 @@ fn shown(policy: &Policy, file: Option<&Path>) -> String {
     };
     let mut rules = columns(&["source", ""]);
     rules.add_row(["profile", code.profile.name()]);
-    let allowed = code.allowed_imports.as_ref();
+    let allowed = code.rules.allowed_imports.as_ref();
     rules.add_row([
         "allowed imports".to_owned(),
         allowed.map_or("any".to_owned(), list),
     ]);
     rules.add_row([
         "forbidden imports".to_owned(),
-        list(&code.forbidden_imports),
+        list(&code.rules.forbidden_imports),
     ]);
-    rules.add_row(["forbidden calls".to_owned(), list(&code.forbidden_calls)]);
+    rules.add_row([
+        "forbidden calls".to_owned(),
+        list(&code.rules.forbidden_calls),
+    ]);
     section(&mut text, "source", 4, &rules);
 
     let mut env = columns(&["variable", "value"]);

@@ -1,39 +1,89 @@
-//! Shows what is wrong with a policy file: the line, a caret, what to do.
+//! Shows what is wrong with a text: the line, a caret, what to do.
+
+use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use wardian::{Problem, Problems};
+use wardian::{Problems, Violation};
 
-/// Says all of it on standard error, in colour where that is wanted.
+use crate::display::Escaper;
+
+/// Says on standard error what is wrong with a policy file, in colour where that is wanted.
 pub(crate) fn show(problems: &Problems) {
     for problem in problems.iter() {
-        anstream::eprintln!("{}\n", render(problem));
+        let title = match problem.key.is_empty() {
+            true => problem.message.clone(),
+            false => format!("{}: {}", problem.key, problem.message),
+        };
+        let file = problem.at.file.to_string_lossy();
+        let text = &problem.source.text;
+        let help = problem.help.as_deref();
+        say(&title, &file, text, problem.at.span.clone(), help);
     }
 }
 
-fn render(problem: &Problem) -> String {
-    let Problem {
-        source,
-        at,
-        key,
-        message,
-        help,
-        ..
-    } = problem;
-    let title = match key.is_empty() {
-        true => message.clone(),
-        false => format!("{key}: {message}"),
-    };
-    let file = at.file.to_string_lossy();
-    // An empty span would have no caret, and one past the end no line.
-    let end = source.text.len();
-    let start = at.span.start.min(end);
-    let span = start..at.span.end.clamp(start, end);
-    let snippet = Snippet::source(&*source.text)
-        .path(file)
-        .annotation(AnnotationKind::Primary.span(span));
-    let mut report = Level::ERROR.primary_title(title).element(snippet);
-    if let Some(help) = help {
-        report = report.element(Level::HELP.message(help));
+/// Says on standard error which rules a source breaks.
+pub(crate) fn show_source(file: &str, source: &str, violations: &[Violation]) {
+    for violation in violations {
+        let start = offset(source, violation.line, violation.column);
+        let end = offset(source, violation.end_line, violation.end_column);
+        say(&violation.message, file, source, start..end, None);
     }
-    Renderer::styled().render(&[report])
+}
+
+fn say(title: &str, file: &str, text: &str, span: Range<usize>, help: Option<&str>) {
+    // What stands in a source can come from anybody. (The renderer escapes the text itself.)
+    let plain = |text: &str| Escaper::default().push(text.as_bytes());
+    let start = text.floor_char_boundary(span.start);
+    let end = text.ceil_char_boundary(span.end).max(start);
+    let snippet = Snippet::source(text)
+        .path(plain(file))
+        .annotation(AnnotationKind::Primary.span(start..end));
+    let mut report = Level::ERROR.primary_title(plain(title)).element(snippet);
+    if let Some(help) = help {
+        report = report.element(Level::HELP.message(plain(help)));
+    }
+    anstream::eprintln!("{}\n", Renderer::styled().render(&[report]));
+}
+
+/// Where a line and a column, both from 1, are in a text. A line ends as Python's do.
+fn offset(text: &str, line: u32, column: u32) -> usize {
+    let mut start = 0;
+    for _ in 1..line {
+        let rest = text.get(start..).unwrap_or_default();
+        let Some(end) = rest.find(['\n', '\r']) else {
+            break;
+        };
+        let ending = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
+        start += end + ending;
+    }
+    let rest = text.get(start..).unwrap_or_default();
+    let before = rest.chars().take(column.saturating_sub(1) as usize);
+    start + before.map(char::len_utf8).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offset;
+
+    #[test]
+    fn lines_and_columns_are_found_again() {
+        let text = "a\nöb\r\nc\rd";
+        for (line, column, found) in [
+            (1, 1, "a"),
+            (2, 1, "ö"),
+            (2, 2, "b"),
+            (3, 1, "c"),
+            (4, 1, "d"),
+            (4, 2, ""),
+            (9, 9, ""),
+            (1, u32::MAX, ""),
+        ] {
+            let at = offset(text, line, column);
+            assert!(text[at..].starts_with(found), "{line}:{column} {at}");
+        }
+    }
 }

@@ -10,18 +10,20 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Access, Allowance, Error, FileAccess, FileOperation, Grant, Limit, Outcome, Permission, Policy,
-    Refusals, Runtime, Sandbox, Script, Stream, Verdict, load_policy,
+    Profile, Refusals, Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, load_policy,
 };
 
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
+use crate::problems;
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
 const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let script = script(&args)?;
+    let (name, code) = (source_name(&args), script.code().to_owned());
     let policy = policy(&args)?;
     let timeout = policy.limits().timeout();
     let runtime = Runtime::new()?;
@@ -70,8 +72,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         crate::write(&line)?;
     } else if !args.quiet {
         refused(&outcome.refusals);
-        if !ended_by_itself(&outcome.verdict) {
-            remark(&outcome.verdict.to_string());
+        match &outcome.verdict {
+            Verdict::Rejected { violations } => problems::show_source(&name, &code, violations),
+            verdict if ended_by_itself(verdict) => {}
+            verdict => remark(&verdict.to_string()),
         }
     }
     Ok(Exit::from(&outcome.verdict))
@@ -123,13 +127,18 @@ fn policy(args: &RunArgs) -> Result<Policy> {
                 .map_err(|error| Usage(error.to_string()))?;
         }
     }
-    let policy = base.clone().with_limits(limits);
+    let code = args.profile.map(Profile::code);
+    let code = code.unwrap_or_else(|| base.code().clone());
+    let policy = base.clone().with_limits(limits).with_code(code);
     // Without a file there is nothing to widen: whoever types the flags is who decides.
     if args.policy.is_some()
         && let Some(wider) = policy.widenings(&base).first()
     {
         let key = &wider.key;
-        let flag = key.trim_start_matches("limits.");
+        let flag = match key.as_str() {
+            "code" => "profile",
+            key => key.trim_start_matches("limits."),
+        };
         let place = match base.location(key) {
             Some(at) => format!("as {at} says"),
             None => "the default, since the policy says nothing".to_owned(),
@@ -246,11 +255,19 @@ fn script(args: &RunArgs) -> Result<Script> {
     Ok(script)
 }
 
-fn is_stdin(file: &Path) -> bool {
+/// What the source is called where it is shown.
+fn source_name(args: &RunArgs) -> String {
+    match (&args.code, &args.file) {
+        (None, Some(file)) if !is_stdin(file) => file.display().to_string(),
+        _ => SCRIPT_NAME.to_owned(),
+    }
+}
+
+pub(crate) fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-fn text(file: &Path) -> Result<String> {
+pub(crate) fn text(file: &Path) -> Result<String> {
     String::from_utf8(bytes(file)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Usage(format!(

@@ -38,6 +38,7 @@ fn main() -> Result<()> {
         "Cargo.lock",
         "crates/wardian-abi",
         "crates/wardian-guest/build",
+        "crates/wardian-screen",
         "crates/wardian/src/engine_config.rs",
         "guest",
     ] {

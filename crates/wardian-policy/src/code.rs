@@ -1,8 +1,7 @@
 //! What source may look like before it runs: a profile, and what a policy changes in it.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
+use wardian_abi::CodeRules;
 
 /// A named set of rules about source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -56,6 +55,7 @@ const STRICT_CALLS: &[&str] = &[
 const STANDARD_MODULES: &[&str] = &[
     "__future__",
     "abc",
+    "argparse",
     "array",
     "ast",
     "asyncio",
@@ -66,6 +66,7 @@ const STANDARD_MODULES: &[&str] = &[
     "cmath",
     "codecs",
     "colorsys",
+    "configparser",
     "contextlib",
     "contextvars",
     "copy",
@@ -84,6 +85,7 @@ const STANDARD_MODULES: &[&str] = &[
     "heapq",
     "hmac",
     "html",
+    "inspect",
     "io",
     "ipaddress",
     "keyword",
@@ -92,7 +94,11 @@ const STANDARD_MODULES: &[&str] = &[
     "numbers",
     "operator",
     "pathlib",
+    "pickle",
     "pprint",
+    "queue",
+    "reprlib",
+    "sched",
     "secrets",
     "shlex",
     "stat",
@@ -110,9 +116,10 @@ const STANDARD_MODULES: &[&str] = &[
     "unicodedata",
     "unittest",
     "uuid",
-    "warnings",
     "wardian",
+    "warnings",
     "weakref",
+    "xml",
     "zipfile",
     "zlib",
     "zoneinfo",
@@ -139,63 +146,66 @@ impl Profile {
     }
 
     /// Its rules, before a policy changes them.
-    pub fn rules(self) -> CodeRules {
+    pub fn code(self) -> Code {
         let set = |names: &[&[&str]]| names.concat().into_iter().map(str::to_owned).collect();
-        let (allowed_imports, forbidden_imports, forbidden_calls) = match self {
-            Self::Strict => (
-                Some(set(&[STRICT_MODULES])),
-                set(&[FORBIDDEN_MODULES]),
-                set(&[STRICT_CALLS]),
-            ),
-            Self::Standard => (
-                Some(set(&[STRICT_MODULES, STANDARD_MODULES])),
-                set(&[FORBIDDEN_MODULES]),
-                set(&[STANDARD_CALLS]),
-            ),
-            Self::Open => (None, set(&[]), set(&[])),
+        let rules = match self {
+            Self::Strict => CodeRules {
+                allowed_imports: Some(set(&[STRICT_MODULES])),
+                forbidden_imports: set(&[FORBIDDEN_MODULES]),
+                forbidden_calls: set(&[STRICT_CALLS]),
+            },
+            Self::Standard => CodeRules {
+                allowed_imports: Some(set(&[STRICT_MODULES, STANDARD_MODULES])),
+                forbidden_imports: set(&[FORBIDDEN_MODULES]),
+                forbidden_calls: set(&[STANDARD_CALLS]),
+            },
+            Self::Open => CodeRules::default(),
         };
-        CodeRules {
+        Code {
             profile: self,
-            allowed_imports,
-            forbidden_imports,
-            forbidden_calls,
+            rules,
         }
     }
 }
 
-/// The rules about source that are in effect: a profile's, and what a policy changed in them.
-///
-/// What is forbidden stays forbidden if it is allowed as well.
+/// What source may look like: a profile, and the rules that are in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct CodeRules {
+pub struct Code {
     /// Where the rules started.
     pub profile: Profile,
-    /// The modules that may be imported, with all that is in them; `None` for any.
-    pub allowed_imports: Option<BTreeSet<String>>,
-    /// The modules that may not.
-    pub forbidden_imports: BTreeSet<String>,
-    /// The functions that may not be called by name.
-    pub forbidden_calls: BTreeSet<String>,
+    /// The profile's rules, with what a policy changed in them.
+    #[serde(flatten)]
+    pub rules: CodeRules,
 }
 
-impl CodeRules {
+impl Code {
+    /// The rules, if there are any: without, source is not screened.
+    pub fn screening(&self) -> Option<&CodeRules> {
+        (self.rules != CodeRules::default()).then_some(&self.rules)
+    }
+
     /// What these rules allow that `base` does not.
     pub(crate) fn widenings(&self, base: &Self) -> Vec<String> {
+        let (mine, base) = (&self.rules, &base.rules);
         let mut wider = Vec::new();
-        match (&self.allowed_imports, &base.allowed_imports) {
+        match (&mine.allowed_imports, &base.allowed_imports) {
             (None, Some(_)) => wider.push("imports are not restricted to a list".to_owned()),
-            (Some(mine), Some(theirs)) => {
-                let more = mine
-                    .difference(theirs)
-                    .filter(|module| !self.forbidden_imports.contains(*module));
+            (Some(allowed), _) => {
+                let more = allowed.iter().filter(|module| {
+                    mine.import_refusal(module).is_none() && base.import_refusal(module).is_some()
+                });
                 wider.extend(more.map(|module| format!("`{module}` can be imported")));
             }
-            (_, None) => {}
+            (None, None) => {}
         }
-        let lifted = base.forbidden_imports.difference(&self.forbidden_imports);
+        // What is in a forbidden module stays forbidden if the module is.
+        let lifted = base
+            .forbidden_imports
+            .iter()
+            .filter(|module| mine.import_refusal(module).is_none());
         wider.extend(lifted.map(|module| format!("`{module}` is not forbidden")));
-        let lifted = base.forbidden_calls.difference(&self.forbidden_calls);
+        let lifted = base.forbidden_calls.difference(&mine.forbidden_calls);
         wider.extend(lifted.map(|call| format!("`{call}()` is not forbidden")));
         wider
     }
@@ -203,6 +213,8 @@ impl CodeRules {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -210,7 +222,7 @@ mod tests {
         for (i, profile) in Profile::ALL.into_iter().enumerate() {
             assert_eq!(Profile::named(profile.name()), Some(profile));
             for stricter in &Profile::ALL[..=i] {
-                let wider = stricter.rules().widenings(&profile.rules());
+                let wider = stricter.code().widenings(&profile.code());
                 assert!(
                     wider.is_empty(),
                     "{} against {}",
@@ -219,14 +231,14 @@ mod tests {
                 );
             }
             for wider in &Profile::ALL[i + 1..] {
-                assert!(!wider.rules().widenings(&profile.rules()).is_empty());
+                assert!(!wider.code().widenings(&profile.code()).is_empty());
             }
         }
     }
 
     #[test]
     fn the_strict_profile_is_the_recipe() {
-        let rules = Profile::Strict.rules();
+        let rules = Profile::Strict.code().rules;
         let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
         assert_eq!(
             list(&rules.allowed_imports.unwrap()),

@@ -36,7 +36,7 @@ mod permission;
 mod policy;
 
 pub use action::{Action, UnknownAction};
-pub use code::{CodeRules, Profile};
+pub use code::{Code, Profile};
 pub use decision::Decision;
 pub use domain::{DomainError, DomainRule, UrlError, parse_url};
 pub use file::{Base, FILE_BYTES, Problem, Problems, schema};
@@ -47,3 +47,4 @@ pub use narrowing::Widening;
 pub use path::{GuestPath, PathError};
 pub use permission::Permission;
 pub use policy::{Meaning, Policy, ToolRules};
+pub use wardian_abi::CodeRules;

@@ -10,7 +10,7 @@ use url::Url;
 use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::{
-    Access, Action, CodeRules, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
+    Access, Action, Code, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
     Profile,
 };
 
@@ -24,7 +24,7 @@ pub struct Policy {
     pub(crate) grants: Vec<Grant>,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
-    pub(crate) code: CodeRules,
+    pub(crate) code: Code,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) tools: BTreeMap<String, ToolRules>,
     /// Where each key stands, if the policy was read from a file.
@@ -43,7 +43,7 @@ pub struct ToolRules {
 
 impl Policy {
     /// A policy of `permissions` and `limits`, called `agent`, with no directory, no domain, no
-    /// variable and no tool, and with the [`Open`](Profile::Open) code profile.
+    /// variable and no tool, and with the [`Standard`](Profile::Standard) code profile.
     pub fn new(permissions: Permission, limits: Limits) -> Self {
         Self {
             agent: "agent".to_owned(),
@@ -52,7 +52,7 @@ impl Policy {
             grants: Vec::new(),
             domains: Domains::default(),
             limits,
-            code: Profile::Open.rules(),
+            code: Profile::Standard.code(),
             env: BTreeMap::new(),
             tools: BTreeMap::new(),
             locations: BTreeMap::new(),
@@ -76,6 +76,12 @@ impl Policy {
     /// The same policy under other limits.
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same policy with other rules about source.
+    pub fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
         self
     }
 
@@ -153,7 +159,7 @@ impl Policy {
     }
 
     /// The rules about source.
-    pub fn code(&self) -> &CodeRules {
+    pub fn code(&self) -> &Code {
         &self.code
     }
 
@@ -305,7 +311,7 @@ pub struct Meaning<'p> {
     allowed_paths: Vec<GrantMeaning<'p>>,
     allowed_domains: Vec<String>,
     limits: BTreeMap<&'static str, serde_json::Value>,
-    code: &'p CodeRules,
+    code: &'p Code,
     env: &'p BTreeMap<String, String>,
     tools: &'p BTreeMap<String, ToolRules>,
 }

@@ -48,9 +48,6 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The policy asks for something that this version can't enforce.
-    #[error("the policy can't be enforced: {0}")]
-    Unenforceable(String),
     /// What was allowed or refused could not be recorded. The run was stopped.
     #[error("the audit can't be written: {0}")]
     Audit(String),

@@ -27,6 +27,7 @@ mod engine_config;
 mod error;
 mod files;
 mod grants;
+mod guest;
 mod mapping;
 mod memory;
 mod outcome;
@@ -39,15 +40,15 @@ mod script;
 
 pub use audit::{Audit, Event, FileAccess, FileOperation};
 pub use error::Error;
-pub use outcome::{LimitKind, Outcome, Refusals, Trap, Usage, Value, Verdict, Violation};
+pub use outcome::{LimitKind, Outcome, Refusals, SourceHash, Trap, Usage, Value, Verdict};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};
 pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
 pub use script::Script;
-pub use wardian_abi::{Raised, SCRIPT_NAME};
+pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Violation};
 pub use wardian_policy::{
-    Access, Action, Allowance, Decision, Grant, GrantError, Limit, LimitError, Limits, Location,
-    Permission, Policy, Problem, Problems, Widening, schema,
+    Access, Action, Allowance, Code, Decision, Grant, GrantError, Limit, LimitError, Limits,
+    Location, Permission, Policy, Problem, Problems, Profile, Source, Widening, schema,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use wardian_abi::Raised;
+use wardian_abi::{Raised, Violation};
 
 use crate::{FileAccess, Output};
 
@@ -83,20 +83,6 @@ pub enum Trap {
     Other,
 }
 
-/// One reason why a script was refused before it ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Violation {
-    /// The rule's name.
-    pub rule: &'static str,
-    /// The reason, in one sentence.
-    pub message: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-}
-
 /// The value of a script's final expression.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,6 +117,19 @@ pub struct Usage {
     pub files_created: u64,
 }
 
+/// SHA-256 of a source, in hex, at each step of its way. Those that are there are the same: a guest
+/// that read other bytes than it was given has [`Crashed`](Verdict::Crashed).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SourceHash {
+    /// What the host was given.
+    pub given: String,
+    /// What was screened, if anything was.
+    pub screened: Option<String>,
+    /// What was compiled and run, if it came to that.
+    pub run: Option<String>,
+}
+
 /// What a run was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -159,9 +158,25 @@ pub struct Outcome {
     pub usage: Usage,
     /// What it was refused.
     pub refusals: Refusals,
+    /// Which source it was.
+    pub source: SourceHash,
 }
 
 impl Outcome {
+    /// Of a run that has a name, and has not come to anything yet.
+    pub(crate) fn nothing(source: SourceHash) -> Self {
+        Self {
+            run_id: uuid::Uuid::now_v7().to_string(),
+            verdict: Verdict::Completed,
+            value: None,
+            stdout: Output::default(),
+            stderr: Output::default(),
+            usage: Usage::default(),
+            refusals: Refusals::default(),
+            source,
+        }
+    }
+
     /// Did it complete, or exit with 0?
     pub fn success(&self) -> bool {
         matches!(
@@ -172,7 +187,8 @@ impl Outcome {
 
     /// The outcome as one JSON object: `success`, `output` and `error` as in the recipe,
     /// `verdict`, `stderr`, `value`, `value_error` and `value_repr` where the value is not JSON,
-    /// `usage`, `truncated`, `refusals`, `refusal_count`, `run_id`.
+    /// `usage`, `truncated`, `refusals`, `refusal_count`, `source_sha256`,
+    /// `run_id`.
     pub fn json(&self) -> serde_json::Value {
         let (value, value_repr, value_error) = match &self.value {
             Some(Value::Json(value)) => (value.clone(), None, None),
@@ -199,6 +215,7 @@ impl Outcome {
             "truncated": self.stdout.truncated || self.stderr.truncated,
             "refusals": self.refusals.first,
             "refusal_count": self.refusals.count,
+            "source_sha256": self.source,
             "run_id": self.run_id,
         })
     }

@@ -6,49 +6,25 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use wardian_abi::{REPORT_BYTES, Report, ReportedValue, Request, VERSION, export};
-use wardian_policy::{Action, Allowance, Limit, Limits, Policy};
-use wasmtime::{Instance, Memory, Store};
-use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
+use sha2::{Digest, Sha256};
+use wardian_abi::{Reply, Report, ReportedValue, Request, Screening, VERSION, export};
+use wardian_policy::{Action, Allowance, CodeRules, Limit, Limits, Policy};
+use wasmtime_wasi::I32Exit;
 
 use crate::audit::Audit;
-use crate::files::{AuditFailed, FileGuard, Recorder, Wasi};
+use crate::files::{AuditFailed, FileGuard, Recorder};
 use crate::grants::Grants;
+use crate::guest::{Guest, MalformedReport, Streams};
 use crate::memory::MemoryLimit;
 use crate::output::{Capture, Sink};
 use crate::runtime::Machine;
 use crate::{
-    Error, LimitKind, Outcome, Output, Refusals, Runtime, Script, Stream, Trap, Usage, Value,
+    Error, LimitKind, Outcome, Refusals, Runtime, Script, SourceHash, Stream, Trap, Usage, Value,
     Verdict, Violation,
 };
 
 /// The most that a script's inputs, arguments and environment take as JSON.
 const INPUT_BYTES: usize = 16 << 20;
-
-/// How much fuel a run uses before it lets others run: about a millisecond's worth.
-const YIELD_INTERVAL: u64 = 10_000_000;
-
-/// The most that one system call copies between guest and host.
-const SYSTEM_CALL_BYTES: usize = 8 << 20;
-
-/// The most random bytes that one system call returns.
-const RANDOM_BYTES: u64 = 8 << 20;
-
-/// The most handles of wasmtime-wasi's that a run has open: standard streams and timers.
-const HANDLES: usize = 80;
-
-/// What the host knows of a run while it goes on.
-pub(crate) struct RunState {
-    wasi: Wasi,
-    memory: MemoryLimit,
-}
-
-impl RunState {
-    pub(crate) fn wasi(&mut self) -> &mut Wasi {
-        &mut self.wasi
-    }
-}
 
 /// What all runs of a sandbox share.
 #[derive(Clone)]
@@ -67,6 +43,14 @@ pub(crate) fn run(setting: Setting, script: Script, sink: Option<Arc<Mutex<Sink>
     )
 }
 
+/// How the guest's part in a run ended.
+enum Ended {
+    /// Its source was refused.
+    Rejected(Vec<Violation>),
+    /// It ran. What it replied, as bytes.
+    Ran(Vec<u8>),
+}
+
 async fn run_admitted(
     setting: Setting,
     mut script: Script,
@@ -80,76 +64,103 @@ async fn run_admitted(
         audit,
     } = setting;
     let limits = policy.limits();
-    let run_id = uuid::Uuid::now_v7().to_string();
-    if let Some(verdict) = refusal(&policy, &script) {
-        return Ok(without_a_run(run_id, verdict));
+    let mut outcome = Outcome::nothing(source_hash(&script.code));
+    if let Some(verdict) = refusal(&policy, &script.code) {
+        return Ok(Outcome { verdict, ..outcome });
     }
     for (name, value) in policy.env() {
-        script
-            .env
-            .entry(name.clone())
-            .or_insert_with(|| value.clone());
+        let value = || value.clone();
+        script.env.entry(name.clone()).or_insert_with(value);
     }
-    let stdin = MemoryInputPipe::new(std::mem::take(&mut script.stdin));
-    let request = request(script, limits)?;
+    let stdin = std::mem::take(&mut script.stdin);
+    let rules = policy.code().screening();
+    let request = request(script, rules, limits)?;
     let _slot = runtime.admit().await?;
 
     let started = Instant::now();
-    let machine = runtime.machine();
-    let stdout = limits.get(Limit::Stdout).or_max();
-    let stdout = Capture::new(Stream::Stdout, stdout, sink.clone());
-    let stderr = Capture::new(Stream::Stderr, limits.get(Limit::Stderr).or_max(), sink);
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(stdout.clone()).stderr(stderr.clone());
-    wasi.stdin(stdin);
+    let capture = |stream, limit| Capture::new(stream, limits.get(limit).or_max(), sink.clone());
+    let stdout = capture(Stream::Stdout, Limit::Stdout);
+    let stderr = capture(Stream::Stderr, Limit::Stderr);
     let recorder = Recorder {
-        run_id,
+        run_id: outcome.run_id.clone(),
         agent: policy.agent().to_owned(),
         audit,
         refusals: Refusals::default(),
     };
-    let files = FileGuard::new(policy.clone(), grants, recorder);
-    let mut store = store(machine, limits, wasi, files)?;
-    let instance = instance(machine, &mut store).await?;
-
-    let ended = match limits.timeout() {
-        Allowance::AtMost(timeout) => {
-            let call = call(&mut store, &instance, export::RUN, &request);
-            tokio::time::timeout_at((started + timeout).into(), call)
-                .await
-                .ok()
-        }
-        Allowance::Unlimited => Some(call(&mut store, &instance, export::RUN, &request).await),
+    let streams = Streams {
+        stdin,
+        outputs: Some([stdout.clone(), stderr.clone()]),
     };
+    let files = FileGuard::new(policy.clone(), grants, recorder);
+    let mut guest = Guest::new(runtime.machine(), limits, streams, files).await?;
+
+    let mut screening = rules.is_some();
+    let work = async {
+        guest.hand_over(&request).await?;
+        if rules.is_some() {
+            let found = screened(&guest.call(export::SCREEN).await?, &mut outcome.source)?;
+            if !found.is_empty() {
+                return Ok(Ended::Rejected(found));
+            }
+            screening = false;
+        }
+        guest.call(export::RUN).await.map(Ended::Ran)
+    };
+    let ended = within(limits, started, work).await;
     let wall = started.elapsed();
-    let (verdict, value) = match ended {
-        None => (
-            limit(LimitKind::Time, wall.as_millis(), timeout_millis(limits)),
-            None,
-        ),
-        Some(Ok(report)) => judge(&report, limits),
+    (outcome.verdict, outcome.value) = match ended {
+        // What is too much for screening is the source's fault.
+        None if screening => (unscreened(&time(wall, limits)), None),
+        None => (time(wall, limits), None),
+        Some(Ok(Ended::Rejected(violations))) => (Verdict::Rejected { violations }, None),
+        Some(Ok(Ended::Ran(reply))) => judge(&reply, &mut outcome.source, limits),
         Some(Err(error)) => match error.downcast::<AuditFailed>() {
             Ok(failed) => return Err(Error::Audit(failed.to_string())),
-            Err(error) => (verdict_of(&error, &store.data().memory, limits), None),
+            Err(error) => match verdict_of(&error, guest.memory(), limits) {
+                verdict if screening => (unscreened(&verdict), None),
+                verdict => (verdict, None),
+            },
         },
     };
-    let usage = Usage {
-        fuel: fuel_of(limits).saturating_sub(store.get_fuel().unwrap_or_default()),
-        memory_peak_bytes: store.data().memory.peak() as u64,
+    outcome.usage = Usage {
+        fuel: guest.fuel_used(),
+        memory_peak_bytes: guest.memory().peak() as u64,
         wall,
-        bytes_written: store.data().wasi.files.quota().bytes_written(),
-        files_created: store.data().wasi.files.quota().files_created(),
+        bytes_written: guest.files().quota().bytes_written(),
+        files_created: guest.files().quota().files_created(),
         ..Usage::default()
     };
-    let recorder = store.data_mut().wasi.files.recorder();
-    Ok(Outcome {
-        run_id: std::mem::take(&mut recorder.run_id),
-        refusals: std::mem::take(&mut recorder.refusals),
-        verdict,
-        value,
-        stdout: stdout.finish(),
-        stderr: stderr.finish(),
-        usage,
+    outcome.refusals = std::mem::take(&mut guest.files().recorder().refusals);
+    outcome.stdout = stdout.finish();
+    outcome.stderr = stderr.finish();
+    Ok(outcome)
+}
+
+/// Says what of `source` breaks the policy's rules, without running it.
+pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violation>> {
+    Running::new(setting.runtime.machine(), async move {
+        let limits = setting.policy.limits();
+        if let Some(violation) = too_long(limits, &source) {
+            return Ok(vec![violation]);
+        }
+        let mut hash = source_hash(&source);
+        // Without rules there is still Python's own.
+        let rules = CodeRules::default();
+        let rules = setting.policy.code().screening().unwrap_or(&rules);
+        let request = request(Script::new(source), Some(rules), limits)?;
+        let _slot = setting.runtime.admit().await?;
+        let started = Instant::now();
+        let mut guest = blank(setting.runtime.machine(), limits).await?;
+        let work = async {
+            guest.hand_over(&request).await?;
+            screened(&guest.call(export::SCREEN).await?, &mut hash)
+        };
+        let verdict = match within(limits, started, work).await {
+            Some(Ok(violations)) => return Ok(violations),
+            Some(Err(error)) => verdict_of(&error, guest.memory(), limits),
+            None => time(started.elapsed(), limits),
+        };
+        Ok(vec![why_unscreened(&verdict)])
     })
 }
 
@@ -157,21 +168,32 @@ async fn run_admitted(
 pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
     Running::new(runtime.machine(), async move {
         let _slot = runtime.admit().await?;
-        let machine = runtime.machine();
-        let policy = Arc::new(Policy::computing());
-        let recorder = Recorder::default();
-        let files = FileGuard::new(policy.clone(), Arc::default(), recorder);
-        let mut store = store(machine, policy.limits(), WasiCtxBuilder::new(), files)?;
-        let instance = instance(machine, &mut store).await?;
-        let report = call(&mut store, &instance, export::MODULES, &[])
-            .await
-            .map_err(host)?;
-        serde_json::from_slice(&report).map_err(|error| Error::Host(error.to_string()))
+        let mut guest = blank(runtime.machine(), &Limits::default()).await?;
+        let modules = guest.call(export::MODULES).await;
+        let modules = modules.map_err(|error| Error::Host(format!("{error:#}")))?;
+        serde_json::from_slice(&modules).map_err(|error| Error::Host(error.to_string()))
     })
 }
 
+/// A guest that sees nothing.
+async fn blank(machine: &Machine, limits: &Limits) -> Result<Guest, Error> {
+    let policy = Arc::new(Policy::computing());
+    let files = FileGuard::new(policy, Arc::default(), Recorder::default());
+    Guest::new(machine, limits, Streams::default(), files).await
+}
+
+/// What comes of `work`, if it ends within the time limit.
+async fn within<T>(limits: &Limits, started: Instant, work: impl Future<Output = T>) -> Option<T> {
+    match limits.timeout() {
+        Allowance::AtMost(timeout) => tokio::time::timeout_at((started + timeout).into(), work)
+            .await
+            .ok(),
+        Allowance::Unlimited => Some(work.await),
+    }
+}
+
 /// Why a script does not run at all, if it doesn't.
-fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
+fn refusal(policy: &Policy, source: &str) -> Option<Verdict> {
     let decision = policy.check(Action::Execute, "");
     if !decision.allowed() {
         return Some(Verdict::Denied {
@@ -182,35 +204,41 @@ fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
             },
         });
     }
-    let most = policy.limits().get(Limit::Source).or_max();
-    let bytes = script.code.len() as u64;
-    if bytes > most {
-        return Some(Verdict::Rejected {
-            violations: vec![Violation {
-                rule: "source_bytes",
-                message: format!("the source takes {bytes} bytes; at most {most} are allowed"),
-                line: 1,
-                column: 1,
-            }],
-        });
-    }
-    None
+    let violations = vec![too_long(policy.limits(), source)?];
+    Some(Verdict::Rejected { violations })
 }
 
-fn without_a_run(run_id: String, verdict: Verdict) -> Outcome {
-    Outcome {
-        run_id,
-        verdict,
-        value: None,
-        stdout: Output::default(),
-        stderr: Output::default(),
-        usage: Usage::default(),
-        refusals: Refusals::default(),
+fn too_long(limits: &Limits, source: &str) -> Option<Violation> {
+    let most = limits.get(Limit::Source).or_max();
+    let bytes = source.len() as u64;
+    let message = format!("the source takes {bytes} bytes; at most {most} are allowed");
+    (bytes > most).then(|| of_the_whole("source_bytes", message))
+}
+
+/// A violation of the source as a whole.
+fn of_the_whole(rule: &str, message: String) -> Violation {
+    Violation {
+        rule: rule.to_owned(),
+        message,
+        line: 1,
+        column: 1,
+        end_line: 1,
+        end_column: 1,
+        text: String::new(),
+    }
+}
+
+fn source_hash(source: &str) -> SourceHash {
+    let digest = Sha256::digest(source);
+    SourceHash {
+        given: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        screened: None,
+        run: None,
     }
 }
 
 /// What the guest is told, as JSON.
-fn request(script: Script, limits: &Limits) -> Result<Vec<u8>, Error> {
+fn request(script: Script, rules: Option<&CodeRules>, limits: &Limits) -> Result<Vec<u8>, Error> {
     // Code that is escaped byte by byte takes six times its size, and is allowed to.
     let most = INPUT_BYTES + script.code.len().saturating_mul(6);
     let request = Request {
@@ -219,6 +247,7 @@ fn request(script: Script, limits: &Limits) -> Result<Vec<u8>, Error> {
         args: script.args,
         inputs: script.inputs,
         env: script.env,
+        rules: rules.cloned(),
         value_bytes: limits.get(Limit::Value).or_max(),
         value_depth: value_depth(limits),
     };
@@ -238,114 +267,55 @@ fn value_depth(limits: &Limits) -> u32 {
     u32::try_from(limits.get(Limit::ValueDepth).or_max()).unwrap_or(u32::MAX)
 }
 
-fn store(
-    machine: &Machine,
-    limits: &Limits,
-    mut wasi: WasiCtxBuilder,
-    files: FileGuard,
-) -> Result<Store<RunState>, Error> {
-    // What is not named here is absent: no variable, no argument, no network. No directory
-    // either: files are the guard's.
-    wasi.allow_blocking_current_thread(false)
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
-        .max_random_size(RANDOM_BYTES);
-    let mut inner = wasi.build_p1();
-    wasmtime_wasi::WasiView::ctx(&mut inner)
-        .table
-        .set_max_capacity(HANDLES);
-    let wasi = Wasi { inner, files };
-    let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
-    let mut store = Store::new(machine.engine(), RunState { wasi, memory });
-    store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
-    store.set_fuel(fuel_of(limits)).map_err(host)?;
-    store
-        .fuel_async_yield_interval(Some(YIELD_INTERVAL))
-        .map_err(host)?;
-    Ok(store)
+/// What the guest has found in the source. It must be the source that it was given.
+fn screened(screening: &[u8], hash: &mut SourceHash) -> wasmtime::Result<Vec<Violation>> {
+    let screening: Screening =
+        serde_json::from_slice(screening).map_err(|_| wasmtime::Error::new(MalformedReport))?;
+    if screening.source_sha256 != hash.given {
+        return Err(wasmtime::Error::new(MalformedReport));
+    }
+    hash.screened = Some(screening.source_sha256);
+    Ok(screening.violations)
 }
 
-fn fuel_of(limits: &Limits) -> u64 {
-    limits.fuel().or_max()
-}
-
-fn timeout_millis(limits: &Limits) -> u128 {
-    match limits.timeout() {
-        Allowance::AtMost(timeout) => timeout.as_millis(),
-        Allowance::Unlimited => Duration::MAX.as_millis(),
+/// The source could not be screened to its end: it is refused, whatever stopped that.
+fn unscreened(why: &Verdict) -> Verdict {
+    Verdict::Rejected {
+        violations: vec![why_unscreened(why)],
     }
 }
 
-/// A fresh instance of the guest. That it can't be had is the host's fault.
-async fn instance(machine: &Machine, store: &mut Store<RunState>) -> Result<Instance, Error> {
-    machine.guest().instantiate_async(store).await.map_err(host)
-}
-
-/// Hands `request` to an instance, calls `function`, and returns what it reports.
-async fn call(
-    store: &mut Store<RunState>,
-    instance: &Instance,
-    function: &str,
-    request: &[u8],
-) -> wasmtime::Result<Vec<u8>> {
-    let memory = instance
-        .get_memory(&mut *store, export::MEMORY)
-        .ok_or_else(|| wasmtime::Error::msg("the guest exports no memory"))?;
-    send(store, instance, memory, request).await?;
-    let function = instance.get_typed_func::<(), u64>(&mut *store, function)?;
-    let report = function.call_async(&mut *store, ()).await?;
-    receive(store, memory, report).ok_or_else(|| wasmtime::Error::new(MalformedReport))
-}
-
-async fn send(
-    store: &mut Store<RunState>,
-    instance: &Instance,
-    memory: Memory,
-    request: &[u8],
-) -> wasmtime::Result<()> {
-    let len = u32::try_from(request.len())?;
-    let allocate = instance.get_typed_func::<u32, u32>(&mut *store, export::ALLOCATE)?;
-    let at = allocate.call_async(&mut *store, len).await?;
-    if at == 0 {
-        // As when any other allocation fails.
-        return Err(wasmtime::Trap::UnreachableCodeReached.into());
+fn why_unscreened(why: &Verdict) -> Violation {
+    match why {
+        Verdict::Limit { .. } => {
+            of_the_whole("resources", format!("Too large to be checked: {why}"))
+        }
+        // A stack that ran out, or what a parser does when one has.
+        _ => of_the_whole("nesting", "Too deeply nested to be checked".to_owned()),
     }
-    memory
-        .write(store, at as usize, request)
-        .map_err(|_| wasmtime::Error::new(MalformedReport))
 }
 
-/// Copies the report out of the guest: its address in the upper half of `report`, its length in
-/// the lower, neither of them to be believed.
-fn receive(store: &Store<RunState>, memory: Memory, report: u64) -> Option<Vec<u8>> {
-    let [at, len] = [(report >> 32) as u32, report as u32];
-    if len > REPORT_BYTES {
-        return None;
+/// What the guest says of how it ended, of the source that it was given.
+fn judge(reply: &[u8], hash: &mut SourceHash, limits: &Limits) -> (Verdict, Option<Value>) {
+    let malformed = (Verdict::Crashed { trap: Trap::Report }, None);
+    let Ok(Reply {
+        report,
+        source_sha256,
+    }) = serde_json::from_slice(reply)
+    else {
+        return malformed;
+    };
+    if source_sha256 != hash.given {
+        return malformed;
     }
-    let at = at as usize;
-    memory
-        .data(store)
-        .get(at..at.checked_add(len as usize)?)
-        .map(<[u8]>::to_vec)
-}
-
-/// The guest returned something that is not a report.
-#[derive(Debug, thiserror::Error)]
-#[error("the guest's report is malformed")]
-struct MalformedReport;
-
-/// What the guest says of how it ended.
-fn judge(report: &[u8], limits: &Limits) -> (Verdict, Option<Value>) {
-    match serde_json::from_slice(report) {
-        Ok(Report::Completed { value }) => match checked(value, limits) {
+    hash.run = Some(source_sha256);
+    match report {
+        Report::Completed { value } => match checked(value, limits) {
             Some(value) => (Verdict::Completed, Some(value)),
-            None => (Verdict::Crashed { trap: Trap::Report }, None),
+            None => malformed,
         },
-        Ok(Report::Raised(raised)) => (Verdict::Raised(raised), None),
-        Ok(Report::Exited { code }) => (Verdict::Exited { code }, None),
-        Err(_) => (Verdict::Crashed { trap: Trap::Report }, None),
+        Report::Raised(raised) => (Verdict::Raised(raised), None),
+        Report::Exited { code } => (Verdict::Exited { code }, None),
     }
 }
 
@@ -381,7 +351,7 @@ fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) ->
     }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {
         Some(wasmtime::Trap::OutOfFuel) => {
-            let fuel = fuel_of(limits).into();
+            let fuel = limits.fuel().or_max().into();
             return limit(LimitKind::Fuel, fuel, fuel);
         }
         Some(wasmtime::Trap::UnreachableCodeReached) => match memory.refused() {
@@ -400,6 +370,14 @@ fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) ->
     Verdict::Crashed { trap }
 }
 
+fn time(used: Duration, limits: &Limits) -> Verdict {
+    let allowed = match limits.timeout() {
+        Allowance::AtMost(timeout) => timeout,
+        Allowance::Unlimited => Duration::MAX,
+    };
+    limit(LimitKind::Time, used.as_millis(), allowed.as_millis())
+}
+
 fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
     let fit = |amount| u64::try_from(amount).unwrap_or(u64::MAX);
     Verdict::Limit {
@@ -407,10 +385,6 @@ fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
         used: fit(used),
         allowed: fit(allowed),
     }
-}
-
-fn host(error: wasmtime::Error) -> Error {
-    Error::Host(format!("{error:#}"))
 }
 
 /// A run that goes on while it is polled, on any executor.

@@ -9,7 +9,7 @@ use wasmtime::{Engine, InstancePre, Linker};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
 use crate::engine_config::engine_config;
-use crate::run::RunState;
+use crate::guest::RunState;
 use crate::{Error, mapping, run};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.

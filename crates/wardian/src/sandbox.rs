@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use wardian_policy::{Permission, Policy, Profile};
+use wardian_policy::{Permission, Policy};
 
 use crate::audit::Audit;
 use crate::grants::Grants;
 use crate::output::Sink;
 use crate::run::{self, Running, Setting};
-use crate::{Error, Outcome, Runtime, Script, Stream};
+use crate::{Error, Outcome, Runtime, Script, Stream, Violation};
 
 /// Runs scripts under one policy. Cheap to clone.
 ///
@@ -38,8 +38,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error::Grant`] if a granted directory can't be opened, or is one that no script should
-    /// get; [`Error::Unenforceable`] for a code profile other than
-    /// [`Open`](Profile::Open): source is not screened yet.
+    /// get.
     ///
     /// # Security
     ///
@@ -47,18 +46,9 @@ impl Sandbox {
     /// the granted directories. Files that a script writes are its author's; do not run them,
     /// and do not grant a directory from which something is run or imported.
     pub fn new(runtime: &Runtime, policy: Policy) -> Result<Self, Error> {
-        let profile = policy.code().profile;
-        let grants = if policy.permissions().contains(Permission::EXECUTE_CODE) {
-            if policy.code() != &Profile::Open.rules() {
-                return Err(Error::Unenforceable(format!(
-                    "source is not screened yet, so no script runs under the code profile \
-                     `{}`; leave `[code]` out, or write `profile = \"open\"`",
-                    profile.name()
-                )));
-            }
-            Grants::open(&policy)?
-        } else {
-            Grants::default()
+        let grants = match policy.permissions().contains(Permission::EXECUTE_CODE) {
+            true => Grants::open(&policy)?,
+            false => Grants::default(),
         };
         Ok(Self {
             setting: Setting {
@@ -80,6 +70,16 @@ impl Sandbox {
     /// What scripts may do here.
     pub fn policy(&self) -> &Policy {
         &self.setting.policy
+    }
+
+    /// Says what of `source` breaks the policy's rules about source, without running it; nothing if
+    /// it could run. Reads it in a fresh guest, as a run does, under the same limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn validate(&self, source: impl Into<String>) -> Running<Vec<Violation>> {
+        run::validate(self.setting.clone(), source.into())
     }
 
     /// Runs a script to its end, whatever end that is.

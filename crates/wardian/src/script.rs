@@ -27,6 +27,11 @@ impl Script {
         }
     }
 
+    /// The source.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// Appends to `sys.argv`.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());

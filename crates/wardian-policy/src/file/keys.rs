@@ -106,7 +106,7 @@ pub(super) const ALLOWED_PATH: &[Key] = &[
 pub(super) const CODE: &[Key] = &[
     key(
         "profile",
-        "The rules to start from: `strict` is the recipe's, `standard` allows what computing needs, `open` has none. [default: open]",
+        "The rules to start from: `strict` is the recipe's, `standard` allows what computing needs, `open` has none. [default: standard]",
         || json!({"enum": Profile::ALL.map(Profile::name)}),
     ),
     key(

@@ -14,8 +14,8 @@ use toml::de::DeTable;
 use crate::domain::DomainRule;
 use crate::grant::{check_host, normal};
 use crate::{
-    Access, CodeRules, Grant, GrantError, GuestPath, Limit, Limits, Permission, Policy, Profile,
-    Source, ToolRules,
+    Access, Grant, GrantError, GuestPath, Limit, Limits, Permission, Policy, Profile, Source,
+    ToolRules,
 };
 use keys::{ALLOWED_PATH, CODE, TOOL, TOP, permission_names};
 use read::{Item, Reader, Table, names};
@@ -399,13 +399,8 @@ impl Reader<'_> {
         let profile = table
             .get("profile")
             .and_then(|item| self.choice(item, "code.profile", &all, Profile::named));
-        let mut rules = profile.map_or_else(|| policy.code.clone(), Profile::rules);
-        let CodeRules {
-            allowed_imports,
-            forbidden_imports,
-            forbidden_calls,
-            ..
-        } = &mut rules;
+        let mut code = profile.map_or_else(|| policy.code.clone(), Profile::code);
+        let rules = &mut code.rules;
         let mut listed = |name: &str| -> Vec<String> {
             let Some(item) = table.get(name) else {
                 return Vec::new();
@@ -430,17 +425,17 @@ impl Reader<'_> {
         };
         let more = listed("allow_imports");
         for module in &more {
-            forbidden_imports.remove(module);
+            rules.forbidden_imports.remove(module);
         }
-        if let Some(allowed) = allowed_imports {
+        if let Some(allowed) = &mut rules.allowed_imports {
             allowed.extend(more);
         }
-        forbidden_imports.extend(listed("forbid_imports"));
+        rules.forbidden_imports.extend(listed("forbid_imports"));
         for call in listed("allow_calls") {
-            forbidden_calls.remove(&call);
+            rules.forbidden_calls.remove(&call);
         }
-        forbidden_calls.extend(listed("forbid_calls"));
-        policy.code = rules;
+        rules.forbidden_calls.extend(listed("forbid_calls"));
+        policy.code = code;
     }
 
     fn env(&mut self, policy: &mut Policy, item: &Item<'_>) {

@@ -1,0 +1,92 @@
+//! `wardian check`: which rules scripts break, without running them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::Result;
+use serde_json::json;
+use wardian::{Policy, Profile, Runtime, Sandbox, Violation, load_policy};
+
+use crate::args::CheckArgs;
+use crate::exit::{self, Exit};
+use crate::problems;
+use crate::run::{is_stdin, text};
+
+pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
+    let code = match (&args.policy, args.profile) {
+        (Some(file), _) => load_policy(file)?.code().clone(),
+        (None, profile) => profile.unwrap_or(Profile::Standard).code(),
+    };
+    let policy = Policy::computing().with_code(code);
+    let sandbox = Sandbox::new(&Runtime::new()?, policy)?;
+    let checked = check_all(&sandbox, &args.files);
+    let mut exit = Exit::SUCCESS;
+    for (file, checked) in args.files.iter().zip(checked) {
+        let name = match is_stdin(file) {
+            true => wardian::SCRIPT_NAME.to_owned(),
+            false => file.display().to_string(),
+        };
+        let (source, violations) = match checked {
+            Ok(checked) => checked,
+            // One file that can't be read does not keep the others from being told about.
+            Err(error) => {
+                exit = exit::report(&error);
+                continue;
+            }
+        };
+        if !violations.is_empty() && exit == Exit::SUCCESS {
+            exit = Exit::REJECTED;
+        }
+        if args.json {
+            let line = json!({
+                "file": name,
+                "ok": violations.is_empty(),
+                "violations": violations,
+            });
+            crate::write(format!("{line}\n").as_bytes())?;
+        } else {
+            problems::show_source(&name, &source, &violations);
+        }
+    }
+    Ok(exit)
+}
+
+/// A source, and what is wrong with it.
+type Checked = Result<(String, Vec<Violation>)>;
+
+/// Checks files on all processors, in any order; the answers are in the order of the files.
+fn check_all(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Checked> {
+    let next = AtomicUsize::new(0);
+    let answers: Mutex<Vec<(usize, Checked)>> = Mutex::default();
+    let work = || {
+        while let Some((i, file)) = take(&next, files) {
+            let answer = check(sandbox, file);
+            if let Ok(mut answers) = answers.lock() {
+                answers.push((i, answer));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        for _ in 1..threads.min(files.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut answers = answers.into_inner().unwrap_or_default();
+    answers.sort_by_key(|(i, _)| *i);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f PathBuf)> {
+    let i = next.fetch_add(1, Ordering::Relaxed);
+    files.get(i).map(|file| (i, file))
+}
+
+fn check(sandbox: &Sandbox, file: &Path) -> Checked {
+    let source = text(file)?;
+    let violations = pollster::block_on(sandbox.validate(source.as_str()))?;
+    Ok((source, violations))
+}

@@ -1,0 +1,162 @@
+//! One instance of the guest: what is put into it, what comes out of it.
+
+use wardian_abi::{REPORT_BYTES, export};
+use wardian_policy::Limits;
+use wasmtime::{Instance, Memory, Store};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+
+use crate::Error;
+use crate::files::{FileGuard, Wasi};
+use crate::memory::MemoryLimit;
+use crate::output::Capture;
+use crate::runtime::Machine;
+
+/// How much fuel a run uses before it lets others run: about a millisecond's worth.
+const YIELD_INTERVAL: u64 = 10_000_000;
+
+/// The most that one system call copies between guest and host.
+const SYSTEM_CALL_BYTES: usize = 8 << 20;
+
+/// The most random bytes that one system call returns.
+const RANDOM_BYTES: u64 = 8 << 20;
+
+/// The most handles of wasmtime-wasi's that a run has open: standard streams and timers.
+const HANDLES: usize = 80;
+
+/// What the host knows of a run while it goes on.
+pub(crate) struct RunState {
+    wasi: Wasi,
+    memory: MemoryLimit,
+}
+
+impl RunState {
+    pub(crate) fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
+}
+
+/// The standard streams of a run.
+#[derive(Default)]
+pub(crate) struct Streams {
+    pub(crate) stdin: Vec<u8>,
+    pub(crate) outputs: Option<[Capture; 2]>,
+}
+
+/// A fresh instance, for one run.
+pub(crate) struct Guest {
+    store: Store<RunState>,
+    instance: Instance,
+    memory: Memory,
+    fuel: u64,
+}
+
+/// The guest returned something that is not a report.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest's report is malformed")]
+pub(crate) struct MalformedReport;
+
+impl Guest {
+    /// A fresh instance. That it can't be had is the host's fault.
+    pub(crate) async fn new(
+        machine: &Machine,
+        limits: &Limits,
+        streams: Streams,
+        files: FileGuard,
+    ) -> Result<Self, Error> {
+        // What is not named here is absent: no variable, no argument, no network. No directory
+        // either: files are the guard's.
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdin(MemoryInputPipe::new(streams.stdin))
+            .allow_blocking_current_thread(false)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .max_random_size(RANDOM_BYTES);
+        if let Some([stdout, stderr]) = streams.outputs {
+            wasi.stdout(stdout).stderr(stderr);
+        }
+        let mut inner = wasi.build_p1();
+        wasmtime_wasi::WasiView::ctx(&mut inner)
+            .table
+            .set_max_capacity(HANDLES);
+        let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
+        let wasi = Wasi { inner, files };
+        let mut store = Store::new(machine.engine(), RunState { wasi, memory });
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
+        let fuel = limits.fuel().or_max();
+        store.set_fuel(fuel).map_err(host)?;
+        store
+            .fuel_async_yield_interval(Some(YIELD_INTERVAL))
+            .map_err(host)?;
+        let guest = machine.guest();
+        let instance = guest.instantiate_async(&mut store).await.map_err(host)?;
+        let memory = instance
+            .get_memory(&mut store, export::MEMORY)
+            .ok_or_else(|| Error::Host("the guest exports no memory".to_owned()))?;
+        Ok(Self {
+            store,
+            instance,
+            memory,
+            fuel,
+        })
+    }
+
+    /// Puts a request into the guest.
+    pub(crate) async fn hand_over(&mut self, request: &[u8]) -> wasmtime::Result<()> {
+        let len = u32::try_from(request.len())?;
+        let allocate = self
+            .instance
+            .get_typed_func::<u32, u32>(&mut self.store, export::ALLOCATE)?;
+        let at = allocate.call_async(&mut self.store, len).await?;
+        if at == 0 {
+            // As when any other allocation fails.
+            return Err(wasmtime::Trap::UnreachableCodeReached.into());
+        }
+        self.memory
+            .write(&mut self.store, at as usize, request)
+            .map_err(|_| wasmtime::Error::new(MalformedReport))
+    }
+
+    /// Calls one of the guest's functions, and returns what it reports.
+    pub(crate) async fn call(&mut self, function: &str) -> wasmtime::Result<Vec<u8>> {
+        let function = self
+            .instance
+            .get_typed_func::<(), u64>(&mut self.store, function)?;
+        let report = function.call_async(&mut self.store, ()).await?;
+        self.receive(report)
+            .ok_or_else(|| wasmtime::Error::new(MalformedReport))
+    }
+
+    /// Copies the report out of the guest: its address in the upper half of `report`, its length
+    /// in the lower, neither of them to be believed.
+    fn receive(&self, report: u64) -> Option<Vec<u8>> {
+        let [at, len] = [(report >> 32) as u32, report as u32];
+        if len > REPORT_BYTES {
+            return None;
+        }
+        let at = at as usize;
+        self.memory
+            .data(&self.store)
+            .get(at..at.checked_add(len as usize)?)
+            .map(<[u8]>::to_vec)
+    }
+
+    pub(crate) fn fuel_used(&self) -> u64 {
+        let left = self.store.get_fuel().unwrap_or_default();
+        self.fuel.saturating_sub(left)
+    }
+
+    pub(crate) fn memory(&self) -> &MemoryLimit {
+        &self.store.data().memory
+    }
+
+    pub(crate) fn files(&mut self) -> &mut FileGuard {
+        &mut self.store.data_mut().wasi.files
+    }
+}
+
+fn host(error: wasmtime::Error) -> Error {
+    Error::Host(format!("{error:#}"))
+}

@@ -1,0 +1,33 @@
+//! The rules about imports once more, where imports happen.
+//!
+//! For the script's own code: what it imports by `__import__`, by `importlib`, in code that it
+//! makes up. The standard library goes on importing what it needs. A script that wants to can
+//! get around this, since all of it is Python: it is hygiene, and the boundary is WebAssembly.
+
+use std::cell::RefCell;
+
+use rustpython_vm::builtins::PyStrRef;
+use rustpython_vm::{PyResult, VirtualMachine};
+use wardian_abi::CodeRules;
+
+use crate::interpreter::Support;
+
+thread_local! {
+    static RULES: RefCell<CodeRules> = RefCell::default();
+}
+
+/// From here on, the script's imports are held to the rules.
+pub(crate) fn guard(rules: &CodeRules, support: &Support, vm: &VirtualMachine) -> PyResult<()> {
+    if rules.allowed_imports.is_none() && rules.forbidden_imports.is_empty() {
+        return Ok(());
+    }
+    RULES.set(rules.clone());
+    let refusal = vm.new_function("refusal", refusal);
+    support.guard_imports.call((refusal,), vm)?;
+    Ok(())
+}
+
+/// Why a module may not be imported; `None` if it may.
+fn refusal(module: PyStrRef) -> Option<String> {
+    RULES.with_borrow(|rules| rules.import_refusal(&module.to_string_lossy()))
+}
