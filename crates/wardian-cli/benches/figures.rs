@@ -15,7 +15,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use wardian::{Access, Action, Allowance, Grant, Limits, Permission, Policy, Runtime, Sandbox};
+use wardian::{
+    Access, Action, Allowance, Grant, Limits, Permission, Policy, Profile, Runtime, Sandbox,
+};
 
 const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
 
@@ -45,6 +47,7 @@ fn main() {
         figures.time(&format!("fresh run, {name}, p50"), percentile(&times, 50));
         figures.time(&format!("fresh run, {name}, p99"), percentile(&times, 99));
     }
+    screening(&mut figures, &runtime);
     decisions(&mut figures);
     files(&mut figures, &runtime);
     processes(&mut figures);
@@ -102,6 +105,46 @@ fn sample(warm_up: usize, runs: usize, mut call: impl FnMut()) -> Vec<Duration> 
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+}
+
+/// The same script of fifty lines, run with and without screening, by turns.
+fn screening(figures: &mut Figures, runtime: &Runtime) {
+    let source = include_str!("fifty.py");
+    let sandbox = |profile: Profile| {
+        let policy = Policy::computing().with_code(profile.code());
+        Sandbox::new(runtime, policy).unwrap()
+    };
+    let sandboxes = [Profile::Standard, Profile::Open].map(sandbox);
+    let time = |sandbox: &Sandbox| {
+        let started = Instant::now();
+        assert!(sandbox.run_blocking(source).unwrap().success());
+        started.elapsed()
+    };
+    let pairs: Vec<_> = (0..550)
+        .map(|_| sandboxes.each_ref().map(time))
+        .skip(50)
+        .collect();
+    let sorted = |of: fn(&[Duration; 2]) -> Duration| {
+        let mut times: Vec<_> = pairs.iter().map(of).collect();
+        times.sort();
+        times
+    };
+    let [with, without] = [sorted(|pair| pair[0]), sorted(|pair| pair[1])];
+    let name = "fresh run, 50 lines";
+    figures.time(&format!("{name}, screened, p50"), percentile(&with, 50));
+    figures.time(
+        &format!("{name}, not screened, p50"),
+        percentile(&without, 50),
+    );
+    let mut ratios: Vec<_> = pairs
+        .iter()
+        .map(|[with, without]| with.as_secs_f64() / without.as_secs_f64())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    figures.ratio(
+        "screened / not screened, median of pairs",
+        ratios[ratios.len() / 2],
+    );
 }
 
 /// One decision of a policy with 100 directories and 100 domains.

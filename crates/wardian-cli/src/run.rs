@@ -25,6 +25,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let script = script(&args)?;
     let (name, code) = (source_name(&args), script.code().to_owned());
     let policy = policy(&args)?;
+    let profile = policy.code().profile.name();
     let timeout = policy.limits().timeout();
     let runtime = Runtime::new()?;
     let sandbox = Sandbox::new(&runtime, policy)?;
@@ -73,7 +74,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     } else if !args.quiet {
         refused(&outcome.refusals);
         match &outcome.verdict {
-            Verdict::Rejected { violations } => problems::show_source(&name, &code, violations),
+            Verdict::Rejected { violations } => {
+                problems::show_source(&name, &code, violations);
+                let of_profile = |rule: &str| ["import", "call"].contains(&rule);
+                if violations.iter().any(|found| of_profile(&found.rule)) {
+                    remark(&format!(
+                        "not run: the code profile `{profile}` refuses it; --profile names \
+                         another, `[code]` in a policy changes its lists"
+                    ));
+                }
+            }
             verdict if ended_by_itself(verdict) => {}
             verdict => remark(&verdict.to_string()),
         }
