@@ -2,7 +2,7 @@
 
 # Run every test
 test:
-    cargo test --release --workspace
+    cargo test --release --workspace && cd guest && cargo test --release --ignore-rust-version -p wardian-screen --target-dir ../target/guest
 
 # Run the checks of continuous integration
 ci:
@@ -10,7 +10,7 @@ ci:
 
 # Format and lint
 lint:
-    cargo fmt --all && cargo fmt --manifest-path guest/Cargo.toml && cargo clippy --release --workspace --all-targets -- -D warnings
+    cargo fmt --all && cargo fmt --all --manifest-path guest/Cargo.toml && cargo clippy --release --workspace --all-targets -- -D warnings
 
 # Measure start-up, throughput and memory
 bench *args:
