@@ -200,7 +200,6 @@ fn val_07_to_val_09_what_ends_a_line() {
         "\x0cimport os",
         "x = 1 \\\n\nimport os",
         "# -*- coding: utf-7 -*-\nimport os",
-        "\u{feff}import os",
     ] {
         assert_eq!(
             messages(Profile::Standard, source),
@@ -212,6 +211,7 @@ fn val_07_to_val_09_what_ends_a_line() {
         assert!(messages(Profile::Standard, source).is_empty(), "{source:?}");
     }
     for source in [
+        "\u{feff}x = 1",
         "x=1\0import os",
         "\0\0\0",
         "x\u{feff}=1",
@@ -382,9 +382,33 @@ fn imports_are_guarded_at_run_time() {
             "b['ev' + 'al']('__import__(\"sys\")')",
             "ImportError Forbidden import: sys sys",
         ),
+        (
+            "b['ex' + 'ec']('import os')",
+            "ImportError Forbidden import: os os",
+        ),
+        (
+            "b['ex' + 'ec']('from os import path')",
+            "ImportError Forbidden import: os os",
+        ),
         ("b['ex' + 'ec']('import heapq')", "imported"),
     ] {
         assert_eq!(caught(&format!("{hidden}{code}")), said, "{code}");
+    }
+    // What is written in Rust goes on importing what it needs, as if its caller did.
+    for profile in [Profile::Strict, Profile::Standard] {
+        let source = "import datetime, re, functools, json, random, string\n\
+            assert datetime.datetime.strptime('2024-01-02', '%Y-%m-%d').day == 2\n\
+            assert 'x'.encode('utf-16') and f'{1234:n}'\n\
+            class A: pass\n\
+            A().__reduce_ex__(2)\n\
+            list[int] | None, re.compile('(a|b)+').fullmatch('ab').groups()";
+        let outcome = run(profile, source);
+        assert_eq!(
+            outcome.verdict,
+            Verdict::Completed,
+            "{}",
+            outcome.stderr.text()
+        );
     }
     // The library goes on importing what it needs: all of these import os or sys inside.
     assert_eq!(
@@ -581,6 +605,30 @@ fn screening_and_running_agree_on_syntax_errors() {
     }
     assert!(tried > 20 && wrong > 5, "{tried} {wrong}");
     println!("{tried} mutated sources, {wrong} of them no Python");
+}
+
+/// VAL-06: what a script does to Python's own names is done after it was screened.
+#[test]
+fn val_06_rebinding_what_a_checker_would_use() {
+    let source = "any = all = lambda *a: False\nlen = isinstance = lambda *a: 0\nimport os";
+    assert_eq!(
+        messages(Profile::Standard, source),
+        ["Forbidden import: os"]
+    );
+}
+
+/// What only the compiler finds is told together with what breaks a rule.
+#[test]
+fn syntax_errors_and_broken_rules_are_told_at_once() {
+    let source = "import os\ndef f(x, x): pass\neval(x)";
+    assert_eq!(
+        messages(Profile::Standard, source),
+        [
+            "Forbidden import: os",
+            "Syntax error: duplicate argument 'x' in function definition",
+            "Forbidden call: eval()"
+        ]
+    );
 }
 
 #[test]

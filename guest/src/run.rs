@@ -47,16 +47,16 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
     let Request { code, rules, .. } = &script.request;
     let rules = rules.as_ref().cloned().unwrap_or_default();
     let mut violations = wardian_screen::screen(code, &rules);
-    if violations
-        .iter()
-        .all(|found| found.rule == wardian_screen::SYNTAX)
-    {
-        let compiled = python.interpreter.enter(|vm| {
-            compile(code, &python.support, vm).map_err(|error| exception::syntax(&error, code, vm))
-        });
-        match compiled {
-            Ok(code) => script.code = Some(code),
-            Err(error) => violations = vec![error],
+    let compiled = python.interpreter.enter(|vm| {
+        compile(code, &python.support, vm).map_err(|error| exception::syntax(&error, code, vm))
+    });
+    match compiled {
+        Ok(code) => script.code = Some(code),
+        Err(error) => {
+            // The compiler says it better than the parser.
+            violations.retain(|found| found.rule != wardian_screen::SYNTAX);
+            violations.push(error);
+            violations.sort_by_key(|found| (found.line, found.column));
         }
     }
     let screening = Screening {

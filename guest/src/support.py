@@ -116,6 +116,14 @@ def _is_library(globals):
     return origin in ("frozen", "built-in") and module.__dict__ is globals
 
 
+# What functions that are written in Rust import when they are called: as if by their caller.
+_OF_NATIVE_FUNCTIONS = frozenset(
+    "_contextvars _frozen_importlib_external _pycodecs _strptime _warnings annotationlib codecs copy copyreg "
+    "encodings functools importlib._bootstrap_external importlib.machinery io linecache locale marshal re "
+    "string.templatelib traceback typing warnings zipimport".split()
+)
+
+
 def guard_imports(refusal):
     """Asks about every import of the script's own code, whichever way it is made."""
     builtins_import, import_module = builtins.__import__, importlib.import_module
@@ -135,7 +143,7 @@ def guard_imports(refusal):
             raise ImportError(why, name=name)
 
     def __import__(name, globals=None, locals=None, fromlist=(), level=0):
-        if isinstance(name, str):
+        if isinstance(name, str) and (globals is None or name not in _OF_NATIVE_FUNCTIONS):
             if not _is_library(frame(1).f_globals if globals is None else globals):
                 check("." * level + name, fromlist)
         return builtins_import(name, globals, locals, fromlist, level)

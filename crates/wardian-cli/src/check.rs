@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use wardian::{Policy, Profile, Runtime, Sandbox, Violation, load_policy};
 
@@ -53,16 +55,30 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     Ok(exit)
 }
 
+/// How long checking takes before its progress is shown.
+const UNSHOWN: Duration = Duration::from_secs(1);
+
 /// A source, and what is wrong with it.
 type Checked = Result<(String, Vec<Violation>)>;
 
 /// Checks files on all processors, in any order; the answers are in the order of the files.
 fn check_all(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Checked> {
     let next = AtomicUsize::new(0);
+    // Draws on a terminal only, and not before it is worth it.
+    let progress = ProgressBar::new(files.len() as u64).with_style(
+        ProgressStyle::with_template("checking {pos}/{len} {wide_bar} {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    progress.set_draw_target(ProgressDrawTarget::hidden());
+    let started = Instant::now();
     let answers: Mutex<Vec<(usize, Checked)>> = Mutex::default();
     let work = || {
         while let Some((i, file)) = take(&next, files) {
             let answer = check(sandbox, file);
+            if progress.is_hidden() && started.elapsed() > UNSHOWN {
+                progress.set_draw_target(ProgressDrawTarget::stderr());
+            }
+            progress.inc(1);
             if let Ok(mut answers) = answers.lock() {
                 answers.push((i, answer));
             }
@@ -75,6 +91,7 @@ fn check_all(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Checked> {
         }
         work();
     });
+    progress.finish_and_clear();
     let mut answers = answers.into_inner().unwrap_or_default();
     answers.sort_by_key(|(i, _)| *i);
     answers.into_iter().map(|(_, answer)| answer).collect()

@@ -277,8 +277,13 @@ pub(crate) fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
+/// A text file, without the mark that some editors put in front.
 pub(crate) fn text(file: &Path) -> Result<String> {
-    String::from_utf8(bytes(file)?).map_err(|error| {
+    let mut bytes = bytes(file)?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Usage(format!(
             "{} is not UTF-8: byte {at} is not part of a character",
