@@ -154,23 +154,19 @@ impl Grant {
 }
 
 /// Refuses a directory of the host that no script should get, given where the user's home and
-/// the policy's file are.
+/// the policy's files are.
 ///
 /// # Errors
 ///
 /// [`GrantError`] says which of the two it holds.
-pub fn check_host(
-    host: &Path,
-    home: Option<&Path>,
-    policy: Option<&Path>,
-) -> Result<(), GrantError> {
+pub fn check_host(host: &Path, home: Option<&Path>, policy: &[PathBuf]) -> Result<(), GrantError> {
     if host.parent().is_none() {
         return Err(GrantError::Root("`/`"));
     }
     if home.is_some_and(|home| home.parent().is_some() && home.starts_with(host)) {
         return Err(GrantError::Home(host.to_owned()));
     }
-    if policy.is_some_and(|policy| policy.starts_with(host)) {
+    if policy.iter().any(|file| file.starts_with(host)) {
         return Err(GrantError::HoldsPolicy(host.to_owned()));
     }
     Ok(())
@@ -236,8 +232,11 @@ mod tests {
 
     #[test]
     fn what_is_never_granted() {
-        let (home, policy) = (Path::new("/home/ada"), Path::new("/srv/p/policy.toml"));
-        let check = |host: &str| check_host(Path::new(host), Some(home), Some(policy));
+        let (home, policy) = (
+            Path::new("/home/ada"),
+            [PathBuf::from("/srv/p/policy.toml")],
+        );
+        let check = |host: &str| check_host(Path::new(host), Some(home), &policy);
         assert_eq!(check("/"), Err(GrantError::Root("`/`")));
         assert_eq!(check("/home"), Err(GrantError::Home("/home".into())));
         assert_eq!(

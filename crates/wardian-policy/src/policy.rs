@@ -1,7 +1,7 @@
 //! The policy: everything that one agent may do, and the one place that decides.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -27,6 +27,8 @@ pub struct Policy {
     pub(crate) code: Code,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) tools: BTreeMap<String, ToolRules>,
+    /// The file that it was read from, and those that this extends, by their real paths.
+    pub(crate) files: Vec<PathBuf>,
     /// Where each key stands, if the policy was read from a file.
     pub(crate) locations: BTreeMap<String, Location>,
 }
@@ -55,6 +57,7 @@ impl Policy {
             code: Profile::Standard.code(),
             env: BTreeMap::new(),
             tools: BTreeMap::new(),
+            files: Vec::new(),
             locations: BTreeMap::new(),
         }
     }
@@ -171,6 +174,11 @@ impl Policy {
     /// The tools that may be called.
     pub fn tools(&self) -> &BTreeMap<String, ToolRules> {
         &self.tools
+    }
+
+    /// The real paths of the files that it was read from; none if it was not.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Where a key of the policy's file stands: `permissions`, `limits.timeout`.

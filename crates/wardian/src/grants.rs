@@ -29,6 +29,7 @@ impl Grants {
     pub(crate) fn open(policy: &Policy) -> Result<Self, Error> {
         let mut places: Vec<(&Grant, Place)> = Vec::new();
         let mut directories = Vec::new();
+        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
         let granted = policy
             .grants()
             .filter(|grant| !policy.access(grant).is_empty());
@@ -39,14 +40,11 @@ impl Grants {
                 reason,
             };
             let failed = |error: io::Error| refused(explained(&error));
-            let path = grant.host().canonicalize().map_err(failed)?;
-            let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-            let file = grant.location().and_then(|at| at.file.canonicalize().ok());
-            check_host(&path, home.as_deref(), file.as_deref())
+            let dir = Dir::open_ambient_dir(grant.host(), ambient_authority()).map_err(failed)?;
+            // What has been opened, whatever the path leads to by now.
+            let path = real_path(&dir).map_err(|_| refused("/proc is not mounted".to_owned()))?;
+            check_host(&path, home.as_deref(), policy.files())
                 .map_err(|error| refused(error.to_string()))?;
-            let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(failed)?;
-            // What is opened beneath it will be compared with this.
-            real_path(&dir).map_err(|_| refused("/proc is not mounted".to_owned()))?;
             let place = Place::of(&path).map_err(failed)?;
             if let Some((other, _)) = places.iter().find(|(_, other)| place.overlaps(other)) {
                 let overlap = GrantError::Overlap {

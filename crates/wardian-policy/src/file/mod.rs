@@ -130,6 +130,7 @@ impl Reader<'_> {
         if base.is_none() {
             policy.agent = self.file_name();
         }
+        policy.files.extend(self.source.path.clone());
         self.locate(&mut policy, table, "");
         for (name, slot) in [
             ("agent", &mut policy.agent),
@@ -247,7 +248,9 @@ impl Reader<'_> {
                 continue;
             };
             grant.at = Some(self.source.location(item.span()));
-            if let Err(error) = policy.add_grant(grant) {
+            let added = check_host(grant.host(), self.source.home.as_deref(), &policy.files)
+                .and_then(|()| policy.add_grant(grant));
+            if let Err(error) = added {
                 self.problem(item.span(), key, error.to_string(), None);
             }
         }
@@ -335,10 +338,6 @@ impl Reader<'_> {
         key: &str,
         grant: Result<Grant, GrantError>,
     ) -> Option<Grant> {
-        let grant = grant.and_then(|grant| {
-            let Source { home, path, .. } = self.source;
-            check_host(grant.host(), home.as_deref(), path.as_deref()).map(|()| grant)
-        });
         match grant {
             Ok(grant) => Some(grant),
             Err(error) => {

@@ -254,7 +254,7 @@ impl FileGuard {
         if count >= self.quota.open_files {
             self.done(operation, path, Err(Failure::Limit(Limit::OpenFiles)))?;
         }
-        let free = (ROOT..).find(|fd| !self.open.contains_key(fd));
+        let free = (ROOT + 1..).find(|fd| !self.open.contains_key(fd));
         free.ok_or(Errno::Mfile.into())
     }
 

@@ -1,5 +1,7 @@
 //! WASI preview 1, as the guest calls it: files go to the guard, everything else to
 //! wasmtime-wasi.
+//!
+//! Long because the interface is: one function after the other, in its order, each of them thin.
 
 use std::io::SeekFrom;
 use std::time::{Duration, SystemTime};
