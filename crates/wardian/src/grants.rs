@@ -68,8 +68,8 @@ impl Grants {
         self.directories.get(at).map(|(_, dir)| dir)
     }
 
-    /// The names in a directory that is none itself, but leads to granted ones; `None` if none
-    /// lies beneath it. The root is there without a grant as well.
+    /// The names in a directory that is not granted itself, but leads to granted ones; `None` if
+    /// none lies beneath it. The root is there without a grant as well.
     pub(crate) fn leading_from(&self, path: &GuestPath) -> Option<Vec<String>> {
         let beneath = self.directories.iter().filter_map(|(guest, _)| {
             let name = guest.within(path)?.split('/').next()?;

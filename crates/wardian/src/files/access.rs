@@ -58,10 +58,7 @@ impl FileGuard {
         let write = rights.contains(Rights::FD_WRITE);
         let changes = write || create || truncate;
         let read = rights.contains(Rights::FD_READ) || !changes;
-        if !changes
-            && self.grants.directory(&path).is_none()
-            && self.grants.leading_from(&path).is_some()
-        {
+        if !changes && self.grants.leading_from(&path).is_some() {
             return self.open_directory(path);
         }
         let (operation, actions): (_, &[_]) = match (read, changes) {
@@ -120,20 +117,18 @@ impl FileGuard {
         Ok(fd)
     }
 
-    /// Lists a directory from its start. A script may have it open and yet not be allowed to
-    /// list it, if it was opened to be written in.
+    /// Lists a directory from its start. That it may be read was recorded when it was opened.
     pub(super) async fn list(&mut self, path: &GuestPath) -> Result<Listing> {
-        if self.grants.directory(path).is_none()
-            && let Some(names) = self.grants.leading_from(path)
-        {
+        if let Some(names) = self.grants.leading_from(path) {
             return Ok(Listing::of_names(names));
         }
-        let operation = FileOperation::Read;
+        let policy = self.policy.clone();
+        let decision = policy.check_path(Action::ReadFile, path.clone());
         let Target {
             dir, path: beneath, ..
-        } = self.permit(operation, path, &[Action::ReadFile])?;
+        } = self.target(&decision).ok_or(Errno::Acces)?;
         let listing = blocking(move || Listing::of(&dir, &beneath)).await?;
-        self.done(operation, path, listing)
+        self.done(FileOperation::Read, path, listing)
     }
 
     pub(super) async fn set_times(

@@ -147,20 +147,12 @@ impl FileGuard {
         actions: &[Action],
     ) -> Result<Target> {
         let policy = self.policy.clone();
-        let decisions = actions
+        let decision = actions
             .iter()
-            .map(|action| policy.check_path(*action, path.clone()));
-        let mut permitted = None;
-        for decision in decisions {
-            let allowed = decision.allowed();
-            permitted = Some(decision);
-            if !allowed {
-                break;
-            }
-        }
-        let Some(decision) = permitted else {
-            return Err(Errno::Acces.into());
-        };
+            .map(|action| policy.check_path(*action, path.clone()))
+            // The first refusal decides.
+            .reduce(|first, next| if first.allowed() { next } else { first })
+            .ok_or(Errno::Inval)?;
         self.recorder.decided(operation, path, &decision)?;
         self.target(&decision).ok_or(Errno::Acces.into())
     }
@@ -197,9 +189,7 @@ impl FileGuard {
     }
 
     async fn stat(&mut self, asked: Asked, flags: Lookupflags) -> Result<Filestat> {
-        if self.grants.leading_from(&asked.path).is_some()
-            && self.grants.directory(&asked.path).is_none()
-        {
+        if self.grants.leading_from(&asked.path).is_some() {
             return Ok(stat::of_leading_directory());
         }
         let Target { dir, path, device } = self.visible(&asked.path)?;
