@@ -7,12 +7,14 @@
 mod documents;
 mod embedding;
 mod files;
+mod grants;
 mod humaneval;
 mod isolation;
 mod language;
 mod limits;
 mod modules;
 mod screening;
+mod world;
 
 use std::sync::OnceLock;
 

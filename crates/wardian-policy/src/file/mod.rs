@@ -1,23 +1,20 @@
 //! Policy files: TOML becomes a [`Policy`], or a list of everything that is wrong with it.
 
 mod keys;
+mod paths;
 mod problem;
 mod read;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use keys::schema;
 pub use problem::{Problem, Problems};
 use toml::de::DeTable;
 
 use crate::domain::DomainRule;
-use crate::grant::{check_host, normal};
-use crate::{
-    Access, Grant, GrantError, GuestPath, Limit, Limits, Permission, Policy, Profile, Source,
-    ToolRules,
-};
-use keys::{ALLOWED_PATH, CODE, TOOL, TOP, permission_names};
+use crate::{Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
+use keys::{CODE, TOOL, TOP, permission_names};
 use read::{Item, Reader, Table, names};
 
 /// The largest policy file, in bytes.
@@ -208,30 +205,6 @@ impl Reader<'_> {
         }
     }
 
-    /// An absolute path of the host, from one that may be relative to the file.
-    fn host_path(&mut self, span: Range<usize>, key: &str, path: &str) -> Option<PathBuf> {
-        if path.contains('\0') {
-            self.problem(span, key, "holds a NUL byte", None);
-            return None;
-        }
-        let path = Path::new(path);
-        if path.is_absolute() {
-            return Some(normal(path));
-        }
-        let directory = self.source.path.as_deref().and_then(Path::parent);
-        let Some(directory) = directory else {
-            let message = "is relative to the policy file, and there is none";
-            self.problem(
-                span,
-                key,
-                message,
-                Some("write an absolute path".to_owned()),
-            );
-            return None;
-        };
-        Some(normal(&directory.join(path)))
-    }
-
     fn permissions(&mut self, item: &Item<'_>) -> Permission {
         let mut permissions = Permission::NONE;
         let known = permission_names();
@@ -240,111 +213,6 @@ impl Reader<'_> {
             permissions |= named.unwrap_or(Permission::NONE);
         }
         permissions
-    }
-
-    fn grants(&mut self, policy: &mut Policy, item: &Item<'_>) {
-        for (key, item) in self.list(item, "allowed_paths") {
-            let Some(mut grant) = self.grant(policy.permissions, item, &key) else {
-                continue;
-            };
-            grant.at = Some(self.source.location(item.span()));
-            let added = check_host(grant.host(), self.source.home.as_deref(), &policy.files)
-                .and_then(|()| policy.add_grant(grant));
-            if let Err(error) = added {
-                self.problem(item.span(), key, error.to_string(), None);
-            }
-        }
-    }
-
-    fn grant(&mut self, permissions: Permission, item: &Item<'_>, key: &str) -> Option<Grant> {
-        let Some(table) = item.get_ref().as_table() else {
-            let text = self.string(item, key)?;
-            let host = self.host_path(item.span(), key, text)?;
-            let guest = match text.starts_with('/') {
-                true => text.to_owned(),
-                false => self.guest_path(item.span(), key, text)?,
-            };
-            return self.checked(
-                item.span(),
-                key,
-                Grant::new(&guest, host, Access::READ_WRITE),
-            );
-        };
-        self.only(table, &format!("{key}."), &names(ALLOWED_PATH));
-        let Some(path) = table.get("path") else {
-            let help = Some("write `{ path = \"/in\", host = \"data/in\" }`".to_owned());
-            self.problem(item.span(), format!("{key}.path"), "is missing", help);
-            return None;
-        };
-        let path_key = format!("{key}.path");
-        let guest = self.string(path, &path_key)?;
-        let host = match table.get("host") {
-            None => self.host_path(path.span(), &path_key, guest)?,
-            Some(host) => {
-                let key = format!("{key}.host");
-                let text = self.string(host, &key)?;
-                self.host_path(host.span(), &key, text)?
-            }
-        };
-        let guest = match guest.starts_with('/') {
-            true => guest.to_owned(),
-            false => self.guest_path(path.span(), &path_key, guest)?,
-        };
-        let access = match table.get("access") {
-            None => Access::READ_WRITE,
-            Some(item) => self.access(permissions, item, &format!("{key}.access"))?,
-        };
-        self.checked(item.span(), key, Grant::new(&guest, host, access))
-    }
-
-    /// Where a script finds a directory that was named relative to the file.
-    fn guest_path(&mut self, span: Range<usize>, key: &str, text: &str) -> Option<String> {
-        let guest = (!text.split('/').any(|name| name == ".."))
-            .then(|| GuestPath::root().join(text).ok())
-            .flatten()
-            .filter(|guest| *guest != GuestPath::root());
-        if guest.is_none() {
-            let message = format!("{text:?} says no path under which the script could find it");
-            let help = format!("write `{{ path = \"/in\", host = {text:?} }}`");
-            self.problem(span, key, message, Some(help));
-        }
-        guest.map(|guest| guest.to_string())
-    }
-
-    /// The access of an entry, which can't be more than is permitted.
-    fn access(&mut self, permissions: Permission, item: &Item<'_>, key: &str) -> Option<Access> {
-        let all = [Access::READ, Access::WRITE, Access::READ_WRITE].map(Access::name);
-        let access = self.choice(item, key, &all, Access::named)?;
-        for (part, permission, name) in [
-            (Access::READ, Permission::READ_FILE, "READ_FILE"),
-            (Access::WRITE, Permission::WRITE_FILE, "WRITE_FILE"),
-        ] {
-            if access.contains(part) && !permissions.contains(permission) {
-                let message = format!("asks for {}, but `permissions` lack {name}", part.name());
-                self.problem(
-                    item.span(),
-                    key,
-                    message,
-                    Some("an entry can only narrow them".to_owned()),
-                );
-            }
-        }
-        Some(access)
-    }
-
-    fn checked(
-        &mut self,
-        span: Range<usize>,
-        key: &str,
-        grant: Result<Grant, GrantError>,
-    ) -> Option<Grant> {
-        match grant {
-            Ok(grant) => Some(grant),
-            Err(error) => {
-                self.problem(span, key, error.to_string(), None);
-                None
-            }
-        }
     }
 
     fn domains(&mut self, policy: &mut Policy, item: &Item<'_>) {

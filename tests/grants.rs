@@ -1,0 +1,319 @@
+//! What a policy grants of files works, and is on record.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wardian::Allowance::AtMost;
+use wardian::{
+    Access, Audit, Error, Event, FileAccess, FileOperation, Grant, Limit, LimitKind, Permission,
+    Sandbox, Verdict, load_policy,
+};
+
+use crate::world::{PRELUDE, REFUSED, World};
+use crate::{runtime, unscreened};
+
+/// With and without: each access does what it says, and nothing else.
+#[test]
+fn each_access_does_what_it_says() {
+    let world = World::new();
+    assert_eq!(
+        world.value("read('/ro/file.txt') + read('ro/sub/inner.txt')"),
+        "contentinner"
+    );
+    assert_eq!(
+        world.value("sorted(os.listdir('/ro/sub'))"),
+        json!(["inner.txt"])
+    );
+    assert_eq!(
+        world.value("write('/rw/new.txt', 'x' * 10); read('/rw/new.txt')"),
+        "xxxxxxxxxx"
+    );
+    assert_eq!(fs::read(world.path("rw/new.txt")).unwrap(), b"xxxxxxxxxx");
+    assert_eq!(world.value("write('/wo/new.txt', 'y')"), 1);
+    assert_eq!(world.value("write('/wo/old.txt', 'er', 'a')"), 2);
+    assert_eq!(fs::read(world.path("wo/old.txt")).unwrap(), b"older");
+    assert_eq!(
+        world.value("os.mkdir('/wo/d'); os.rename('/wo/new.txt', '/wo/d/n'); os.remove('/wo/d/n'); os.rmdir('/wo/d')"),
+        Value::Null
+    );
+    for wish in [
+        "write('/ro/new.txt', 'x')",
+        "write('/ro/file.txt', 'x')",
+        "write('/ro/file.txt', 'x', 'a')",
+        "open('/ro/file.txt', 'r+')",
+        "os.mkdir('/ro/d')",
+        "os.remove('/ro/file.txt')",
+        "read('/wo/old.txt')",
+        "open('/wo/old.txt', 'r+')",
+        "open('/wo/old.txt', 'w+')",
+        "os.listdir('/wo')",
+    ] {
+        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+    }
+}
+
+/// With and without: what the entries say counts only as far as it is permitted.
+#[test]
+fn permissions_come_before_entries() {
+    let world = World::new();
+    let wishes = "[t(lambda: read('/rw/file.txt')), t(lambda: write('/rw/x', 'x')), t(lambda: write('/wo/x', 'x')), os.listdir('/')]";
+    let refused = json!({"type": "PermissionError", "errno": REFUSED});
+    for (files, read, written, seen) in [
+        (Permission::NONE, &refused, &refused, json!([])),
+        (
+            Permission::READ_FILE,
+            &json!("done"),
+            &refused,
+            json!(["ro", "rw"]),
+        ),
+        (
+            Permission::WRITE_FILE,
+            &refused,
+            &json!("done"),
+            json!(["rw", "wo"]),
+        ),
+    ] {
+        let policy = world.policy(Permission::EXECUTE_CODE | files);
+        let sandbox = Sandbox::new(runtime(), policy).unwrap();
+        let outcome = sandbox.run_blocking(format!("{PRELUDE}{wishes}")).unwrap();
+        let value = &outcome.json()["value"];
+        assert_eq!(*value, json!([read, written, written, seen]), "{files:?}");
+    }
+    let policy = world.policy(Permission::FULL - Permission::EXECUTE_CODE);
+    let outcome = Sandbox::new(runtime(), policy)
+        .unwrap()
+        .run_blocking("1")
+        .unwrap();
+    assert!(
+        matches!(outcome.verdict, Verdict::Denied { .. }),
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[test]
+fn the_tree_that_a_script_sees() {
+    let world = World::new();
+    let nested = Grant::new("/srv/data/in", world.path("rw"), Access::READ).unwrap();
+    let policy = unscreened().with_permissions(Permission::READ_FILE);
+    let sandbox = Sandbox::new(runtime(), policy.with_grant(nested).unwrap()).unwrap();
+    let outcome = sandbox
+        .run_blocking(
+            "import os, glob, pathlib\n\
+             os.makedirs('/srv/data', exist_ok=True)\n\
+             [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), os.path.exists('/srv/x'),\
+              sorted(glob.glob('/srv/data/in/*.txt')), pathlib.Path('srv/data/in/file.txt').read_text(),\
+              [d for d, _, _ in os.walk('/') if d.count('/') < 4], os.path.realpath('srv/data/in/up-and-in')]",
+        )
+        .unwrap();
+    assert_eq!(
+        outcome.json()["value"],
+        json!([
+            "/",
+            ["srv"],
+            ["data"],
+            true,
+            false,
+            ["/srv/data/in/file.txt"],
+            "content",
+            ["/", "/srv", "/srv/data", "/srv/data/in"],
+            "/srv/data/in/file.txt"
+        ]),
+        "{}",
+        outcome.stderr.text()
+    );
+}
+
+/// A script that waits for a disk is under the clock like any other.
+#[test]
+fn writing_and_reading_end_at_the_time_limit() {
+    let mut world = World::new();
+    world.limits = world
+        .limits
+        .with_timeout(AtMost(Duration::from_millis(300)))
+        .unwrap();
+    let outcome = world.run("f = open('/rw/x', 'wb', buffering=0)\nwhile True:\n    f.seek(0); f.write(b'x' * 100000); os.fsync(f.fileno())");
+    assert!(
+        matches!(
+            outcome.verdict,
+            Verdict::Limit {
+                which: LimitKind::Time,
+                ..
+            }
+        ) || outcome.refusals.first[0].rule == "limits.bytes_written",
+        "{:?}",
+        outcome.verdict
+    );
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<FileAccess>>);
+
+impl Audit for Notes {
+    fn record(&self, event: &Event<'_>) -> std::io::Result<()> {
+        assert_eq!((event.agent, event.run_id.len()), ("agent", 36));
+        self.0.lock().unwrap().push(event.access.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let sandbox = world.sandbox().with_audit(notes.clone());
+    let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n[t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', '/wo/b')), t(lambda: read('/ro/out'))]";
+    let outcome = sandbox.run_blocking(format!("{PRELUDE}{code}")).unwrap();
+    assert_eq!(
+        outcome.verdict,
+        Verdict::Completed,
+        "{}",
+        outcome.stderr.text()
+    );
+    let notes: Vec<_> = notes
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|note| {
+            let to = note.to.clone().unwrap_or_default();
+            (
+                note.operation,
+                format!("{}{to}", note.path),
+                note.allowed,
+                note.rule.clone(),
+            )
+        })
+        .collect();
+    use FileOperation::{Read, Rename, Write};
+    let expected = [
+        (Read, "/ro/file.txt", true, "allowed_paths[\"/ro\"]"),
+        (Write, "/rw/new", true, "allowed_paths[\"/rw\"]"),
+        (Rename, "/rw/new/rw/b", true, "allowed_paths[\"/rw\"]"),
+        (Read, "/etc/passwd", false, "allowed_paths"),
+        (Write, "/ro/x", false, "allowed_paths[\"/ro\"]"),
+        (Rename, "/rw/b/wo/b", false, "allowed_paths[\"/wo\"]"),
+        // The path is granted; that it leads outside shows only then.
+        (Read, "/ro/out", true, "allowed_paths[\"/ro\"]"),
+        (Read, "/ro/out", false, "allowed_paths[\"/ro\"]"),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(operation, path, allowed, rule)| {
+            (operation, path.to_owned(), allowed, rule.to_owned())
+        })
+        .into();
+    assert_eq!(notes, expected);
+    assert_eq!(outcome.refusals.count, 4);
+    assert_eq!(
+        outcome.json()["refusals"][0]["reason"],
+        "no entry of allowed_paths holds /etc/passwd"
+    );
+}
+
+struct Full;
+
+impl Audit for Full {
+    fn record(&self, _: &Event<'_>) -> std::io::Result<()> {
+        Err(std::io::Error::other("no space left"))
+    }
+}
+
+#[test]
+fn what_can_not_be_recorded_is_not_done() {
+    let world = World::new();
+    let sandbox = world.sandbox().with_audit(Arc::new(Full));
+    let error = sandbox
+        .run_blocking("try: open('/rw/new', 'w')\nexcept BaseException: pass")
+        .unwrap_err();
+    assert!(matches!(error, Error::Audit(_)), "{error}");
+    assert!(!world.path("rw/new").exists());
+    assert!(sandbox.run_blocking("1").is_ok());
+}
+
+#[test]
+fn refusals_are_bounded() {
+    let world = World::new();
+    let outcome =
+        world.run("for i in range(1000): t(lambda: read(f'/etc/{i}')); t(lambda: read('/etc/x'))");
+    assert_eq!(
+        (outcome.refusals.first.len(), outcome.refusals.count),
+        (32, 2000)
+    );
+}
+
+#[test]
+fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
+    let world = World::new();
+    let file = world.path("policy.toml");
+    let write = |text: &str| fs::write(&file, format!("version = 1\n{text}")).unwrap();
+    write(
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]\nenv = { TZ = \"UTC\", MODE = \"x\" }\ncode.profile = \"open\"",
+    );
+    let sandbox = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap();
+    let outcome = sandbox
+        .run_blocking(
+            "import os\n[os.environ['MODE'], open('/in/file.txt').read(), os.listdir('/')]",
+        )
+        .unwrap();
+    assert_eq!(outcome.json()["value"], json!(["x", "content", ["in"]]));
+    // Through a link, the directory of the policy looks like another one.
+    symlink(world.dir.path(), world.path("rw/policy-dir")).unwrap();
+    write(
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw/policy-dir\" }]",
+    );
+    let error = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap_err();
+    assert!(
+        error.to_string().contains("holds the policy file"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("policy.toml:3"), "{error}");
+}
+
+#[test]
+fn policy_files_extend_each_other() {
+    let world = World::new();
+    let write = |name: &str, text: &str| {
+        fs::write(world.path(name), format!("version = 1\n{text}")).unwrap()
+    };
+    write(
+        "base.toml",
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]",
+    );
+    write(
+        "outside/child.toml",
+        "extends = \"../base.toml\"\nmax_file_size = 10",
+    );
+    let policy = load_policy(world.path("outside/child.toml")).unwrap();
+    assert_eq!(policy.limits().get(Limit::FileSize), AtMost(10));
+    assert_eq!(
+        policy.grants().next().unwrap().host(),
+        world.path("rw").canonicalize().unwrap()
+    );
+    write(
+        "outside/child.toml",
+        "extends = \"../base.toml\"\npermissions = [\"SEND_EMAIL\"]",
+    );
+    let error = load_policy(world.path("outside/child.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("SEND_EMAIL is permitted") && error.contains("base.toml:2"),
+        "{error}"
+    );
+    write("outside/child.toml", "extends = \"child.toml\"");
+    let error = load_policy(world.path("outside/child.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("is there a circle?"), "{error}");
+    for (name, said) in [
+        ("missing.toml", "no such file"),
+        ("outside", "not a regular file"),
+        ("ro/fifo", "not a regular file"),
+    ] {
+        let error = load_policy(world.path(name)).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
