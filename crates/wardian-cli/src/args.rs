@@ -105,7 +105,8 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// What the script finds in `sys.argv`, after `--`.
+    /// What the script finds in `sys.argv`, after `--`. `sys` takes `--profile open`, or a policy
+    /// that allows it.
     #[arg(last = true)]
     pub(crate) args: Vec<String>,
 }
