@@ -24,6 +24,6 @@ deny:
 modules:
     UPDATE_EXPECT=1 cargo test --release -p wardian-tests modules
 
-# Fuzz a target for ten minutes: policy_file, matchers. Needs cargo-fuzz
+# Fuzz a target for ten minutes: policy_file, matchers. Needs cargo-fuzz; finds go to target/fuzz
 fuzz target seconds="600":
-    cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096
+    mkdir -p target/fuzz/{{target}} && cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} ../../target/fuzz/{{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096

@@ -317,3 +317,40 @@ fn policy_files_extend_each_other() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+/// Runs that share a directory work side by side, and leave nothing open, however they end.
+#[test]
+fn many_runs_at_once_leave_no_descriptor_behind() {
+    let world = World::new();
+    let sandbox = world.sandbox();
+    let open_files = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let work = "import time\nfor i in range(20):\n    write(f'/rw/{name}', 'x' * 10000, 'a'); len(read('/ro/file.txt')); os.listdir('/rw')\nlen(read(f'/rw/{name}'))";
+    let before = open_files();
+    std::thread::scope(|scope| {
+        for i in 0..32 {
+            let sandbox = &sandbox;
+            scope.spawn(move || {
+                let code = format!("{PRELUDE}name = 'file-{i}'\n{work}");
+                if i % 4 == 0 {
+                    // Given up on at some moment.
+                    let executor = tokio::runtime::Builder::new_current_thread()
+                        .enable_time()
+                        .build()
+                        .unwrap();
+                    let run = sandbox.run(code);
+                    let patience = Duration::from_millis(2 + i);
+                    _ = executor.block_on(async { tokio::time::timeout(patience, run).await });
+                } else {
+                    let outcome = sandbox.run_blocking(code).unwrap();
+                    assert_eq!(outcome.json()["value"], 200_000, "{:?}", outcome.verdict);
+                }
+            });
+        }
+    });
+    // Other tests run meanwhile and open files of their own; a leak would be of dozens.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while open_files() > before + 20 && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(open_files() <= before + 20, "{} {before}", open_files());
+}
