@@ -564,11 +564,11 @@ fn fs_16_a_huge_directory() {
     );
 }
 
+/// A run that waited would end at its time limit, not with an error in Python.
 #[test]
 fn fs_18_nothing_waits_for_a_pipe() {
     let world = World::new();
     for path in ["/ro/fifo", "/rw/fifo", "/ro/socket", "/rw/socket"] {
-        let started = Instant::now();
         for wish in [
             format!("read('{path}')"),
             format!("write('{path}', 'x')"),
@@ -576,7 +576,6 @@ fn fs_18_nothing_waits_for_a_pipe() {
         ] {
             assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
         }
-        assert!(started.elapsed() < Duration::from_secs(5));
     }
     let outcome = world.run("t(lambda: read('/ro/fifo'))");
     assert_eq!(

@@ -291,7 +291,7 @@ fn val_10_to_val_16_nesting_and_chains() {
             _ => false,
         };
         assert!(harmless, "{:.40}: {:?}", source, outcome.verdict);
-        assert!(started.elapsed() < Duration::from_secs(12), "{source:.40}");
+        assert!(started.elapsed() < Duration::from_secs(60), "{source:.40}");
         assert_eq!(printed("print('next')"), "next\n");
     }
     let deep = format!("{}1", "-".repeat(300_000));
