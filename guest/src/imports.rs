@@ -17,11 +17,11 @@ thread_local! {
 }
 
 /// From here on, the script's imports are held to the rules.
-pub(crate) fn guard(rules: &CodeRules, support: &Support, vm: &VirtualMachine) -> PyResult<()> {
+pub(crate) fn guard(rules: CodeRules, support: &Support, vm: &VirtualMachine) -> PyResult<()> {
     if rules.allowed_imports.is_none() && rules.forbidden_imports.is_empty() {
         return Ok(());
     }
-    RULES.set(rules.clone());
+    RULES.set(rules);
     let refusal = vm.new_function("refusal", refusal);
     support.guard_imports.call((refusal,), vm)?;
     Ok(())

@@ -7,8 +7,9 @@ use rustpython_vm::scope::Scope;
 use rustpython_vm::stdlib::atexit;
 use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-use wardian_abi::{Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening, VERSION};
+use wardian_abi::{
+    CodeRules, Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening, VERSION, sha256,
+};
 
 use crate::convert::{self, Limits};
 use crate::exception;
@@ -45,8 +46,9 @@ pub(crate) fn read(request: &[u8]) -> Prepared {
 /// What counts as a syntax error is what the compiler says, and nothing else.
 pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepared) {
     let Request { code, rules, .. } = &script.request;
-    let rules = rules.as_ref().cloned().unwrap_or_default();
-    let mut violations = wardian_screen::screen(code, &rules);
+    let anything = CodeRules::default();
+    let rules = rules.as_ref().unwrap_or(&anything);
+    let mut violations = wardian_screen::screen(code, rules);
     let compiled = python.interpreter.enter(|vm| {
         compile(code, &python.support, vm).map_err(|error| exception::syntax(&error, code, vm))
     });
@@ -69,12 +71,13 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
 
 /// Runs a script.
 pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
-    let Prepared { request, code } = script;
+    let Prepared { mut request, code } = script;
+    let rules = request.rules.take();
     let report = python.interpreter.enter(|vm| {
         let main = vm
             .new_scope_with_main()
             .expect("the interpreter is as it was snapshotted");
-        let ended = run_script(&request, code, main.clone(), &python.support, vm);
+        let ended = run_script(&request, rules, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
         atexit::_run_exitfuncs(vm);
         finalize(&main, vm);
@@ -87,14 +90,10 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
     serde_json::to_vec(&reply).expect("a reply is JSON")
 }
 
-fn sha256(source: &str) -> String {
-    let digest = Sha256::digest(source);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Runs the script to the value of its final expression.
 fn run_script(
     request: &Request,
+    rules: Option<CodeRules>,
     code: Option<PyRef<PyCode>>,
     scope: Scope,
     support: &Support,
@@ -118,7 +117,7 @@ fn run_script(
             .globals
             .set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
     }
-    if let Some(rules) = &request.rules {
+    if let Some(rules) = rules {
         imports::guard(rules, support, vm)?;
     }
     let code = match code {

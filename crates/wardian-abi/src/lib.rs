@@ -1,6 +1,6 @@
 //! The words that host and guest exchange: one request in, one report out, both JSON.
 //!
-//! Types and names only. The host trusts nothing that it reads here: it checks the length
+//! Types and names, and what both sides must work out alike. The host trusts nothing that it reads here: it checks the length
 //! and range of a report before parsing, and the depth and size of the value after.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
 pub const VERSION: u32 = 2;
@@ -119,6 +120,12 @@ pub struct Violation {
     pub end_column: u32,
     /// The text itself; its start, if it is long.
     pub text: String,
+}
+
+/// SHA-256, in hex. Both sides name a source by it.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What screening has found.
