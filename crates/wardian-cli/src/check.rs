@@ -14,7 +14,7 @@ use wardian::{Policy, Profile, Runtime, Sandbox, Violation, load_policy};
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit};
 use crate::problems;
-use crate::run::{is_stdin, text};
+use crate::run::{source_name, text};
 
 pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let code = match (&args.policy, args.profile) {
@@ -26,10 +26,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let checked = check_all(&sandbox, &args.files);
     let mut exit = Exit::SUCCESS;
     for (file, checked) in args.files.iter().zip(checked) {
-        let name = match is_stdin(file) {
-            true => wardian::SCRIPT_NAME.to_owned(),
-            false => file.display().to_string(),
-        };
+        let name = source_name(Some(file));
         let (source, violations) = match checked {
             Ok(checked) => checked,
             // One file that can't be read does not keep the others from being told about.

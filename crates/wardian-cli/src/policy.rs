@@ -155,11 +155,7 @@ fn described(policy: &Policy) -> Result<Value> {
 fn shown(policy: &Policy, file: Option<&Path>) -> String {
     let mut text = String::new();
     let mut head = plain();
-    let names: Vec<_> = policy
-        .permissions()
-        .iter_names()
-        .map(|(name, _)| name)
-        .collect();
+    let names: Vec<_> = policy.permissions().names().collect();
     let source = file.map_or_else(|| "built in".to_owned(), |file| file.display().to_string());
     for (name, value) in [
         ("policy", source),

@@ -9,8 +9,8 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Access, Allowance, Error, FileAccess, FileOperation, Grant, Limit, Outcome, Permission, Policy,
-    Profile, Refusals, Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, load_policy,
+    Access, Allowance, Error, FileAccess, FileOperation, Grant, Limit, Outcome, Policy, Profile,
+    Refusals, Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, load_policy,
 };
 
 use crate::args::RunArgs;
@@ -23,7 +23,7 @@ const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let script = script(&args)?;
-    let (name, code) = (source_name(&args), script.code().to_owned());
+    let (name, code) = (source_name(args.file.as_deref()), script.code().to_owned());
     let policy = policy(&args)?;
     let profile = policy.code().profile.name();
     let timeout = policy.limits().timeout();
@@ -178,11 +178,8 @@ fn quick(args: &RunArgs) -> Result<Policy> {
         let absolute = std::path::absolute(host).map_err(|error| wrong(error.to_string()))?;
         let grant =
             Grant::new(guest, &absolute, access).map_err(|error| wrong(error.to_string()))?;
-        let mut permissions = Permission::NONE;
-        permissions.set(Permission::READ_FILE, access.contains(Access::READ));
-        permissions.set(Permission::WRITE_FILE, access.contains(Access::WRITE));
         policy = policy
-            .with_permissions(permissions)
+            .with_permissions(access.permissions())
             .with_grant(grant)
             .map_err(|error| wrong(error.to_string()))?;
     }
@@ -265,11 +262,11 @@ fn script(args: &RunArgs) -> Result<Script> {
     Ok(script)
 }
 
-/// What the source is called where it is shown.
-fn source_name(args: &RunArgs) -> String {
-    match (&args.code, &args.file) {
-        (None, Some(file)) if !is_stdin(file) => file.display().to_string(),
-        _ => SCRIPT_NAME.to_owned(),
+/// What a source is called where it is shown, given its file, if it has one.
+pub(crate) fn source_name(file: Option<&Path>) -> String {
+    match file.filter(|file| !is_stdin(file)) {
+        Some(file) => file.display().to_string(),
+        None => SCRIPT_NAME.to_owned(),
     }
 }
 

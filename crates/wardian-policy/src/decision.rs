@@ -30,7 +30,7 @@ pub(crate) enum Rule<'p> {
     /// Refused: no directory holds it.
     Outside(GuestPath),
     /// Refused: the directory that holds it is granted for something else.
-    Narrower(&'p Grant, GuestPath, Access),
+    Narrower(&'p Grant, GuestPath),
     /// Refused: no domain matches.
     Unreachable(String),
     /// Refused: it is no path.
@@ -59,7 +59,7 @@ impl<'p> Decision<'p> {
     pub fn rule(&self) -> String {
         match &self.rule {
             Rule::Permitted | Rule::Lacking => "permissions".to_owned(),
-            Rule::Granted(grant, _) | Rule::Narrower(grant, ..) => {
+            Rule::Granted(grant, _) | Rule::Narrower(grant, _) => {
                 format!("allowed_paths[\"{}\"]", grant.guest.as_str().escape_debug())
             }
             Rule::Outside(_) => "allowed_paths".to_owned(),
@@ -85,13 +85,7 @@ impl<'p> Decision<'p> {
 
 impl fmt::Display for Decision<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let permission = self
-            .action
-            .permission()
-            .iter_names()
-            .map(|(name, _)| name)
-            .next()
-            .unwrap_or_default();
+        let permission = self.action.permission().names().collect::<String>();
         let shown = |path: &GuestPath| path.as_str().escape_debug().to_string();
         let verb = match self.action {
             Action::WriteFile => "writing",
@@ -104,9 +98,10 @@ impl fmt::Display for Decision<'_> {
                 let (path, grant) = (shown(path), shown(&grant.guest));
                 write!(f, "{path} is in {grant}, which is granted for {verb}")
             }
-            Rule::Narrower(grant, path, access) => {
-                let (path, grant) = (shown(path), shown(&grant.guest));
-                let access = match *access {
+            Rule::Narrower(grant, path) => {
+                let (path, access) = (shown(path), grant.access);
+                let grant = shown(&grant.guest);
+                let access = match access {
                     Access::READ => "reading only",
                     Access::WRITE => "writing only",
                     _ => "nothing",

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bitflags::bitflags;
 
-use crate::{GuestPath, Location, PathError};
+use crate::{GuestPath, Location, PathError, Permission};
 
 bitflags! {
     /// What may be done in a granted directory.
@@ -20,6 +20,17 @@ bitflags! {
 }
 
 impl Access {
+    /// Every access that can be asked for.
+    pub(crate) const ALL: [Self; 3] = [Self::READ, Self::WRITE, Self::READ_WRITE];
+
+    /// What it takes.
+    pub fn permissions(self) -> Permission {
+        let mut permissions = Permission::NONE;
+        permissions.set(Permission::READ_FILE, self.contains(Self::READ));
+        permissions.set(Permission::WRITE_FILE, self.contains(Self::WRITE));
+        permissions
+    }
+
     /// How it is written: `read`, `write`, `read_write`, or `nothing`.
     pub const fn name(self) -> &'static str {
         match (self.contains(Self::READ), self.contains(Self::WRITE)) {
@@ -32,8 +43,7 @@ impl Access {
 
     /// The access of that name.
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::READ, Self::WRITE, Self::READ_WRITE];
-        all.into_iter().find(|access| access.name() == name)
+        Self::ALL.into_iter().find(|access| access.name() == name)
     }
 }
 
@@ -139,17 +149,22 @@ impl Grant {
 
     /// Does it allow everything that `other` allows, in the same directory of the host?
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        let same_place = other.guest.within(&self.guest).is_some_and(|rest| {
-            other.host == self.host.join(rest) || other.host == self.host && rest.is_empty()
-        });
+        let same_place = other
+            .guest
+            .within(&self.guest)
+            .is_some_and(|rest| other.host == self.host.join(rest));
         same_place && self.access.contains(other.access)
     }
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        let nested = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
-        self.guest.within(&other.guest).is_some()
-            || other.guest.within(&self.guest).is_some()
-            || nested(&self.host, &other.host)
+        self.shares_guest(other)
+            || self.host.starts_with(&other.host)
+            || other.host.starts_with(&self.host)
+    }
+
+    /// Would a script find one in the other?
+    pub(crate) fn shares_guest(&self, other: &Self) -> bool {
+        self.guest.within(&other.guest).is_some() || other.guest.within(&self.guest).is_some()
     }
 }
 

@@ -34,30 +34,21 @@ impl Policy {
             wider.push(Widening { key, what, at });
         };
         let more: Permission = self.permissions - base.permissions;
-        for (name, _) in more.iter_names() {
+        for name in more.names() {
             add(
                 "permissions".to_owned(),
                 format!("{name} is permitted"),
                 None,
             );
         }
-        for grant in &self.grants {
-            if self.access(grant).is_empty() {
-                continue;
-            }
-            let mut effective = grant.clone();
-            effective.access = self.access(grant);
-            let covered = base.grants.iter().any(|other| {
-                let mut other = other.clone();
-                other.access = base.access(&other);
-                other.covers(&effective)
-            });
-            if !covered {
+        let granted: Vec<_> = base.effective_grants().collect();
+        for grant in self.effective_grants() {
+            if !granted.iter().any(|other| other.covers(&grant)) {
                 let what = format!(
                     "{} ({} on the host) is granted for {}",
                     grant.guest,
                     grant.host.display(),
-                    effective.access.name()
+                    grant.access.name()
                 );
                 add("allowed_paths".to_owned(), what, grant.location());
             }

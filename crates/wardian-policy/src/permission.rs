@@ -36,6 +36,13 @@ bitflags! {
     }
 }
 
+impl Permission {
+    /// The names of the single permissions in it.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        self.iter_names().map(|(name, _)| name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Permission;

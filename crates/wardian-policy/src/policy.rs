@@ -1,10 +1,9 @@
 //! The policy: everything that one agent may do, and the one place that decides.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::decision::{Decision, Rule};
@@ -116,9 +115,8 @@ impl Policy {
 
     pub(crate) fn add_grant(&mut self, grant: Grant) -> Result<(), GrantError> {
         if let Some(other) = self.grants.iter().find(|other| other.overlaps(&grant)) {
-            let same_guest = other.guest.within(&grant.guest).is_some()
-                || grant.guest.within(&other.guest).is_some();
-            let [what, with] = [&grant, other].map(|grant| match same_guest {
+            let in_guest = grant.shares_guest(other);
+            let [what, with] = [&grant, other].map(|grant| match in_guest {
                 true => grant.guest.to_string(),
                 false => grant.host.to_string_lossy().into_owned(),
             });
@@ -188,16 +186,19 @@ impl Policy {
 
     /// What may really be done in a directory: what its entry says, as far as permitted.
     pub fn access(&self, grant: &Grant) -> Access {
-        let mut permitted = Access::empty();
-        permitted.set(
-            Access::READ,
-            self.permissions.contains(Permission::READ_FILE),
-        );
-        permitted.set(
-            Access::WRITE,
-            self.permissions.contains(Permission::WRITE_FILE),
-        );
-        grant.access & permitted
+        let parts = grant.access.iter();
+        parts
+            .filter(|part| self.permissions.contains(part.permissions()))
+            .collect()
+    }
+
+    /// The directories in which anything may be done, each with what may really be done in it.
+    pub fn effective_grants(&self) -> impl Iterator<Item = Grant> {
+        let effective = self.grants.iter().map(|grant| Grant {
+            access: self.access(grant),
+            ..grant.clone()
+        });
+        effective.filter(|grant| !grant.access.is_empty())
     }
 
     /// May this be done to this? [`Action`] says what each takes as its resource.
@@ -234,7 +235,7 @@ impl Policy {
         let rule = match holds.filter(|grant| path.within(&grant.guest).is_some()) {
             None => Rule::Outside(path),
             Some(grant) if grant.access.contains(needed) => Rule::Granted(grant, path),
-            Some(grant) => Rule::Narrower(grant, path, grant.access),
+            Some(grant) => Rule::Narrower(grant, path),
         };
         self.decide(action, rule)
     }
@@ -258,7 +259,7 @@ impl Policy {
         let key = |key| self.locations.get(key);
         let at = match &rule {
             Rule::Permitted | Rule::Lacking => key("permissions"),
-            Rule::Granted(grant, _) | Rule::Narrower(grant, ..) => grant.location(),
+            Rule::Granted(grant, _) | Rule::Narrower(grant, _) => grant.location(),
             Rule::Outside(_) => key("allowed_paths"),
             Rule::Reachable(domain) => domain.location(),
             Rule::Unreachable(_) => key("allowed_domains"),
@@ -273,19 +274,13 @@ impl Policy {
         allowed_domains.sort();
         Meaning {
             agent: &self.agent,
-            permissions: self
-                .permissions
-                .iter_names()
-                .map(|(name, _)| name)
-                .collect(),
+            permissions: self.permissions.names().collect(),
             allowed_paths: self
-                .grants
-                .iter()
-                .filter(|grant| !self.access(grant).is_empty())
+                .effective_grants()
                 .map(|grant| GrantMeaning {
-                    path: grant.guest.as_str(),
-                    host: &grant.host,
-                    access: self.access(grant).name(),
+                    path: grant.guest.to_string(),
+                    host: grant.host,
+                    access: grant.access.name(),
                 })
                 .collect(),
             allowed_domains,
@@ -304,10 +299,7 @@ impl Policy {
     pub fn sha256(&self) -> String {
         // Maps with text for keys, and nothing that can't be written.
         let meaning = serde_json::to_vec(&self.meaning()).unwrap_or_default();
-        Sha256::digest(meaning)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        wardian_abi::sha256(meaning)
     }
 }
 
@@ -316,7 +308,7 @@ impl Policy {
 pub struct Meaning<'p> {
     agent: &'p str,
     permissions: Vec<&'static str>,
-    allowed_paths: Vec<GrantMeaning<'p>>,
+    allowed_paths: Vec<GrantMeaning>,
     allowed_domains: Vec<String>,
     limits: BTreeMap<&'static str, serde_json::Value>,
     code: &'p Code,
@@ -325,8 +317,8 @@ pub struct Meaning<'p> {
 }
 
 #[derive(Debug, Serialize)]
-struct GrantMeaning<'p> {
-    path: &'p str,
-    host: &'p Path,
+struct GrantMeaning {
+    path: String,
+    host: PathBuf,
     access: &'static str,
 }

@@ -16,7 +16,16 @@ use crate::files::real_path;
 /// beneath one of these handles.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
-    directories: Vec<(GuestPath, Arc<Dir>)>,
+    directories: Vec<Directory>,
+}
+
+/// A granted directory.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    guest: GuestPath,
+    pub(crate) dir: Arc<Dir>,
+    /// Which of the policy's directories it is, from 1.
+    pub(crate) number: u64,
 }
 
 impl Grants {
@@ -29,11 +38,11 @@ impl Grants {
     pub(crate) fn open(policy: &Policy) -> Result<Self, Error> {
         let mut places: Vec<(&Grant, Place)> = Vec::new();
         let mut directories = Vec::new();
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        let granted = policy
-            .grants()
-            .filter(|grant| !policy.access(grant).is_empty());
-        for grant in granted {
+        let home = home();
+        for (grant, number) in policy.grants().zip(1..) {
+            if policy.access(grant).is_empty() {
+                continue;
+            }
             let refused = |reason: String| Error::Grant {
                 host: grant.host().to_owned(),
                 at: grant.location().map(ToString::to_string),
@@ -54,31 +63,40 @@ impl Grants {
                 return Err(refused(overlap.to_string()));
             }
             places.push((grant, place));
-            directories.push((grant.guest().clone(), Arc::new(dir)));
+            directories.push(Directory {
+                guest: grant.guest().clone(),
+                dir: Arc::new(dir),
+                number,
+            });
         }
         Ok(Self { directories })
     }
 
     /// The directory that is granted at this guest path.
-    pub(crate) fn directory(&self, guest: &GuestPath) -> Option<&Arc<Dir>> {
+    pub(crate) fn directory(&self, guest: &GuestPath) -> Option<&Directory> {
         let at = self
             .directories
-            .binary_search_by(|(other, _)| other.cmp(guest))
+            .binary_search_by(|other| other.guest.cmp(guest))
             .ok()?;
-        self.directories.get(at).map(|(_, dir)| dir)
+        self.directories.get(at)
     }
 
     /// The names in a directory that is not granted itself, but leads to granted ones; `None` if
     /// none lies beneath it. The root is there without a grant as well.
     pub(crate) fn leading_from(&self, path: &GuestPath) -> Option<Vec<String>> {
-        let beneath = self.directories.iter().filter_map(|(guest, _)| {
-            let name = guest.within(path)?.split('/').next()?;
+        let beneath = self.directories.iter().filter_map(|directory| {
+            let name = directory.guest.within(path)?.split('/').next()?;
             (!name.is_empty()).then(|| name.to_owned())
         });
         let mut names: Vec<_> = beneath.collect();
         names.dedup();
         (!names.is_empty() || *path == GuestPath::root()).then_some(names)
     }
+}
+
+/// The user's home directory, by its real path.
+pub(crate) fn home() -> Option<PathBuf> {
+    std::env::home_dir().and_then(|home| home.canonicalize().ok())
 }
 
 fn explained(error: &io::Error) -> String {

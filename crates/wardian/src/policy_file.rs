@@ -6,6 +6,8 @@ use std::path::Path;
 
 use wardian_policy::{Base, FILE_BYTES, Policy, Problems, Source};
 
+use crate::grants::home;
+
 /// How many files may extend each other in a row.
 const DEPTH: usize = 8;
 
@@ -87,6 +89,6 @@ fn source(file: &Path, shown: &Path) -> Result<Source, String> {
         file: shown.into(),
         text: text.into(),
         path: Some(path),
-        home: std::env::home_dir().and_then(|home| home.canonicalize().ok()),
+        home: home(),
     })
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
-use wardian_abi::{Reply, Report, ReportedValue, Request, Screening, VERSION, export};
+use wardian_abi::{Reply, Report, ReportedValue, Request, Screening, VERSION, export, sha256};
 use wardian_policy::{Action, Allowance, CodeRules, Limit, Limits, Policy};
 use wasmtime_wasi::I32Exit;
 
@@ -229,9 +228,8 @@ fn of_the_whole(rule: &str, message: String) -> Violation {
 }
 
 fn source_hash(source: &str) -> SourceHash {
-    let digest = Sha256::digest(source);
     SourceHash {
-        given: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        given: sha256(source),
         screened: None,
         run: None,
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use wardian_policy::{is_env_variable, is_identifier};
 
 use crate::Error;
 
@@ -61,10 +62,11 @@ impl Script {
         if let Some(name) = self.inputs.keys().find(|name| !is_variable(name)) {
             return Err(Error::InputName { name: name.clone() });
         }
-        let unset = |(name, value): &(&String, &String)| {
-            name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
-        };
-        if let Some((name, _)) = self.env.iter().find(unset) {
+        let unset = self
+            .env
+            .iter()
+            .find(|(name, value)| !is_env_variable(name, value));
+        if let Some((name, _)) = unset {
             return Err(Error::Environment { name: name.clone() });
         }
         Ok(())
@@ -79,12 +81,7 @@ impl<S: Into<String>> From<S> for Script {
 
 /// Can `name` be a variable of a script? Names in double underscores are Python's own.
 fn is_variable(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|first| first.is_alphabetic() || first == '_')
-        && chars.all(|rest| rest.is_alphanumeric() || rest == '_')
-        && !(name.starts_with("__") && name.ends_with("__"))
+    is_identifier(name) && !(name.starts_with("__") && name.ends_with("__"))
 }
 
 #[cfg(test)]

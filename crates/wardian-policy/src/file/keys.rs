@@ -96,10 +96,7 @@ pub(super) const ALLOWED_PATH: &[Key] = &[
     key(
         "access",
         "What may be done in it; only what the permissions allow. [default: all that they allow]",
-        || {
-            let all = [Access::READ, Access::WRITE, Access::READ_WRITE];
-            json!({"enum": all.map(Access::name)})
-        },
+        || json!({"enum": Access::ALL.map(Access::name)}),
     ),
 ];
 

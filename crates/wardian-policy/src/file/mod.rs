@@ -13,6 +13,7 @@ pub use problem::{Problem, Problems};
 use toml::de::DeTable;
 
 use crate::domain::DomainRule;
+use crate::names::{is_env_variable, is_identifier};
 use crate::{Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
 use keys::{CODE, TOOL, TOP, permission_names};
 use read::{Item, Reader, Table, names};
@@ -46,17 +47,16 @@ impl Policy {
         source: &Source,
         base: impl FnOnce(&Path) -> Result<Self, Base>,
     ) -> Result<Self, Problems> {
-        if source.text.len() > FILE_BYTES {
-            let message = format!(
-                "the file takes {} bytes; at most {FILE_BYTES} are read",
-                source.text.len()
-            );
-            return Err(Problems::one(source, 0..0, "", message));
-        }
         let mut reader = Reader {
             source,
             problems: Vec::new(),
         };
+        if source.text.len() > FILE_BYTES {
+            let bytes = source.text.len();
+            let message = format!("the file takes {bytes} bytes; at most {FILE_BYTES} are read");
+            reader.problem(0..0, "", message, None);
+            return Err(Problems(reader.problems));
+        }
         let (document, errors) = DeTable::parse_recoverable(&source.text);
         for error in errors {
             let span = error.span().unwrap_or_default();
@@ -275,12 +275,7 @@ impl Reader<'_> {
             let key = format!("code.{name}");
             let mut listed = Vec::new();
             for (key, text, span) in self.strings(item, &key) {
-                let is_name = text.split('.').all(|part| {
-                    let mut chars = part.chars();
-                    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
-                        && chars.all(|c| c.is_alphanumeric() || c == '_')
-                });
-                match is_name {
+                match text.split('.').all(is_identifier) {
                     true => listed.push(text.to_owned()),
                     false => {
                         let message = format!("{text:?} is not a name that Python knows");
@@ -316,7 +311,7 @@ impl Reader<'_> {
             let Some(value) = self.string(item, &key) else {
                 continue;
             };
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            if !is_env_variable(name, value) {
                 let message = "no variable can have this: a name is not empty and has no `=`, and there is no NUL";
                 self.problem(span, key, message, None);
             }

@@ -109,20 +109,14 @@ impl Reader<'_> {
 
     /// The access of an entry, which can't be more than is permitted.
     fn access(&mut self, permissions: Permission, item: &Item<'_>, key: &str) -> Option<Access> {
-        let all = [Access::READ, Access::WRITE, Access::READ_WRITE].map(Access::name);
-        let access = self.choice(item, key, &all, Access::named)?;
-        for (part, permission, name) in [
-            (Access::READ, Permission::READ_FILE, "READ_FILE"),
-            (Access::WRITE, Permission::WRITE_FILE, "WRITE_FILE"),
-        ] {
-            if access.contains(part) && !permissions.contains(permission) {
-                let message = format!("asks for {}, but `permissions` lack {name}", part.name());
-                self.problem(
-                    item.span(),
-                    key,
-                    message,
-                    Some("an entry can only narrow them".to_owned()),
-                );
+        let access = self.choice(item, key, &Access::ALL.map(Access::name), Access::named)?;
+        for part in [Access::READ, Access::WRITE] {
+            let lacking = part.permissions() - permissions;
+            if access.contains(part) && !lacking.is_empty() {
+                let lacking = lacking.names().collect::<String>();
+                let message = format!("asks for {}, but `permissions` lack {lacking}", part.name());
+                let help = "an entry can only narrow them".to_owned();
+                self.problem(item.span(), key, message, Some(help));
             }
         }
         Some(access)

@@ -1,7 +1,6 @@
 //! What is wrong with a policy file.
 
 use std::fmt;
-use std::ops::Range;
 
 use crate::{Location, Source};
 
@@ -47,17 +46,6 @@ impl fmt::Display for Problem {
 pub struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
-    /// A file that can't be used at all, where `span` of it says so.
-    pub fn one(source: &Source, span: Range<usize>, key: &str, message: String) -> Self {
-        Self(vec![Problem {
-            at: source.location(span),
-            source: source.clone(),
-            key: key.to_owned(),
-            message,
-            help: None,
-        }])
-    }
-
     /// The problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()

@@ -59,7 +59,9 @@ impl FileGuard {
         let changes = write || create || truncate;
         let read = rights.contains(Rights::FD_READ) || !changes;
         if !changes && self.grants.leading_from(&path).is_some() {
-            return self.open_directory(path);
+            let fd = self.descriptor(FileOperation::Read, &path)?;
+            self.open.insert(fd, Open::directory(path));
+            return Ok(fd);
         }
         let (operation, actions): (_, &[_]) = match (read, changes) {
             (true, true) => (FileOperation::Write, &[Action::ReadFile, Action::WriteFile]),
@@ -89,7 +91,7 @@ impl FileGuard {
         } = target;
         let opened = blocking(move || operation::open(&dir, &beneath, opening)).await?;
         let open = match self.done(operation, &path, opened)? {
-            Opened::Directory => return self.open_directory(path),
+            Opened::Directory => Open::directory(path),
             Opened::File { file, created } => {
                 if created {
                     self.quota.created();
@@ -97,23 +99,16 @@ impl FileGuard {
                 let mut access = Access::empty();
                 access.set(Access::READ, read);
                 access.set(Access::WRITE, write);
-                OpenFile {
+                Open::File(Arc::new(OpenFile {
                     file,
                     path,
                     access,
                     append,
                     device,
-                }
+                }))
             }
         };
-        self.open.insert(fd, Open::File(Arc::new(open)));
-        Ok(fd)
-    }
-
-    fn open_directory(&mut self, path: GuestPath) -> Result<u32> {
-        let fd = self.descriptor(FileOperation::Read, &path)?;
-        let listing = None;
-        self.open.insert(fd, Open::Directory { path, listing });
+        self.open.insert(fd, open);
         Ok(fd)
     }
 
@@ -152,21 +147,17 @@ impl FileGuard {
         let Target {
             dir, path: beneath, ..
         } = self.permit(operation, path, &[Action::ReadFile])?;
+        let of = beneath.clone();
         let link = blocking(move || operation::read_link(&dir, &beneath)).await?;
         let link = self.done(operation, path, link)?;
         let link = link
             .into_os_string()
             .into_string()
             .map_err(|_| Errno::Ilseq)?;
-        let policy = self.policy.clone();
-        let grant = policy.check_path(Action::ReadFile, path.clone());
-        let inside = grant.grant().is_some_and(|(grant, _)| {
-            let rest = path.within(grant.guest()).unwrap_or_default();
-            stays_inside(rest, &link)
-        });
-        if !inside {
+        if !stays_inside(&of.to_string_lossy(), &link) {
             let reason = "the link leads out of the granted directory";
-            self.recorder.stopped(operation, path, reason, &policy)?;
+            self.recorder
+                .stopped(operation, path, reason, &self.policy)?;
             return Err(Errno::Acces.into());
         }
         Ok(link)

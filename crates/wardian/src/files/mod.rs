@@ -60,6 +60,13 @@ enum Open {
     File(Arc<OpenFile>),
 }
 
+impl Open {
+    fn directory(path: GuestPath) -> Self {
+        let listing = None;
+        Self::Directory { path, listing }
+    }
+}
+
 struct OpenFile {
     file: File,
     path: GuestPath,
@@ -69,7 +76,6 @@ struct OpenFile {
 }
 
 /// Something beneath a granted directory that may be touched.
-#[derive(Clone)]
 struct Target {
     dir: Arc<Dir>,
     /// Relative to the directory; `.` for itself.
@@ -93,10 +99,7 @@ struct Asked {
 
 impl FileGuard {
     pub(crate) fn new(policy: Arc<Policy>, grants: Arc<Grants>, recorder: Recorder) -> Self {
-        let root = Open::Directory {
-            path: GuestPath::root(),
-            listing: None,
-        };
+        let root = Open::directory(GuestPath::root());
         Self {
             quota: Quota::new(policy.limits()),
             policy,
@@ -160,31 +163,25 @@ impl FileGuard {
     /// Where an allowed path leads.
     fn target(&self, decision: &wardian_policy::Decision<'_>) -> Option<Target> {
         let (grant, path) = decision.grant()?;
-        let dir = self.grants.directory(grant.guest())?.clone();
+        let directory = self.grants.directory(grant.guest())?;
         let rest = path.within(grant.guest())?;
-        let device = self
-            .policy
-            .grants()
-            .position(|other| other.guest() == grant.guest())?;
         Some(Target {
-            dir,
+            dir: directory.dir.clone(),
             path: if rest.is_empty() { "." } else { rest }.into(),
-            device: device as u64 + 1,
+            device: directory.number,
         })
     }
 
     /// May a script look at this, by whatever access it has? Only a refusal is recorded.
     fn visible(&mut self, path: &GuestPath) -> Result<Target> {
         let policy = self.policy.clone();
-        for action in [Action::WriteFile, Action::ReadFile] {
-            let decision = policy.check_path(action, path.clone());
-            if let Some(target) = self.target(&decision) {
-                return Ok(target);
-            }
+        let check = |action| policy.check_path(action, path.clone());
+        let reading = check(Action::ReadFile);
+        let target = self.target(&reading);
+        if let Some(target) = target.or_else(|| self.target(&check(Action::WriteFile))) {
+            return Ok(target);
         }
-        let decision = policy.check_path(Action::ReadFile, path.clone());
-        self.recorder
-            .decided(FileOperation::Stat, path, &decision)?;
+        self.recorder.decided(FileOperation::Stat, path, &reading)?;
         Err(Errno::Acces.into())
     }
 

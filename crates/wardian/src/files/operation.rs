@@ -81,6 +81,7 @@ fn parent<'p>(dir: &Dir, path: &'p Path) -> io::Result<(Dir, &'p OsStr)> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opening {
     pub(super) read: bool,
+    /// To change anything: to append, create or truncate as well.
     pub(super) write: bool,
     pub(super) append: bool,
     pub(super) create: bool,
@@ -133,8 +134,7 @@ pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, F
         return Err(Errno::EXIST.into());
     }
     if found.is_dir() {
-        let changes = opening.write || opening.append || opening.create || opening.truncate;
-        return match changes {
+        return match opening.write {
             true => Err(Errno::ISDIR.into()),
             false => Ok(Opened::Directory),
         };

@@ -35,15 +35,7 @@ impl Recorder {
         if self.audit.is_none() && decision.allowed() {
             return Ok(());
         }
-        self.record(FileAccess {
-            operation,
-            path: path.to_string(),
-            to: None,
-            allowed: decision.allowed(),
-            rule: decision.rule(),
-            location: decision.location().cloned(),
-            reason: decision.to_string(),
-        })
+        self.record(answer(operation, path, decision))
     }
 
     /// A decision about two paths, which may each be allowed but lie apart.
@@ -54,18 +46,13 @@ impl Recorder {
         decision: &Decision<'_>,
         apart: bool,
     ) -> Result<(), Error> {
-        self.record(FileAccess {
-            operation,
-            path: from.to_string(),
-            to: Some(to.to_string()),
-            allowed: decision.allowed() && !apart,
-            rule: decision.rule(),
-            location: decision.location().cloned(),
-            reason: match apart {
-                true => "the two paths are in different granted directories".to_owned(),
-                false => decision.to_string(),
-            },
-        })
+        let mut access = answer(operation, from, decision);
+        access.to = Some(to.to_string());
+        if apart {
+            access.allowed = false;
+            access.reason = "the two paths are in different granted directories".to_owned();
+        }
+        self.record(access)
     }
 
     /// A limit of the run was hit.
@@ -143,5 +130,17 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+}
+
+fn answer(operation: FileOperation, path: &GuestPath, decision: &Decision<'_>) -> FileAccess {
+    FileAccess {
+        operation,
+        path: path.to_string(),
+        to: None,
+        allowed: decision.allowed(),
+        rule: decision.rule(),
+        location: decision.location().cloned(),
+        reason: decision.to_string(),
     }
 }
