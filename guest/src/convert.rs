@@ -26,6 +26,11 @@ pub(crate) enum NotJson {
 }
 
 impl NotJson {
+    /// Is it of a type that JSON does not have?
+    pub(crate) fn is_type(&self) -> bool {
+        matches!(self, Self::Type(_) | Self::Key(_))
+    }
+
     /// Would a `repr` of the whole value be reasonable to ask for?
     pub(crate) fn allows_repr(&self) -> bool {
         !matches!(self, Self::Depth(_) | Self::Size(_))

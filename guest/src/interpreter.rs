@@ -41,6 +41,8 @@ pub(crate) struct Support {
     pub(crate) describe: PyObjectRef,
     /// `guard_imports(refusal)`: asks `refusal` about every import of the script's own.
     pub(crate) guard_imports: PyObjectRef,
+    /// `offer_tools(tools, start, wait)`: puts tools into the module `wardian.tools`.
+    pub(crate) offer_tools: PyObjectRef,
     /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
 }
@@ -88,6 +90,7 @@ impl Python {
             args: Vec::new(),
             inputs: serde_json::Map::new(),
             env: std::collections::BTreeMap::new(),
+            tools: Vec::new(),
             // Enough for everything that screening touches. Not the guard for imports, which
             // would stay in the snapshot.
             rules: Some(wardian_abi::CodeRules::default()),
@@ -123,6 +126,7 @@ impl Support {
             thaw: global("thaw")?,
             describe: global("describe")?,
             guard_imports: global("guard_imports")?,
+            offer_tools: global("offer_tools")?,
             run_coroutine: global("run_coroutine")?,
         })
     }

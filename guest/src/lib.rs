@@ -11,6 +11,7 @@ mod excluded;
 mod imports;
 mod interpreter;
 mod run;
+mod tools;
 mod write;
 
 use std::cell::{OnceCell, RefCell};

@@ -15,6 +15,7 @@ use crate::convert::{self, Limits};
 use crate::exception;
 use crate::imports;
 use crate::interpreter::{Python, Support};
+use crate::tools;
 
 /// A script that has been read, and can be run.
 pub(crate) struct Prepared {
@@ -79,6 +80,9 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
             .expect("the interpreter is as it was snapshotted");
         let ended = run_script(&request, rules, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
+        if !request.tools.is_empty() {
+            tools::close();
+        }
         atexit::_run_exitfuncs(vm);
         finalize(&main, vm);
         report
@@ -116,6 +120,9 @@ fn run_script(
         scope
             .globals
             .set_item(name.as_str(), convert::from_json(value, vm)?, vm)?;
+    }
+    if !request.tools.is_empty() {
+        tools::offer(&request.tools, support, vm)?;
     }
     if let Some(rules) = rules {
         imports::guard(rules, support, vm)?;

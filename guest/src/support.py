@@ -57,6 +57,9 @@ class _EventLoop(asyncio.base_events.BaseEventLoop):
 
     class _Selector:
         def select(self, timeout=None):
+            if _Calls.waiting:
+                _Calls.deliver(timeout)
+                return ()
             if timeout is None:
                 raise RuntimeError("the event loop waits for something that can't happen")
             if timeout > 0:
@@ -94,6 +97,97 @@ asyncio.runners.signal = types.SimpleNamespace(
 
 # RustPython has no time zone on wasm, not even UTC.
 time.tzname, time.timezone, time.altzone, time.daylight = ("UTC", "UTC"), 0, 0, 0
+
+
+class ToolError(Exception):
+    """A tool that was called has failed."""
+
+
+ToolError.__module__ = "wardian"
+
+
+class _Calls:
+    """The calls of tools: how they are made, and those that a coroutine waits for."""
+
+    waiting = {}
+    errors = dict(
+        PermissionError=PermissionError, TypeError=TypeError, ValueError=ValueError, ToolError=ToolError,
+        TimeoutError=TimeoutError,
+    )
+
+    def begin(name, args):
+        while not (number := _Calls.start(name, args)):
+            _Calls.deliver(None)
+        return number
+
+    def deliver(timeout):
+        ended = _Calls.wait(0, timeout)
+        if ended is not None:
+            number, error, value = ended
+            future = _Calls.waiting.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result((error, value))
+
+    def result(error, value):
+        if error is not None:
+            raise _Calls.errors[error](value)
+        return value
+
+    def call(name, args):
+        _, error, value = _Calls.wait(_Calls.begin(name, args), None)
+        if error is not None:
+            raise _Calls.errors[error](value)
+        return value
+
+    async def call_async(name, args):
+        number = _Calls.begin(name, args)
+        _Calls.waiting[number] = future = asyncio.get_running_loop().create_future()
+        return _Calls.result(*await future)
+
+
+class _Tools(types.ModuleType):
+    """A module of functions, each made when it is first asked for."""
+
+    def __init__(self, name, doc, prefix, call):
+        super().__init__(name, doc)
+        self.__dict__.update(__all__=[], __path__=[], _specs={}, _prefix=prefix, _call=call)
+
+    def __getattr__(self, name):
+        if name not in self._specs:
+            raise AttributeError(f"no tool is called {name!r} here", name=name, obj=self)
+        _, parameters, names, returns, doc = self._specs[name]
+        args = ", ".join(f"{name!r}: {name}" for name in names)
+        source = f"{self._prefix} {name}({parameters}) -> {returns}:\n    return _call({name!r}, {{{args}}})"
+        if self._prefix.startswith("async"):
+            source = source.replace("return _call", "return await _call")
+        space = dict(__name__=self.__name__, _call=self._call, Any=typing.Any, Literal=typing.Literal)
+        exec(compile(source, _OURS, "exec"), space)
+        function = self.__dict__[name] = space[name]
+        function.__doc__ = doc
+        return function
+
+    def __dir__(self):
+        return list(self._specs)
+
+
+def _modules_of_tools():
+    wardian = types.ModuleType("wardian", "What the host offers: tools, to be called or awaited.")
+    tools = _Tools("wardian.tools", "The tools that this script may call.", "def", _Calls.call)
+    aio = _Tools("wardian.aio", "The same tools, to be awaited: several work at once.", "async def", _Calls.call_async)
+    wardian.__dict__.update(tools=tools, aio=aio, ToolError=ToolError, __path__=[])
+    for module in (wardian, tools, aio):
+        sys.modules[module.__name__] = module
+    return tools, aio
+
+
+_modules = _modules_of_tools()
+
+
+def offer_tools(specs, start, wait):
+    _Calls.start, _Calls.wait = start, wait
+    for module in _modules:
+        module._specs.update((spec[0], spec) for spec in specs)
+        module.__all__.extend(module._specs)
 
 
 def run_coroutine(coroutine):

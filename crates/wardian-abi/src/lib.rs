@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What a script is called in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -43,6 +43,101 @@ pub mod export {
     pub const MODULES: &str = "wardian_modules";
 }
 
+/// The guest's one import that is not WASI's: `(operation: i32, a: i32, b: i32) -> i64`.
+pub mod tool {
+    /// The module that it is imported from.
+    pub const MODULE: &str = "wardian";
+    /// Its name.
+    pub const FUNCTION: &str = "tool";
+
+    /// `(START, at, len)`: a call, a [`ToolCall`](super::ToolCall) in the `len` bytes at `at`. Returns
+    /// its number, from 1; 0 if [`UNDER_WAY`] calls have not been waited for.
+    pub const START: u32 = 0;
+    /// `(WAIT, number, milliseconds)`: waits for the end of a call, of any for number 0. Returns its
+    /// number in the upper half, the length of its [`ToolReply`](super::ToolReply) in the lower; 0
+    /// if none has ended in time.
+    pub const WAIT: u32 = 1;
+    /// `(TAKE, at, len)`: copies the reply that was waited for to `at`. Returns `len`.
+    pub const TAKE: u32 = 2;
+    /// `(CLOSE, 0, 0)`: the script has ended. What is called from here on is refused.
+    pub const CLOSE: u32 = 3;
+
+    /// Milliseconds that have no end.
+    pub const FOREVER: u32 = u32::MAX;
+    /// How many calls can have started that were not waited for.
+    pub const UNDER_WAY: usize = 64;
+}
+
+/// A tool that a script can call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSpec {
+    /// Its name, an identifier of Python.
+    pub name: String,
+    /// Its parameters as they are written in Python: `path: str, limit: int = 10`.
+    pub parameters: String,
+    /// The names of the parameters.
+    pub names: Vec<String>,
+    /// What it returns, as it is written in Python: `list[str]`.
+    pub returns: String,
+    /// Its documentation.
+    pub doc: String,
+}
+
+/// What a script wants of a tool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolCall {
+    /// The tool's name.
+    pub tool: String,
+    /// Its arguments by name: a JSON object.
+    pub args: Box<RawValue>,
+}
+
+/// What comes of a call.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum ToolReply {
+    /// What the tool returns.
+    Returned(Box<RawValue>),
+    /// Why it does not.
+    Failed {
+        /// Which exception that is in Python.
+        error: ToolFailure,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// Why a tool does not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolFailure {
+    /// `PermissionError`: it was refused.
+    Refused,
+    /// `TypeError`: an argument is missing, unknown or of another type.
+    Type,
+    /// `ValueError`: an argument is of the right type, and wrong.
+    Value,
+    /// `ToolError`: it has failed.
+    Failed,
+    /// `TimeoutError`: it took too long.
+    Timeout,
+}
+
+impl ToolFailure {
+    /// The name of the exception in Python.
+    pub const fn exception(self) -> &'static str {
+        match self {
+            Self::Refused => "PermissionError",
+            Self::Type => "TypeError",
+            Self::Value => "ValueError",
+            Self::Failed => "ToolError",
+            Self::Timeout => "TimeoutError",
+        }
+    }
+}
+
 /// One script to run, and everything that it is given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +152,9 @@ pub struct Request {
     pub inputs: Map<String, Value>,
     /// The whole of `os.environ`.
     pub env: BTreeMap<String, String>,
+    /// The tools that it can call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
     /// What the source may look like; `None` for anything.
     pub rules: Option<CodeRules>,
     /// The largest value that comes back, in bytes of JSON.
@@ -125,7 +223,10 @@ pub struct Violation {
 /// SHA-256, in hex. Both sides name a source by it.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    halves
+        .filter_map(|half| char::from_digit(half.into(), 16))
+        .collect()
 }
 
 /// What screening has found.

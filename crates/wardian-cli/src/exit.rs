@@ -41,7 +41,10 @@ const MEANINGS: &[(Exit, &str)] = &[
     (Exit::TIME, "stopped at the time limit"),
     (Exit::WARDIAN, "Wardian's own error"),
     (Exit::MEMORY, "stopped at the memory limit"),
-    (Exit::TOOL_CALLS, "stopped at the limit of tool calls"),
+    (
+        Exit::TOOL_CALLS,
+        "stopped at the limit of tool calls or of audit records",
+    ),
     (Exit::INTERRUPTED, "interrupted with Ctrl-C"),
 ];
 
@@ -76,6 +79,10 @@ impl From<&Verdict> for Exit {
                 which: LimitKind::Memory,
                 ..
             } => Self::MEMORY,
+            Verdict::Limit {
+                which: LimitKind::ToolCalls | LimitKind::Records,
+                ..
+            } => Self::TOOL_CALLS,
             Verdict::Crashed { .. } => Self::CRASHED,
             _ => Self::WARDIAN,
         }

@@ -9,8 +9,8 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Access, Allowance, Error, FileAccess, FileOperation, Grant, Limit, Outcome, Policy, Profile,
-    Refusals, Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, load_policy,
+    Access, Allowance, Error, FileOperation, Grant, Limit, Outcome, Policy, Profile, Refusals,
+    Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, Wish, load_policy,
 };
 
 use crate::args::RunArgs;
@@ -204,28 +204,18 @@ const TOLD: usize = 5;
 
 /// Says what a script was refused. Not what it only looked for: libraries do that all the time.
 fn refused(refusals: &Refusals) {
-    let wishes = refusals
+    let is_look = |wish: &Wish| matches!(wish, Wish::File { operation, .. } if *operation == FileOperation::Stat);
+    let told = refusals
         .first
         .iter()
-        .filter(|wish| wish.operation != FileOperation::Stat);
-    let wishes: Vec<_> = wishes.collect();
-    for FileAccess {
-        operation,
-        path,
-        reason,
-        location,
-        ..
-    } in wishes.iter().take(TOLD)
-    {
-        let at = location.as_ref().map(|at| format!(" ({at})"));
-        let at = at.unwrap_or_default();
-        let path = path.escape_debug();
-        remark(&format!(
-            "refused to {} {path}: {reason}{at}",
-            operation.verb()
-        ));
+        .filter(|refusal| !is_look(&refusal.wish));
+    let told: Vec<_> = told.collect();
+    for refusal in told.iter().take(TOLD) {
+        let at = refusal.location.as_ref().map(|at| format!(" ({at})"));
+        let (wish, reason, at) = (&refusal.wish, &refusal.reason, at.unwrap_or_default());
+        remark(&format!("refused to {wish}: {reason}{at}"));
     }
-    if wishes.len() > TOLD {
+    if told.len() > TOLD {
         remark("refused more; --json has the first 32 of them and their number");
     }
 }

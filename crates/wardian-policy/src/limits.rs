@@ -85,6 +85,15 @@ pub enum Limit {
     FilesCreated,
     /// Files and directories that a run has open at once: `EMFILE`.
     OpenFiles,
+    /// Calls of tools, refused ones included. Ends the run: `Limit(ToolCalls)`.
+    ToolCalls,
+    /// The arguments of a call, and its reply, in bytes of JSON each: `ValueError`, `ToolError`.
+    ToolBytes,
+    /// How long a call waits for its tool, and for approval before that: `TimeoutError`.
+    ToolWait,
+    /// Records that a run causes in the audit log, if there is one. Ends the run:
+    /// `Limit(Records)`.
+    Records,
 }
 
 /// A row of the table.
@@ -99,7 +108,7 @@ struct Row {
 
 impl Limit {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Source,
         Self::Timeout,
         Self::Fuel,
@@ -112,6 +121,10 @@ impl Limit {
         Self::BytesWritten,
         Self::FilesCreated,
         Self::OpenFiles,
+        Self::ToolCalls,
+        Self::ToolBytes,
+        Self::ToolWait,
+        Self::Records,
     ];
 
     #[rustfmt::skip]
@@ -136,6 +149,10 @@ impl Limit {
             Self::BytesWritten => row("limits.bytes_written", Bytes, 64 * MIB,        0,         TIB,           true),
             Self::FilesCreated => row("limits.files_created", Count, 1_000,           0,         1_000_000,     true),
             Self::OpenFiles    => row("limits.open_files",    Count, 64,              0,         1_000,         false),
+            Self::ToolCalls    => row("limits.tool_calls",    Count, 1_000,           0,         1_000_000,     false),
+            Self::ToolBytes    => row("limits.tool_bytes",    Bytes, MIB,             KIB,       4 * MIB,       false),
+            Self::ToolWait     => row("limits.tool_wait",     Time,  10 * S,          MS,        86_400 * S,    false),
+            Self::Records      => row("limits.records",       Count, 100_000,         100,       100_000_000,   false),
         }
     }
 
@@ -246,6 +263,10 @@ impl fmt::Display for Limit {
 /// | bytes written | 64 MiB | 0 | 1 TiB, or unlimited |
 /// | files created | 1,000 | 0 | 1,000,000, or unlimited |
 /// | open files | 64 | 0 | 1,000 |
+/// | tool calls | 1,000 | 0 | 1,000,000 |
+/// | bytes per call and reply | 1 MiB | 1 KiB | 4 MiB |
+/// | wait per call | 10 s | 1 ms | 1 day |
+/// | audit records | 100,000 | 100 | 100,000,000 |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     amounts: [Allowance<u64>; Limit::ALL.len()],
@@ -393,6 +414,8 @@ mod tests {
             Limit::Stderr,
             Limit::Value,
             Limit::OpenFiles,
+            Limit::ToolCalls,
+            Limit::ToolBytes,
         ] {
             assert!(!limit.bounds().2, "{limit}");
         }

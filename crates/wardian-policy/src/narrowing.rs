@@ -96,6 +96,20 @@ impl Policy {
                     None,
                 );
             }
+            for (arg, constraint) in &other.args {
+                let narrower = rules.args.get(arg);
+                if !narrower.is_some_and(|narrower| constraint.covers(narrower)) {
+                    let what = format!("the argument can be other than {constraint}");
+                    add(format!("{key}.args.{arg}"), what, None);
+                }
+            }
+            if rules.config != other.config {
+                add(
+                    format!("{key}.config"),
+                    "the tool is told something else".to_owned(),
+                    None,
+                );
+            }
             if other.approval && !rules.approval {
                 add(
                     format!("{key}.approval"),

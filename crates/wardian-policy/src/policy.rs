@@ -10,7 +10,7 @@ use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::{
     Access, Action, Code, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
-    Profile,
+    Profile, ToolRules,
 };
 
 /// What one agent may do. Nothing is granted that is not in here.
@@ -30,16 +30,6 @@ pub struct Policy {
     pub(crate) files: Vec<PathBuf>,
     /// Where each key stands, if the policy was read from a file.
     pub(crate) locations: BTreeMap<String, Location>,
-}
-
-/// What a policy says of one tool, whatever the tool does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ToolRules {
-    /// How often a run may call it; `None` for as often as the run may call any.
-    pub max_calls: Option<u64>,
-    /// Whether somebody has to approve of each call.
-    pub approval: bool,
 }
 
 impl Policy {
@@ -111,6 +101,12 @@ impl Policy {
     pub fn with_domain(mut self, domain: &str) -> Result<Self, DomainError> {
         self.domains.add(DomainRule::new(domain)?)?;
         Ok(self)
+    }
+
+    /// The same policy in which the tool of this name may be called, under these rules.
+    pub fn with_tool(mut self, name: impl Into<String>, rules: ToolRules) -> Self {
+        self.tools.insert(name.into(), rules);
+        self
     }
 
     pub(crate) fn add_grant(&mut self, grant: Grant) -> Result<(), GrantError> {

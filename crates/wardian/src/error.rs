@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::session::Stop;
+
 /// The host's fault, or the caller's. What a script did wrong is a [`Verdict`](crate::Verdict).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +50,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A tool that the policy grants is not there, or not as the policy says.
+    #[error("the tool {tool:?} {why}{}", at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default())]
+    Tool {
+        /// Its name.
+        tool: String,
+        /// Where the policy says it: file and line.
+        at: Option<String>,
+        /// What is wrong.
+        why: String,
+    },
     /// What was allowed or refused could not be recorded. The run was stopped.
     #[error("the audit can't be written: {0}")]
     Audit(String),
@@ -60,4 +72,14 @@ pub enum Error {
     /// wasmtime failed where no script could make it.
     #[error("the engine failed: {0}")]
     Host(String),
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Audit(why) => Self::Audit(why),
+            // A limit is a verdict; only a bug would bring it here.
+            Stop::Limit(..) => Self::Host(stop.to_string()),
+        }
+    }
 }

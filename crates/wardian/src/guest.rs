@@ -1,16 +1,19 @@
 //! One instance of the guest: what is put into it, what comes out of it.
 
+use std::sync::{Arc, Mutex};
+
 use wardian_abi::{REPORT_BYTES, export};
-use wardian_policy::Limits;
+use wardian_policy::{Limit, Limits};
 use wasmtime::{Instance, Memory, Store};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
-use crate::Error;
+use crate::calls::Calls;
 use crate::files::{FileGuard, Wasi};
 use crate::memory::MemoryLimit;
-use crate::output::Capture;
+use crate::output::{Capture, Sink};
 use crate::runtime::Machine;
+use crate::{Error, Stream};
 
 /// How much fuel a run uses before it lets others run: about a millisecond's worth.
 const YIELD_INTERVAL: u64 = 10_000_000;
@@ -28,19 +31,39 @@ const HANDLES: usize = 80;
 pub(crate) struct RunState {
     wasi: Wasi,
     memory: MemoryLimit,
+    calls: Option<Calls>,
 }
 
 impl RunState {
     pub(crate) fn wasi(&mut self) -> &mut Wasi {
         &mut self.wasi
     }
+
+    /// Calls of tools; absent where there are none to call.
+    pub(crate) fn calls(&mut self) -> Option<&mut Calls> {
+        self.calls.as_mut()
+    }
 }
 
 /// The standard streams of a run.
 #[derive(Default)]
 pub(crate) struct Streams {
-    pub(crate) stdin: Vec<u8>,
+    stdin: Vec<u8>,
     pub(crate) outputs: Option<[Capture; 2]>,
+}
+
+impl Streams {
+    /// Streams whose outputs are kept within the limits, and passed on to `sink`.
+    pub(crate) fn new(stdin: Vec<u8>, limits: &Limits, sink: Option<Arc<Mutex<Sink>>>) -> Self {
+        let capture =
+            |stream, limit| Capture::new(stream, limits.get(limit).or_max(), sink.clone());
+        let stdout = capture(Stream::Stdout, Limit::Stdout);
+        let stderr = capture(Stream::Stderr, Limit::Stderr);
+        Self {
+            stdin,
+            outputs: Some([stdout, stderr]),
+        }
+    }
 }
 
 /// A fresh instance, for one run.
@@ -63,6 +86,7 @@ impl Guest {
         limits: &Limits,
         streams: Streams,
         files: FileGuard,
+        calls: Option<Calls>,
     ) -> Result<Self, Error> {
         // What is not named here is absent: no variable, no argument, no network. No directory
         // either: files are the guard's.
@@ -82,7 +106,14 @@ impl Guest {
             .set_max_capacity(HANDLES);
         let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
         let wasi = Wasi { inner, files };
-        let mut store = Store::new(machine.engine(), RunState { wasi, memory });
+        let mut store = Store::new(
+            machine.engine(),
+            RunState {
+                wasi,
+                memory,
+                calls,
+            },
+        );
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
         let fuel = limits.fuel().or_max();
@@ -152,8 +183,9 @@ impl Guest {
         &self.store.data().memory
     }
 
-    pub(crate) fn files(&mut self) -> &mut FileGuard {
-        &mut self.store.data_mut().wasi.files
+    /// Gives up the calls that have not ended.
+    pub(crate) fn drop_calls(&mut self) {
+        self.store.data_mut().calls = None;
     }
 }
 

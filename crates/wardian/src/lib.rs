@@ -22,10 +22,14 @@
 
 #![deny(unsafe_code)]
 
-mod audit;
+mod approval;
+mod arguments;
+mod calls;
 mod engine_config;
 mod error;
+mod executor;
 mod files;
+mod gate;
 mod grants;
 mod guest;
 mod mapping;
@@ -33,22 +37,33 @@ mod memory;
 mod outcome;
 mod output;
 mod policy_file;
+mod python;
 mod run;
 mod runtime;
 mod sandbox;
 mod script;
+mod session;
+mod tool;
 
-pub use audit::{Audit, Event, FileAccess, FileOperation};
+pub use approval::{Approval, ApprovalRequest, Approver};
 pub use error::Error;
-pub use outcome::{LimitKind, Outcome, Refusals, SourceHash, Trap, Usage, Value, Verdict};
+pub use files::{DirectoryEntry, Files};
+pub use gate::{CallError, Gate, SecureTool};
+pub use outcome::{
+    LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Value, Verdict, Wish,
+};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};
 pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
 pub use script::Script;
+pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError};
 pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Violation};
+pub use wardian_audit as audit;
+pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{
-    Access, Action, Allowance, Code, Decision, Grant, GrantError, Limit, LimitError, Limits,
-    Location, Permission, Policy, Problem, Problems, Profile, Source, Widening, schema,
+    Access, Action, Allowance, Code, Constraint, Decision, Grant, GrantError, Limit, LimitError,
+    Limits, Location, Permission, Policy, Problem, Problems, Profile, Source, ToolRules, Widening,
+    parse_url, schema,
 };

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 use wardian_abi::{Raised, Violation};
 
-use crate::{FileAccess, Output};
+use wardian_policy::{Limit, Location};
+
+use crate::{FileOperation, Output};
 
 /// How a script ended. Exactly one of these is true of every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +64,23 @@ pub enum LimitKind {
     Fuel,
     /// Linear memory, in bytes.
     Memory,
+    /// Calls of tools.
+    ToolCalls,
+    /// Records in the audit log.
+    Records,
+}
+
+impl LimitKind {
+    /// The limit.
+    pub const fn limit(self) -> Limit {
+        match self {
+            Self::Time => Limit::Timeout,
+            Self::Fuel => Limit::Fuel,
+            Self::Memory => Limit::Memory,
+            Self::ToolCalls => Limit::ToolCalls,
+            Self::Records => Limit::Records,
+        }
+    }
 }
 
 /// How an interpreter broke.
@@ -109,7 +128,7 @@ pub struct Usage {
     pub memory_peak_bytes: u64,
     /// From the start of the run to its end.
     pub wall: Duration,
-    /// Calls of tools.
+    /// Calls of tools, refused ones included.
     pub tool_calls: u64,
     /// Bytes written to files, and bytes by which they were made to grow.
     pub bytes_written: u64,
@@ -135,9 +154,62 @@ pub struct SourceHash {
 #[non_exhaustive]
 pub struct Refusals {
     /// The first of them, without repetitions, 32 at most.
-    pub first: Vec<FileAccess>,
+    pub first: Vec<Refusal>,
     /// How many there were, repetitions included.
     pub count: u64,
+}
+
+/// Something that a run wanted and did not get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// What it wanted.
+    #[serde(flatten)]
+    pub wish: Wish,
+    /// The key of the policy that decided: `permissions`, `allowed_paths["/in"]`,
+    /// `limits.files_created`, `tools.send_email.max_calls`.
+    pub rule: String,
+    /// Where that key stands, if the policy was read from a file.
+    #[serde(skip)]
+    pub location: Option<Location>,
+    /// The reason, in one sentence.
+    pub reason: String,
+}
+
+/// What a run wanted. Every character can stand in what it has named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Wish {
+    /// To do something to a file or a directory.
+    File {
+        /// What.
+        operation: FileOperation,
+        /// The file, as the script sees it.
+        path: String,
+        /// The other path of a [`Rename`](FileOperation::Rename) or a
+        /// [`Link`](FileOperation::Link).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// To call a tool.
+    Tool {
+        /// Its name, as the script gave it.
+        tool: String,
+        /// What it was to act on.
+        resource: String,
+    },
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File {
+                operation, path, ..
+            } => write!(f, "{} {}", operation.verb(), path.escape_debug()),
+            Self::Tool { tool, .. } => write!(f, "call {}", tool.escape_debug()),
+        }
+    }
 }
 
 /// Everything that came of a run.
@@ -221,6 +293,21 @@ impl Outcome {
     }
 }
 
+impl Verdict {
+    /// Its name: `completed`, `limit`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Raised(_) => "raised",
+            Self::Exited { .. } => "exited",
+            Self::Rejected { .. } => "rejected",
+            Self::Denied { .. } => "denied",
+            Self::Limit { .. } => "limit",
+            Self::Crashed { .. } => "crashed",
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -269,6 +356,16 @@ impl fmt::Display for Verdict {
                 let allowed = bytesize::ByteSize::b(*allowed).display().iec();
                 write!(f, "stopped at the memory limit of {allowed}")
             }
+            Self::Limit {
+                which: LimitKind::ToolCalls,
+                allowed,
+                ..
+            } => write!(f, "stopped at the limit of {allowed} calls of tools"),
+            Self::Limit {
+                which: LimitKind::Records,
+                allowed,
+                ..
+            } => write!(f, "stopped at the limit of {allowed} audit records"),
             Self::Crashed { trap } => write!(f, "the interpreter crashed: {trap}"),
         }
     }

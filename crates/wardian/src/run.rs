@@ -6,20 +6,22 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use wardian_abi::{Reply, Report, ReportedValue, Request, Screening, VERSION, export, sha256};
+use wardian_abi::{
+    Reply, Report, ReportedValue, Request, Screening, ToolSpec, VERSION, export, sha256, tool,
+};
 use wardian_policy::{Action, Allowance, CodeRules, Limit, Limits, Policy};
 use wasmtime_wasi::I32Exit;
 
-use crate::audit::Audit;
-use crate::files::{AuditFailed, FileGuard, Recorder};
-use crate::grants::Grants;
+use crate::calls::Calls;
+use crate::executor::OnTimers;
+use crate::files::FileGuard;
 use crate::guest::{Guest, MalformedReport, Streams};
 use crate::memory::MemoryLimit;
-use crate::output::{Capture, Sink};
+use crate::output::Sink;
 use crate::runtime::Machine;
+use crate::session::{Session, Stop};
 use crate::{
-    Error, LimitKind, Outcome, Refusals, Runtime, Script, SourceHash, Stream, Trap, Usage, Value,
-    Verdict, Violation,
+    Error, Gate, LimitKind, Outcome, Runtime, Script, SourceHash, Trap, Value, Verdict, Violation,
 };
 
 /// The most that a script's inputs, arguments and environment take as JSON.
@@ -29,9 +31,7 @@ const INPUT_BYTES: usize = 16 << 20;
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) runtime: Runtime,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) grants: Arc<Grants>,
-    pub(crate) audit: Option<Arc<dyn Audit>>,
+    pub(crate) gate: Gate,
 }
 
 /// Runs `script`.
@@ -52,46 +52,51 @@ enum Ended {
 
 async fn run_admitted(
     setting: Setting,
-    mut script: Script,
+    script: Script,
     sink: Option<Arc<Mutex<Sink>>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
-    let Setting {
-        runtime,
-        policy,
-        grants,
-        audit,
-    } = setting;
-    let limits = policy.limits();
+    let Setting { runtime, gate } = setting;
     let mut outcome = Outcome::nothing(source_hash(&script.code));
-    if let Some(verdict) = refusal(&policy, &script.code) {
-        return Ok(Outcome { verdict, ..outcome });
+    let session = Arc::new(gate.session(outcome.run_id.clone()));
+    let policy = gate.policy();
+    if let Some(verdict) = refusal(policy, &script.code) {
+        session.begin(policy, Some(&outcome.source.given)).await?;
+        outcome.verdict = verdict;
+    } else {
+        // What does not fit in a request is no run.
+        let (request, stdin) = request_and_stdin(script, &gate)?;
+        let _slot = runtime.admit().await?;
+        session.begin(policy, Some(&outcome.source.given)).await?;
+        let streams = Streams::new(stdin, policy.limits(), sink);
+        run_screened(&runtime, &gate, &session, request, streams, &mut outcome).await?;
     }
-    for (name, value) in policy.env() {
-        let value = || value.clone();
-        script.env.entry(name.clone()).or_insert_with(value);
-    }
-    let stdin = std::mem::take(&mut script.stdin);
-    let rules = policy.code().screening();
-    let request = request(script, rules, limits)?;
-    let _slot = runtime.admit().await?;
+    outcome.usage.tool_calls = session.calls();
+    outcome.usage.bytes_written = session.quota.bytes_written();
+    outcome.usage.files_created = session.quota.files_created();
+    outcome.refusals = session.take_refusals();
+    session.end(&outcome).await?;
+    Ok(outcome)
+}
 
+/// Screens a script and runs it, in an instance of its own.
+async fn run_screened(
+    runtime: &Runtime,
+    gate: &Gate,
+    session: &Arc<Session>,
+    request: Vec<u8>,
+    streams: Streams,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let policy = gate.shared_policy();
+    let limits = policy.limits();
+    let rules = policy.code().screening();
     let started = Instant::now();
-    let capture = |stream, limit| Capture::new(stream, limits.get(limit).or_max(), sink.clone());
-    let stdout = capture(Stream::Stdout, Limit::Stdout);
-    let stderr = capture(Stream::Stderr, Limit::Stderr);
-    let recorder = Recorder {
-        run_id: outcome.run_id.clone(),
-        agent: policy.agent().to_owned(),
-        audit,
-        refusals: Refusals::default(),
-    };
-    let streams = Streams {
-        stdin,
-        outputs: Some([stdout.clone(), stderr.clone()]),
-    };
-    let files = FileGuard::new(policy.clone(), grants, recorder);
-    let mut guest = Guest::new(runtime.machine(), limits, streams, files).await?;
+    let outputs = streams.outputs.clone();
+    let files = FileGuard::new(policy.clone(), gate.grants().clone(), session.clone());
+    let has_tools = gate.tools().len() > 0;
+    let calls = has_tools.then(|| Calls::new(gate.clone(), session.clone()));
+    let mut guest = Guest::new(runtime.machine(), limits, streams, files, calls).await?;
 
     let mut screening = rules.is_some();
     let work = async {
@@ -107,46 +112,46 @@ async fn run_admitted(
     };
     let ended = within(limits, started, work).await;
     let wall = started.elapsed();
+    guest.drop_calls();
     (outcome.verdict, outcome.value) = match ended {
         // What is too much for screening is the source's fault.
         None if screening => (unscreened(&time(wall, limits)), None),
         None => (time(wall, limits), None),
         Some(Ok(Ended::Rejected(violations))) => (Verdict::Rejected { violations }, None),
         Some(Ok(Ended::Ran(reply))) => judge(&reply, &mut outcome.source, limits),
-        Some(Err(error)) => match error.downcast::<AuditFailed>() {
-            Ok(failed) => return Err(Error::Audit(failed.to_string())),
+        Some(Err(error)) => match error.downcast::<Stop>() {
+            Ok(Stop::Limit(which, most)) => (limit(which, most.into(), most.into()), None),
+            Ok(stop) => return Err(stop.into()),
             Err(error) => match verdict_of(&error, guest.memory(), limits) {
                 verdict if screening => (unscreened(&verdict), None),
                 verdict => (verdict, None),
             },
         },
     };
-    outcome.usage = Usage {
-        fuel: guest.fuel_used(),
-        memory_peak_bytes: guest.memory().peak() as u64,
-        wall,
-        bytes_written: guest.files().quota().bytes_written(),
-        files_created: guest.files().quota().files_created(),
-        ..Usage::default()
-    };
-    outcome.refusals = std::mem::take(&mut guest.files().recorder().refusals);
-    outcome.stdout = stdout.finish();
-    outcome.stderr = stderr.finish();
-    Ok(outcome)
+    outcome.usage.fuel = guest.fuel_used();
+    outcome.usage.memory_peak_bytes = guest.memory().peak() as u64;
+    outcome.usage.wall = wall;
+    if let Some([stdout, stderr]) = outputs {
+        outcome.stdout = stdout.finish();
+        outcome.stderr = stderr.finish();
+    }
+    Ok(())
 }
 
 /// Says what of `source` breaks the policy's rules, without running it.
 pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violation>> {
     Running::new(setting.runtime.machine(), async move {
-        let limits = setting.policy.limits();
+        let policy = setting.gate.policy();
+        let limits = policy.limits();
         if let Some(violation) = too_long(limits, &source) {
             return Ok(vec![violation]);
         }
         let mut hash = source_hash(&source);
         // Without rules there is still Python's own.
         let rules = CodeRules::default();
-        let rules = setting.policy.code().screening().unwrap_or(&rules);
-        let request = request(Script::new(source), Some(rules), limits)?;
+        let rules = policy.code().screening().unwrap_or(&rules);
+        let tools = setting.gate.specs();
+        let request = request(Script::new(source), Some(rules), tools, limits)?;
         let _slot = setting.runtime.admit().await?;
         let started = Instant::now();
         let mut guest = blank(setting.runtime.machine(), limits).await?;
@@ -177,8 +182,9 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
 /// A guest that sees nothing.
 async fn blank(machine: &Machine, limits: &Limits) -> Result<Guest, Error> {
     let policy = Arc::new(Policy::computing());
-    let files = FileGuard::new(policy, Arc::default(), Recorder::default());
-    Guest::new(machine, limits, Streams::default(), files).await
+    let session = Arc::new(Session::new(String::new(), &policy, None));
+    let files = FileGuard::new(policy, Arc::default(), session);
+    Guest::new(machine, limits, Streams::default(), files, None).await
 }
 
 /// What comes of `work`, if it ends within the time limit.
@@ -235,8 +241,35 @@ fn source_hash(source: &str) -> SourceHash {
     }
 }
 
+/// What the guest is told, and what it reads from its standard input.
+fn request_and_stdin(mut script: Script, gate: &Gate) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let policy = gate.policy();
+    for (name, value) in policy.env() {
+        let value = || value.clone();
+        script.env.entry(name.clone()).or_insert_with(value);
+    }
+    let stdin = std::mem::take(&mut script.stdin);
+    let rules = policy.code().screening();
+    let request = request(script, rules, gate.specs(), policy.limits())?;
+    Ok((request, stdin))
+}
+
 /// What the guest is told, as JSON.
-fn request(script: Script, rules: Option<&CodeRules>, limits: &Limits) -> Result<Vec<u8>, Error> {
+fn request(
+    script: Script,
+    rules: Option<&CodeRules>,
+    tools: Vec<ToolSpec>,
+    limits: &Limits,
+) -> Result<Vec<u8>, Error> {
+    let mut rules = rules.cloned();
+    // Whoever may call tools may import them.
+    if let Some(allowed) = rules
+        .as_mut()
+        .and_then(|rules| rules.allowed_imports.as_mut())
+        && !tools.is_empty()
+    {
+        allowed.insert(tool::MODULE.to_owned());
+    }
     // Code that is escaped byte by byte takes six times its size, and is allowed to.
     let most = INPUT_BYTES + script.code.len().saturating_mul(6);
     let request = Request {
@@ -245,7 +278,8 @@ fn request(script: Script, rules: Option<&CodeRules>, limits: &Limits) -> Result
         args: script.args,
         inputs: script.inputs,
         env: script.env,
-        rules: rules.cloned(),
+        tools,
+        rules,
         value_bytes: limits.get(Limit::Value).or_max(),
         value_depth: value_depth(limits),
     };
@@ -390,21 +424,14 @@ fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
 /// While the script computes, it yields about every millisecond. Dropping it stops the script
 /// and frees all that the run held.
 #[must_use = "a script runs only while its future is polled"]
-pub struct Running<T = Outcome> {
-    /// Polled in the context of [`Machine::timers`].
-    inner: Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>,
-    timers: &'static tokio::runtime::Handle,
-}
+pub struct Running<T = Outcome>(OnTimers<dyn Future<Output = Result<T, Error>> + Send>);
 
 impl<T> Running<T> {
     fn new(
         machine: &'static Machine,
         inner: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
-        Self {
-            inner: Box::pin(inner),
-            timers: machine.timers(),
-        }
+        Self(OnTimers::new(Box::pin(inner), machine.timers()))
     }
 }
 
@@ -412,8 +439,7 @@ impl<T> Future for Running<T> {
     type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let _timers = self.timers.enter();
-        self.inner.as_mut().poll(context)
+        Pin::new(&mut self.0).poll(context)
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wardian_abi::tool;
 use wasmtime::{Engine, InstancePre, Linker};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
 use crate::engine_config::engine_config;
 use crate::guest::RunState;
-use crate::{Error, mapping, run};
+use crate::{Error, calls, executor, mapping, run};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.
 const MOST_RUNS: usize = 1_000;
@@ -29,7 +31,7 @@ pub(crate) struct Machine {
     engine: Engine,
     guest: InstancePre<RunState>,
     /// Drives timers, and does what may wait for a disk, whatever executor a run is polled on.
-    timers: tokio::runtime::Runtime,
+    timers: &'static Handle,
 }
 
 static MACHINE: OnceLock<Result<Machine, String>> = OnceLock::new();
@@ -53,16 +55,12 @@ impl Machine {
         let module = mapping::load(&engine)?;
         let mut linker = Linker::new(&engine);
         wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
+        linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
         let guest = linker.instantiate_pre(&module)?;
-        let timers = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("wardian-timers")
-            .enable_time()
-            .build()?;
         Ok(Self {
             engine,
             guest,
-            timers,
+            timers: executor::timers()?,
         })
     }
 
@@ -75,8 +73,8 @@ impl Machine {
     }
 
     /// The context in which timers can be made.
-    pub(crate) fn timers(&self) -> &tokio::runtime::Handle {
-        self.timers.handle()
+    pub(crate) fn timers(&self) -> &'static Handle {
+        self.timers
     }
 }
 

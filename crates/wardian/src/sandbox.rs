@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use wardian_audit::Log;
 use wardian_policy::{Permission, Policy};
 
-use crate::audit::Audit;
 use crate::grants::Grants;
 use crate::output::Sink;
 use crate::run::{self, Running, Setting};
-use crate::{Error, Outcome, Runtime, Script, Stream, Violation};
+use crate::{Approver, Error, Gate, Outcome, Runtime, Script, Stream, Tool, Violation};
 
 /// Runs scripts under one policy. Cheap to clone.
 ///
@@ -23,13 +23,13 @@ impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sandbox")
             .field("runtime", &self.setting.runtime)
-            .field("policy", &self.setting.policy)
+            .field("gate", &self.setting.gate)
             .finish_non_exhaustive()
     }
 }
 
 impl Sandbox {
-    /// A sandbox on `runtime` under `policy`.
+    /// A sandbox on `runtime` under `policy`, without tools.
     ///
     /// Opens the directories that the policy grants, once: what their paths lead to later does
     /// not matter. Without [`EXECUTE_CODE`](Permission::EXECUTE_CODE), every run is
@@ -50,26 +50,54 @@ impl Sandbox {
             true => Grants::open(&policy)?,
             false => Grants::default(),
         };
-        Ok(Self {
-            setting: Setting {
-                runtime: runtime.clone(),
-                policy: Arc::new(policy),
-                grants: Arc::new(grants),
-                audit: None,
-            },
-        })
+        Ok(Self::behind(runtime, Gate::between(policy, grants)?))
     }
 
-    /// The same sandbox, which tells `audit` what its runs are allowed and refused.
+    /// A sandbox on `runtime`, whose scripts are behind `gate`: what it allows them they can do.
+    pub fn behind(runtime: &Runtime, gate: Gate) -> Self {
+        let runtime = runtime.clone();
+        Self {
+            setting: Setting { runtime, gate },
+        }
+    }
+
+    fn at(self, change: impl FnOnce(Gate) -> Result<Gate, Error>) -> Result<Self, Error> {
+        let Setting { runtime, gate } = self.setting;
+        Ok(Self::behind(&runtime, change(gate)?))
+    }
+
+    /// The same sandbox, whose scripts can call those of these tools that the policy grants:
+    /// [`Gate::with_tools`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::with_tools`].
+    pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
+        self.at(|gate| gate.with_tools(tools))
+    }
+
+    /// The same sandbox, in which `approver` approves of calls where the policy asks for it.
     #[must_use]
-    pub fn with_audit(mut self, audit: Arc<dyn Audit>) -> Self {
-        self.setting.audit = Some(audit);
+    pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
+        self.setting.gate = self.setting.gate.with_approver(approver);
         self
+    }
+
+    /// The same sandbox, which records in `log` what its runs are allowed and refused.
+    #[must_use]
+    pub fn with_audit(mut self, log: Log) -> Self {
+        self.setting.gate = self.setting.gate.with_audit(log);
+        self
+    }
+
+    /// What is between a script and everything else.
+    pub fn gate(&self) -> &Gate {
+        &self.setting.gate
     }
 
     /// What scripts may do here.
     pub fn policy(&self) -> &Policy {
-        &self.setting.policy
+        self.setting.gate.policy()
     }
 
     /// Says what of `source` breaks the policy's rules about source, without running it; nothing if

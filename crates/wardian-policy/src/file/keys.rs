@@ -139,6 +139,36 @@ pub(super) const TOOL: &[Key] = &[
         "Whether somebody has to approve of each call. [default: false]",
         || json!({"type": "boolean"}),
     ),
+    key(
+        "args",
+        "What its arguments may be, each by its name; one that is absent has its default. [default: anything]",
+        || json!({"type": "object", "maxProperties": ENTRIES, "additionalProperties": table(CONSTRAINT, &[])}),
+    ),
+    key(
+        "config",
+        "What the tool itself is told; it says what it understands. [default: nothing]",
+        || json!({"type": "object"}),
+    ),
+];
+
+pub(super) const CONSTRAINT: &[Key] = &[
+    key("equals", "This value.", || json!({})),
+    key("one_of", "One of these values.", || list(json!({}))),
+    key(
+        "prefix",
+        "A text that starts so. A path or a URL that the tool acts on is compared without `..`.",
+        string,
+    ),
+    key(
+        "min",
+        "A number, this or more.",
+        || json!({"type": "number"}),
+    ),
+    key(
+        "max",
+        "A number, this or less.",
+        || json!({"type": "number"}),
+    ),
 ];
 
 /// Every name that `permissions` understands.

@@ -5,6 +5,7 @@ mod paths;
 mod problem;
 mod read;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,9 +14,9 @@ pub use problem::{Problem, Problems};
 use toml::de::DeTable;
 
 use crate::domain::DomainRule;
-use crate::names::{is_env_variable, is_identifier};
-use crate::{Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
-use keys::{CODE, TOOL, TOP, permission_names};
+use crate::names::{is_env_variable, is_identifier, is_tool_name};
+use crate::{Constraint, Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
+use keys::{CODE, CONSTRAINT, TOOL, TOP, permission_names};
 use read::{Item, Reader, Table, names};
 
 /// The largest policy file, in bytes.
@@ -325,8 +326,13 @@ impl Reader<'_> {
         };
         policy.tools.clear();
         for (name, item) in table.iter() {
-            let name = name.get_ref().as_ref();
+            let (span, name) = (name.span(), name.get_ref().as_ref());
             let key = format!("tools.{name}");
+            if !is_tool_name(name) {
+                let help = "a tool's name has lower-case letters, digits and `_`, 64 at most";
+                let message = "no tool can be called so";
+                self.problem(span, key.as_str(), message, Some(help.to_owned()));
+            }
             let Some(table) = self.table(item, &key) else {
                 continue;
             };
@@ -340,8 +346,81 @@ impl Reader<'_> {
                     .get("approval")
                     .and_then(|item| self.boolean(item, &approval))
                     .unwrap_or(false),
+                args: self.constraints(table, &format!("{key}.args")),
+                config: table
+                    .get("config")
+                    .and_then(|item| self.table(item, &format!("{key}.config")))
+                    .map(|table| self.object(table, &format!("{key}.config.")))
+                    .unwrap_or_default(),
             };
             policy.tools.insert(name.to_owned(), rules);
+        }
+    }
+
+    fn constraints(&mut self, tool: &Table<'_>, prefix: &str) -> BTreeMap<String, Constraint> {
+        let mut constraints = BTreeMap::new();
+        let args = tool.get("args");
+        for (name, item) in args
+            .and_then(|item| self.table(item, prefix))
+            .into_iter()
+            .flatten()
+        {
+            let name = name.get_ref().as_ref();
+            let key = format!("{prefix}.{name}");
+            let Some(table) = self.table(item, &key) else {
+                continue;
+            };
+            self.only(table, &format!("{key}."), &names(CONSTRAINT));
+            if let Some(constraint) = self.constraint(table, item.span(), &key) {
+                constraints.insert(name.to_owned(), constraint);
+            }
+        }
+        constraints
+    }
+
+    fn constraint(
+        &mut self,
+        table: &Table<'_>,
+        span: Range<usize>,
+        key: &str,
+    ) -> Option<Constraint> {
+        let of = |name: &str| format!("{key}.{name}");
+        let given = ["equals", "one_of", "prefix"].map(|name| table.get(name));
+        let bounds = ["min", "max"].map(|name| table.get(name));
+        match (given, bounds) {
+            ([Some(item), None, None], [None, None]) => {
+                Some(Constraint::OneOf(vec![self.value(item, &of("equals"))?]))
+            }
+            ([None, Some(item), None], [None, None]) => {
+                let items = self.list(item, &of("one_of"));
+                let values = items
+                    .into_iter()
+                    .filter_map(|(key, item)| self.value(item, &key));
+                Some(Constraint::OneOf(values.collect()))
+            }
+            ([None, None, Some(item)], [None, None]) => {
+                let prefix = self.string(item, &of("prefix"))?;
+                Some(Constraint::Prefix(prefix.to_owned()))
+            }
+            ([None, None, None], [min, max]) if min.is_some() || max.is_some() => {
+                let mut number = |item: Option<&Item<'_>>, name| {
+                    item.and_then(|item| self.number(item, &of(name)))
+                };
+                Some(Constraint::Range {
+                    min: number(min, "min"),
+                    max: number(max, "max"),
+                })
+            }
+            _ => {
+                let help = "write one of `equals`, `one_of`, `prefix`, or `min` and `max`";
+                self.problem(
+                    span,
+                    key,
+                    "this says nothing, or two things",
+                    Some(help.to_owned()),
+                );
+                None
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -96,6 +97,50 @@ impl Reader<'_> {
             self.wrong_type(item, key, "a whole number of 0 or more");
         }
         count
+    }
+
+    pub(super) fn number(&mut self, item: &Item<'_>, key: &str) -> Option<Number> {
+        let number = match item.get_ref() {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(Number::from),
+            DeValue::Float(number) => number.as_str().parse().ok().and_then(Number::from_f64),
+            _ => None,
+        };
+        if number.is_none() {
+            self.wrong_type(item, key, "a finite number of 64 bits");
+        }
+        number
+    }
+
+    /// Any value but a date, which JSON does not have.
+    pub(super) fn value(&mut self, item: &Item<'_>, key: &str) -> Option<Value> {
+        match item.get_ref() {
+            DeValue::String(text) => Some(text.as_ref().into()),
+            DeValue::Boolean(boolean) => Some((*boolean).into()),
+            DeValue::Integer(_) | DeValue::Float(_) => self.number(item, key).map(Value::Number),
+            DeValue::Array(_) => {
+                let items = self.list(item, key);
+                let values = items
+                    .into_iter()
+                    .filter_map(|(key, item)| self.value(item, &key));
+                Some(values.collect())
+            }
+            DeValue::Table(table) => Some(self.object(table, &format!("{key}.")).into()),
+            DeValue::Datetime(_) => {
+                self.wrong_type(item, key, "a value that JSON has; write it as a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn object(&mut self, table: &Table<'_>, prefix: &str) -> Map<String, Value> {
+        let members = table.iter().filter_map(|(name, item)| {
+            let name = name.get_ref().as_ref();
+            let value = self.value(item, &format!("{prefix}{name}"))?;
+            Some((name.to_owned(), value))
+        });
+        members.collect()
     }
 
     pub(super) fn table<'t, 'i>(&mut self, item: &'t Item<'i>, key: &str) -> Option<&'t Table<'i>> {

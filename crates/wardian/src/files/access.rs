@@ -13,21 +13,21 @@ use crate::FileOperation;
 impl FileGuard {
     pub(super) fn room(&self) -> Room {
         Room {
-            file_bytes: self.quota.file_bytes,
-            bytes_left: self.quota.bytes_left(),
+            file_bytes: self.session.quota.file_bytes,
+            bytes_left: self.session.quota.bytes_left(),
         }
     }
 
-    pub(super) fn room_for_one(
+    pub(super) async fn room_for_one(
         &mut self,
         operation: FileOperation,
         path: &GuestPath,
     ) -> Result<()> {
-        match self.quota.files_left() {
+        match self.session.quota.files_left() {
             true => Ok(()),
             false => {
                 let limit = Limit::FilesCreated;
-                self.done(operation, path, Err(Failure::Limit(limit)))
+                self.done(operation, path, Err(Failure::Limit(limit))).await
             }
         }
     }
@@ -59,7 +59,7 @@ impl FileGuard {
         let changes = write || create || truncate;
         let read = rights.contains(Rights::FD_READ) || !changes;
         if !changes && self.grants.leading_from(&path).is_some() {
-            let fd = self.descriptor(FileOperation::Read, &path)?;
+            let fd = self.descriptor(FileOperation::Read, &path).await?;
             self.open.insert(fd, Open::directory(path));
             return Ok(fd);
         }
@@ -68,9 +68,9 @@ impl FileGuard {
             (false, true) => (FileOperation::Write, &[Action::WriteFile]),
             (_, false) => (FileOperation::Read, &[Action::ReadFile]),
         };
-        let target = self.permit(operation, &path, actions)?;
+        let target = self.permit(operation, &path, actions).await?;
         // Before anything is created or cut.
-        let fd = self.descriptor(operation, &path)?;
+        let fd = self.descriptor(operation, &path).await?;
         let append = flags.contains(Fdflags::APPEND) && write;
         let opening = Opening {
             read,
@@ -81,8 +81,8 @@ impl FileGuard {
             truncate,
             directory: directory || oflags.contains(Oflags::DIRECTORY),
             follow: lookup.contains(Lookupflags::SYMLINK_FOLLOW),
-            may_create: self.quota.files_left(),
-            file_bytes: self.quota.file_bytes,
+            may_create: self.session.quota.files_left(),
+            file_bytes: self.session.quota.file_bytes,
         };
         let Target {
             dir,
@@ -90,11 +90,11 @@ impl FileGuard {
             device,
         } = target;
         let opened = blocking(move || operation::open(&dir, &beneath, opening)).await?;
-        let open = match self.done(operation, &path, opened)? {
+        let open = match self.done(operation, &path, opened).await? {
             Opened::Directory => Open::directory(path),
             Opened::File { file, created } => {
                 if created {
-                    self.quota.created();
+                    self.session.quota.created();
                 }
                 let mut access = Access::empty();
                 access.set(Access::READ, read);
@@ -123,7 +123,7 @@ impl FileGuard {
             dir, path: beneath, ..
         } = self.target(&decision).ok_or(Errno::Acces)?;
         let listing = blocking(move || Listing::of(&dir, &beneath)).await?;
-        self.done(FileOperation::Read, path, listing)
+        self.done(FileOperation::Read, path, listing).await
     }
 
     pub(super) async fn set_times(
@@ -135,9 +135,9 @@ impl FileGuard {
         let operation = FileOperation::SetTimes;
         let Target {
             dir, path: beneath, ..
-        } = self.permit(operation, path, &[Action::WriteFile])?;
+        } = self.permit(operation, path, &[Action::WriteFile]).await?;
         let set = blocking(move || operation::set_times(&dir, &beneath, times, follow)).await?;
-        self.done(operation, path, set)
+        self.done(operation, path, set).await
     }
 
     /// Where a link leads, if that is in the same granted directory. Where else one leads is a
@@ -146,18 +146,19 @@ impl FileGuard {
         let operation = FileOperation::ReadLink;
         let Target {
             dir, path: beneath, ..
-        } = self.permit(operation, path, &[Action::ReadFile])?;
+        } = self.permit(operation, path, &[Action::ReadFile]).await?;
         let of = beneath.clone();
         let link = blocking(move || operation::read_link(&dir, &beneath)).await?;
-        let link = self.done(operation, path, link)?;
+        let link = self.done(operation, path, link).await?;
         let link = link
             .into_os_string()
             .into_string()
             .map_err(|_| Errno::Ilseq)?;
         if !stays_inside(&of.to_string_lossy(), &link) {
             let reason = "the link leads out of the granted directory";
-            self.recorder
-                .stopped(operation, path, reason, &self.policy)?;
+            self.session
+                .stopped(operation, path, reason, &self.policy)
+                .await?;
             return Err(Errno::Acces.into());
         }
         Ok(link)
@@ -165,7 +166,7 @@ impl FileGuard {
 
     /// May something be moved or linked from one path to another? Only within one granted
     /// directory: they are as if on different disks, for which programs are prepared.
-    pub(super) fn permit_two(
+    pub(super) async fn permit_two(
         &mut self,
         operation: FileOperation,
         from: &GuestPath,
@@ -177,8 +178,9 @@ impl FileGuard {
         let apart = matches!((&source, &target), (Some(a), Some(b)) if a.device != b.device);
         let [first, second] = &decisions;
         let deciding = if first.allowed() { second } else { first };
-        self.recorder
-            .between(operation, [from, to], deciding, apart)?;
+        self.session
+            .between(operation, [from, to], deciding, apart)
+            .await?;
         let (Some(source), Some(target)) = (source, target) else {
             return Err(Errno::Acces.into());
         };

@@ -88,6 +88,16 @@ impl Listing {
         }
     }
 
+    /// The names of its entries, without `.` and `..`, as far as they are text; one more than `most`
+    /// if there are more.
+    pub(super) fn names(self, most: usize) -> io::Result<Vec<String>> {
+        let names = self.entries.skip(2).filter_map(|entry| match entry {
+            Ok(entry) => String::from_utf8(entry.name).ok().map(Ok),
+            Err(error) => Some(Err(error)),
+        });
+        names.take(most.saturating_add(1)).collect()
+    }
+
     /// Can it go on at the entry with this number, or has it to be opened again?
     pub(super) fn can_reach(&self, cookie: u64) -> bool {
         cookie >= self.position

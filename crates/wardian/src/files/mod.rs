@@ -13,6 +13,7 @@ mod operation;
 mod quota;
 mod record;
 mod stat;
+mod tool;
 mod wasi;
 
 use std::collections::BTreeMap;
@@ -29,11 +30,12 @@ use wiggle::{GuestMemory, GuestPtr};
 use self::listing::Listing;
 use self::operation::Failure;
 pub(crate) use self::operation::real_path;
-use self::quota::Quota;
-pub(crate) use self::record::{AuditFailed, Recorder};
+pub(crate) use self::quota::Quota;
+pub use self::tool::{DirectoryEntry, Files};
 pub(crate) use self::wasi::Wasi;
 use crate::FileOperation;
 use crate::grants::Grants;
+use crate::session::Session;
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -46,8 +48,7 @@ pub(crate) struct FileGuard {
     policy: Arc<Policy>,
     grants: Arc<Grants>,
     open: BTreeMap<u32, Open>,
-    quota: Quota,
-    recorder: Recorder,
+    session: Arc<Session>,
 }
 
 /// Something that a script has open.
@@ -98,23 +99,14 @@ struct Asked {
 }
 
 impl FileGuard {
-    pub(crate) fn new(policy: Arc<Policy>, grants: Arc<Grants>, recorder: Recorder) -> Self {
+    pub(crate) fn new(policy: Arc<Policy>, grants: Arc<Grants>, session: Arc<Session>) -> Self {
         let root = Open::directory(GuestPath::root());
         Self {
-            quota: Quota::new(policy.limits()),
             policy,
             grants,
             open: BTreeMap::from([(ROOT, root)]),
-            recorder,
+            session,
         }
-    }
-
-    pub(crate) fn quota(&self) -> &Quota {
-        &self.quota
-    }
-
-    pub(crate) fn recorder(&mut self) -> &mut Recorder {
-        &mut self.recorder
     }
 
     /// Reads a path out of the guest, relative to one of its directories.
@@ -143,7 +135,7 @@ impl FileGuard {
     }
 
     /// The one question: may this be done here? Every answer is recorded.
-    fn permit(
+    async fn permit(
         &mut self,
         operation: FileOperation,
         path: &GuestPath,
@@ -156,7 +148,7 @@ impl FileGuard {
             // The first refusal decides.
             .reduce(|first, next| if first.allowed() { next } else { first })
             .ok_or(Errno::Inval)?;
-        self.recorder.decided(operation, path, &decision)?;
+        self.session.decided(operation, path, &decision).await?;
         self.target(&decision).ok_or(Errno::Acces.into())
     }
 
@@ -173,7 +165,7 @@ impl FileGuard {
     }
 
     /// May a script look at this, by whatever access it has? Only a refusal is recorded.
-    fn visible(&mut self, path: &GuestPath) -> Result<Target> {
+    async fn visible(&mut self, path: &GuestPath) -> Result<Target> {
         let policy = self.policy.clone();
         let check = |action| policy.check_path(action, path.clone());
         let reading = check(Action::ReadFile);
@@ -181,7 +173,8 @@ impl FileGuard {
         if let Some(target) = target.or_else(|| self.target(&check(Action::WriteFile))) {
             return Ok(target);
         }
-        self.recorder.decided(FileOperation::Stat, path, &reading)?;
+        let operation = FileOperation::Stat;
+        self.session.decided(operation, path, &reading).await?;
         Err(Errno::Acces.into())
     }
 
@@ -189,10 +182,10 @@ impl FileGuard {
         if self.grants.leading_from(&asked.path).is_some() {
             return Ok(stat::of_leading_directory());
         }
-        let Target { dir, path, device } = self.visible(&asked.path)?;
+        let Target { dir, path, device } = self.visible(&asked.path).await?;
         let follow = flags.contains(Lookupflags::SYMLINK_FOLLOW);
         let found = blocking(move || operation::stat(&dir, &path, follow)).await?;
-        let found = self.done(FileOperation::Stat, &asked.path, found)?;
+        let found = self.done(FileOperation::Stat, &asked.path, found).await?;
         if asked.directory && !found.is_dir() {
             return Err(Errno::Notdir.into());
         }
@@ -201,45 +194,60 @@ impl FileGuard {
 
     /// What came of an operation that was allowed. What the run's limits or the directory's
     /// borders stopped is recorded.
-    fn done<T>(
+    async fn done<T>(
         &mut self,
         operation: FileOperation,
         path: &GuestPath,
         result: std::result::Result<T, impl Into<Failure>>,
     ) -> Result<T> {
-        let error = match result.map_err(Into::into) {
-            Ok(done) => return Ok(done),
-            Err(Failure::Limit(limit)) => {
-                self.recorder
-                    .limited(operation, path, limit, &self.policy)?;
+        match result {
+            Ok(done) => Ok(done),
+            Err(failure) => Err(self.failed(operation, path, failure.into()).await?.into()),
+        }
+    }
+
+    /// Why something that was allowed is not done, as the script sees it.
+    async fn failed(
+        &mut self,
+        operation: FileOperation,
+        path: &GuestPath,
+        failure: Failure,
+    ) -> Result<Errno> {
+        Ok(match failure {
+            Failure::Limit(limit) => {
+                self.session
+                    .limited(operation, path, limit, &self.policy)
+                    .await?;
                 match limit {
                     Limit::FileSize => Errno::Fbig,
                     Limit::OpenFiles => Errno::Mfile,
                     _ => Errno::Nospc,
                 }
             }
-            Err(Failure::Special) => {
+            Failure::Special => {
                 let reason = "it is a device, a pipe or a socket";
-                self.recorder
-                    .stopped(operation, path, reason, &self.policy)?;
+                self.session
+                    .stopped(operation, path, reason, &self.policy)
+                    .await?;
                 Errno::Acces
             }
-            Err(Failure::Io(error)) if leads_outside(&error) => {
+            Failure::Io(error) if leads_outside(&error) => {
                 let reason = "a symbolic link leads out of the granted directory";
-                self.recorder
-                    .stopped(operation, path, reason, &self.policy)?;
+                self.session
+                    .stopped(operation, path, reason, &self.policy)
+                    .await?;
                 Errno::Acces
             }
-            Err(Failure::Io(error)) => stat::errno(&error),
-        };
-        Err(error.into())
+            Failure::Io(error) => stat::errno(&error),
+        })
     }
 
     /// Makes room for one more descriptor.
-    fn descriptor(&mut self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
+    async fn descriptor(&mut self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
         let count = self.open.keys().filter(|fd| **fd != ROOT).count();
-        if count >= self.quota.open_files {
-            self.done(operation, path, Err(Failure::Limit(Limit::OpenFiles)))?;
+        if count >= self.session.quota.open_files {
+            self.done(operation, path, Err(Failure::Limit(Limit::OpenFiles)))
+                .await?;
         }
         let free = (ROOT + 1..).find(|fd| !self.open.contains_key(fd));
         free.ok_or(Errno::Mfile.into())

@@ -1,146 +1,152 @@
-//! Keeps what was refused, and tells the audit what was decided.
+//! What is recorded of a wish for a file, and of the answer.
 
-use std::sync::Arc;
-
+use wardian_audit::Event;
 use wardian_policy::{Action, Decision, GuestPath, Limit, Location, Policy};
 use wasmtime_wasi::p1::types::Error;
 
-use crate::audit::{Audit, Event, FileAccess};
-use crate::{FileOperation, Refusals};
+use crate::session::{Session, data};
+use crate::{FileOperation, Refusal, Wish};
 
-/// How many refusals an outcome holds.
-const REFUSALS: usize = 32;
-
-/// What one run was allowed and refused.
-#[derive(Default)]
-pub(crate) struct Recorder {
-    pub(crate) run_id: String,
-    pub(crate) agent: String,
-    pub(crate) audit: Option<Arc<dyn Audit>>,
-    pub(crate) refusals: Refusals,
+/// An answer, on its way to the log and the outcome.
+struct Answer<'a> {
+    operation: FileOperation,
+    path: &'a GuestPath,
+    to: Option<&'a GuestPath>,
+    allowed: bool,
+    rule: String,
+    location: Option<&'a Location>,
+    reason: String,
 }
 
-/// The audit could not take note of something.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct AuditFailed(pub(crate) String);
-
-impl Recorder {
-    pub(super) fn decided(
-        &mut self,
+impl Session {
+    pub(super) async fn decided(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
         decision: &Decision<'_>,
     ) -> Result<(), Error> {
-        if self.audit.is_none() && decision.allowed() {
+        if !self.is_recorded() && decision.allowed() {
             return Ok(());
         }
-        self.record(answer(operation, path, decision))
+        self.answered(answer(operation, path, decision)).await
     }
 
     /// A decision about two paths, which may each be allowed but lie apart.
-    pub(super) fn between(
-        &mut self,
+    pub(super) async fn between(
+        &self,
         operation: FileOperation,
         [from, to]: [&GuestPath; 2],
         decision: &Decision<'_>,
         apart: bool,
     ) -> Result<(), Error> {
-        let mut access = answer(operation, from, decision);
-        access.to = Some(to.to_string());
+        let mut answer = answer(operation, from, decision);
+        answer.to = Some(to);
         if apart {
-            access.allowed = false;
-            access.reason = "the two paths are in different granted directories".to_owned();
+            answer.allowed = false;
+            answer.reason = "the two paths are in different granted directories".to_owned();
         }
-        self.record(access)
+        self.answered(answer).await
     }
 
     /// A limit of the run was hit.
-    pub(super) fn limited(
-        &mut self,
+    pub(super) async fn limited(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
         limit: Limit,
         policy: &Policy,
     ) -> Result<(), Error> {
         let most = limit.show(policy.limits().get(limit));
-        self.refuse(
+        self.answered(Answer {
             operation,
             path,
-            limit.key().to_owned(),
-            policy.location(limit.key()),
-            format!("{limit} is {most}"),
-        )
+            to: None,
+            allowed: false,
+            rule: limit.key().to_owned(),
+            location: policy.location(limit.key()),
+            reason: format!("{limit} is {most}"),
+        })
+        .await
     }
 
     /// The path was allowed, what is there is not.
-    pub(super) fn stopped(
-        &mut self,
+    pub(super) async fn stopped(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
         reason: &str,
         policy: &Policy,
     ) -> Result<(), Error> {
         let decision = policy.check_path(Action::ReadFile, path.clone());
-        self.refuse(
-            operation,
-            path,
-            decision.rule(),
-            decision.location(),
-            reason.to_owned(),
-        )
+        self.answered(Answer {
+            allowed: false,
+            reason: reason.to_owned(),
+            ..answer(operation, path, &decision)
+        })
+        .await
     }
 
-    pub(super) fn refuse(
-        &mut self,
+    /// What no policy allows.
+    pub(super) async fn never(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
-        rule: String,
-        location: Option<&Location>,
-        reason: String,
+        reason: &str,
     ) -> Result<(), Error> {
-        self.record(FileAccess {
+        self.answered(Answer {
             operation,
-            path: path.to_string(),
+            path,
             to: None,
             allowed: false,
-            rule,
-            location: location.cloned(),
-            reason,
+            rule: "allowed_paths".to_owned(),
+            location: None,
+            reason: reason.to_owned(),
         })
+        .await
     }
 
-    fn record(&mut self, access: FileAccess) -> Result<(), Error> {
-        if let Some(audit) = &self.audit {
-            let event = Event {
-                run_id: &self.run_id,
-                agent: &self.agent,
-                access: &access,
-            };
-            let failed = |error: std::io::Error| AuditFailed(error.to_string());
-            audit
-                .record(&event)
-                .map_err(|error| Error::trap(wasmtime::Error::new(failed(error))))?;
-        }
-        if !access.allowed {
-            self.refusals.count += 1;
-            let first = &mut self.refusals.first;
-            if first.len() < REFUSALS && !first.contains(&access) {
-                first.push(access);
-            }
+    async fn answered(&self, answer: Answer<'_>) -> Result<(), Error> {
+        let [path, to] = [Some(answer.path), answer.to].map(|path| path.map(ToString::to_string));
+        let event = Event::File {
+            operation: answer.operation,
+            allowed: answer.allowed,
+            rule: answer.rule.clone(),
+        };
+        let data = data(|data| {
+            data.path.clone_from(&path);
+            data.to.clone_from(&to);
+            data.error = (!answer.allowed).then(|| answer.reason.clone());
+        });
+        let noted = self.note(event, data).await;
+        noted.map_err(|stop| Error::trap(wasmtime::Error::new(stop)))?;
+        if !answer.allowed {
+            self.refuse(Refusal {
+                wish: Wish::File {
+                    operation: answer.operation,
+                    path: path.unwrap_or_default(),
+                    to,
+                },
+                rule: answer.rule,
+                location: answer.location.cloned(),
+                reason: answer.reason,
+            });
         }
         Ok(())
     }
 }
 
-fn answer(operation: FileOperation, path: &GuestPath, decision: &Decision<'_>) -> FileAccess {
-    FileAccess {
+fn answer<'a>(
+    operation: FileOperation,
+    path: &'a GuestPath,
+    decision: &Decision<'a>,
+) -> Answer<'a> {
+    Answer {
         operation,
-        path: path.to_string(),
+        path,
         to: None,
         allowed: decision.allowed(),
         rule: decision.rule(),
-        location: decision.location().cloned(),
+        location: decision.location(),
         reason: decision.to_string(),
     }
 }

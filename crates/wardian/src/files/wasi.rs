@@ -196,7 +196,10 @@ impl WasiSnapshotPreview1 for Wasi {
         let open = self.files.file(fd.into())?;
         let file = open.clone();
         let found = blocking(move || Metadata::from_file(&file.file)).await?;
-        let found = self.files.done(FileOperation::Stat, &open.path, found)?;
+        let found = self
+            .files
+            .done(FileOperation::Stat, &open.path, found)
+            .await?;
         Ok(stat::filestat(&found, open.device))
     }
 
@@ -209,8 +212,11 @@ impl WasiSnapshotPreview1 for Wasi {
         let open = self.files.file_for(fd.into(), Access::WRITE)?;
         let (file, room) = (open.clone(), self.files.room());
         let grown = blocking(move || operation::set_size(&file.file, size, room)).await?;
-        let grown = self.files.done(FileOperation::Write, &open.path, grown)?;
-        self.files.quota.wrote(grown);
+        let grown = self
+            .files
+            .done(FileOperation::Write, &open.path, grown)
+            .await?;
+        self.files.session.quota.wrote(grown);
         Ok(())
     }
 
@@ -332,7 +338,9 @@ impl WasiSnapshotPreview1 for Wasi {
         };
         // Waits for nothing.
         let position = operation::seek(&open.file, to);
-        self.files.done(FileOperation::Stat, &open.path, position)
+        self.files
+            .done(FileOperation::Stat, &open.path, position)
+            .await
     }
 
     async fn fd_sync(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
@@ -342,7 +350,9 @@ impl WasiSnapshotPreview1 for Wasi {
         let open = self.files.file(fd.into())?;
         let file = open.clone();
         let synced = blocking(move || file.file.sync_all()).await?;
-        self.files.done(FileOperation::Write, &open.path, synced)
+        self.files
+            .done(FileOperation::Write, &open.path, synced)
+            .await
     }
 
     fn fd_tell(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<Filesize> {
@@ -351,7 +361,7 @@ impl WasiSnapshotPreview1 for Wasi {
         }
         let open = self.files.file(fd.into())?;
         let position = operation::seek(&open.file, SeekFrom::Current(0));
-        self.files.done(FileOperation::Stat, &open.path, position)
+        position.map_err(|error| stat::errno(&error).into())
     }
 
     async fn fd_readdir(
@@ -381,7 +391,7 @@ impl WasiSnapshotPreview1 for Wasi {
         if let Some(Open::Directory { listing: slot, .. }) = self.files.open.get_mut(&fd.into()) {
             *slot = Some(listing);
         }
-        let read = self.files.done(FileOperation::Read, &path, read)?;
+        let read = self.files.done(FileOperation::Read, &path, read).await?;
         let len = Size::try_from(read.len())?;
         memory.copy_from_slice(&read, buffer.as_array(len))?;
         Ok(len)
@@ -398,11 +408,14 @@ impl WasiSnapshotPreview1 for Wasi {
             return Err(Errno::Exist.into());
         }
         let operation = FileOperation::MakeDirectory;
-        let target = self.files.permit(operation, &path, &[Action::WriteFile])?;
-        self.files.room_for_one(operation, &path)?;
+        let target = self
+            .files
+            .permit(operation, &path, &[Action::WriteFile])
+            .await?;
+        self.files.room_for_one(operation, &path).await?;
         let made = blocking(move || operation::make_directory(&target.dir, &target.path)).await?;
-        self.files.done(operation, &path, made)?;
-        self.files.quota.created();
+        self.files.done(operation, &path, made).await?;
+        self.files.session.quota.created();
         Ok(())
     }
 
@@ -445,12 +458,15 @@ impl WasiSnapshotPreview1 for Wasi {
         let from = self.files.asked(memory, from_dir.into(), from)?;
         let to = self.files.asked(memory, to_dir.into(), to)?;
         let operation = FileOperation::Link;
-        let [source, target] = self.files.permit_two(operation, &from.path, &to.path)?;
-        self.files.room_for_one(operation, &to.path)?;
+        let [source, target] = self
+            .files
+            .permit_two(operation, &from.path, &to.path)
+            .await?;
+        self.files.room_for_one(operation, &to.path).await?;
         let linked =
             blocking(move || operation::link(&source.dir, &source.path, &target.path)).await?;
-        self.files.done(operation, &from.path, linked)?;
-        self.files.quota.created();
+        self.files.done(operation, &from.path, linked).await?;
+        self.files.session.quota.created();
         Ok(())
     }
 
@@ -501,13 +517,16 @@ impl WasiSnapshotPreview1 for Wasi {
     ) -> Result<()> {
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         let operation = FileOperation::Remove;
-        let target = self.files.permit(operation, &path, &[Action::WriteFile])?;
+        let target = self
+            .files
+            .permit(operation, &path, &[Action::WriteFile])
+            .await?;
         if target.is_root() {
             return Err(Errno::Busy.into());
         }
         let removed =
             blocking(move || operation::remove_directory(&target.dir, &target.path)).await?;
-        self.files.done(operation, &path, removed)
+        self.files.done(operation, &path, removed).await
     }
 
     async fn path_rename(
@@ -521,12 +540,15 @@ impl WasiSnapshotPreview1 for Wasi {
         let from = self.files.asked(memory, from_dir.into(), from)?;
         let to = self.files.asked(memory, to_dir.into(), to)?;
         let operation = FileOperation::Rename;
-        let [source, target] = self.files.permit_two(operation, &from.path, &to.path)?;
+        let [source, target] = self
+            .files
+            .permit_two(operation, &from.path, &to.path)
+            .await?;
         let directory = from.directory || to.directory;
         let renamed =
             blocking(move || operation::rename(&source.dir, &source.path, &target.path, directory));
         let renamed = renamed.await?;
-        self.files.done(operation, &from.path, renamed)
+        self.files.done(operation, &from.path, renamed).await
     }
 
     /// Refused: with links that lead anywhere, every later path would have to be doubted.
@@ -538,11 +560,11 @@ impl WasiSnapshotPreview1 for Wasi {
         path: GuestPtr<str>,
     ) -> Result<()> {
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
-        let reason = "scripts create no symbolic links".to_owned();
-        let rule = "allowed_paths".to_owned();
+        let reason = "scripts create no symbolic links";
         self.files
-            .recorder
-            .refuse(FileOperation::Symlink, &path, rule, None, reason)?;
+            .session
+            .never(FileOperation::Symlink, &path, reason)
+            .await?;
         Err(Errno::Acces.into())
     }
 
@@ -554,13 +576,16 @@ impl WasiSnapshotPreview1 for Wasi {
     ) -> Result<()> {
         let Asked { path, directory } = self.files.asked(memory, dir.into(), path)?;
         let operation = FileOperation::Remove;
-        let target = self.files.permit(operation, &path, &[Action::WriteFile])?;
+        let target = self
+            .files
+            .permit(operation, &path, &[Action::WriteFile])
+            .await?;
         if target.is_root() {
             return Err(Errno::Isdir.into());
         }
         let removed =
             blocking(move || operation::remove_file(&target.dir, &target.path, directory)).await?;
-        self.files.done(operation, &path, removed)
+        self.files.done(operation, &path, removed).await
     }
 
     async fn poll_oneoff(
@@ -664,7 +689,9 @@ impl Wasi {
             Some(read) => read,
             None => {
                 let read = blocking(move || operation::read(&file.file, bytes, place)).await?;
-                self.files.done(FileOperation::Read, &open.path, read)?
+                self.files
+                    .done(FileOperation::Read, &open.path, read)
+                    .await?
             }
         };
         let len = Size::try_from(read.len())?;
@@ -692,8 +719,11 @@ impl Wasi {
         let (file, room) = (open.clone(), self.files.room());
         let place = if open.append { Place::End } else { place };
         let written = blocking(move || operation::write(&file.file, &bytes, place, room)).await?;
-        let (written, counted) = self.files.done(FileOperation::Write, &open.path, written)?;
-        self.files.quota.wrote(counted);
+        let (written, counted) = self
+            .files
+            .done(FileOperation::Write, &open.path, written)
+            .await?;
+        self.files.session.quota.wrote(counted);
         Ok(Size::try_from(written)?)
     }
 }

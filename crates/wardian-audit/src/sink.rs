@@ -1,0 +1,98 @@
+//! Where a log is written to.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Head;
+
+/// Takes the lines of a log. One for a file comes with this crate, and for standard error, memory
+/// and `tracing`; a pair of sinks is one too, whose first decides where the chain stands.
+pub trait Sink: Send + 'static {
+    /// Where the chain stands, if not where this sink's log has left it: another process may have
+    /// written too. Asked before every line; [`append`](Self::append) follows.
+    ///
+    /// # Errors
+    ///
+    /// Any, if that can't be found out. Then nothing is recorded, and what was to be is not done.
+    fn head(&mut self) -> io::Result<Option<Head>> {
+        Ok(None)
+    }
+
+    /// Adds one line, its end included, as a whole or not at all. `durable` asks that it outlives a
+    /// loss of power.
+    ///
+    /// # Errors
+    ///
+    /// Any, if it could not be added. Then what was to be recorded is not done.
+    fn append(&mut self, line: &str, durable: bool) -> io::Result<()>;
+
+    /// Whether adding a line may have to wait: for a disk, for a reader. Then a run does not wait
+    /// on its own thread.
+    fn waits(&self) -> bool {
+        true
+    }
+}
+
+impl<A: Sink, B: Sink> Sink for (A, B) {
+    fn head(&mut self) -> io::Result<Option<Head>> {
+        self.0.head()
+    }
+
+    fn append(&mut self, line: &str, durable: bool) -> io::Result<()> {
+        self.0.append(line, durable)?;
+        self.1.append(line, durable)
+    }
+
+    fn waits(&self) -> bool {
+        self.0.waits() || self.1.waits()
+    }
+}
+
+/// A log that is kept in memory. Clones share it; it grows without bound.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(Arc<Mutex<String>>);
+
+impl Memory {
+    /// All lines so far.
+    pub fn text(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Sink for Memory {
+    fn append(&mut self, line: &str, _durable: bool) -> io::Result<()> {
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        text.push_str(line);
+        Ok(())
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+}
+
+/// A log on standard error. It is not durable.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StderrSink;
+
+impl Sink for StderrSink {
+    fn append(&mut self, line: &str, _durable: bool) -> io::Result<()> {
+        io::stderr().lock().write_all(line.as_bytes())
+    }
+}
+
+/// A log as `tracing` events of level INFO and target `wardian::audit`, one for each record, the
+/// line in the field `record`. What a subscriber does with it is not known, so it is not durable:
+/// pair it with a sink that is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TracingSink;
+
+impl Sink for TracingSink {
+    fn append(&mut self, line: &str, _durable: bool) -> io::Result<()> {
+        tracing::info!(target: "wardian::audit", record = line.trim_end());
+        Ok(())
+    }
+}

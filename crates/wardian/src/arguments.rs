@@ -1,0 +1,348 @@
+//! JSON in, typed arguments out; typed replies in, JSON out. Both bounded.
+
+use std::fmt;
+use std::io;
+
+use serde::de::value::Error as PlainError;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+/// How deeply a reply may be nested.
+const REPLY_DEPTH: usize = 100;
+
+/// What is wrong with the arguments of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArgumentError {
+    /// Is one missing, unknown or of another type? Else it is of the right type, and wrong.
+    pub(crate) is_type: bool,
+    pub(crate) message: String,
+}
+
+/// Parses the arguments of a call: a JSON object, in which no key stands twice at any depth.
+pub(crate) fn parse(json: &str) -> Result<Value, ArgumentError> {
+    let Strict(value) = serde_json::from_str(json).map_err(|error| ArgumentError {
+        is_type: false,
+        message: format!("the arguments are not JSON as it has to be: {error}"),
+    })?;
+    match value.is_object() {
+        true => Ok(value),
+        false => Err(ArgumentError {
+            is_type: true,
+            message: "the arguments are not a JSON object".to_owned(),
+        }),
+    }
+}
+
+/// The arguments as their type, and as JSON of that type: what a rule is checked against is what a
+/// handler gets, defaults included.
+pub(crate) fn read<Args: Serialize + DeserializeOwned>(
+    value: Value,
+    known: &[String],
+) -> Result<(Args, Value), ArgumentError> {
+    let wrong = |is_type, message| ArgumentError { is_type, message };
+    let given = value.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = given.into_iter().find(|name| !known.contains(name)) {
+        let shown: String = unknown.chars().take(64).collect();
+        return Err(wrong(true, format!("there is no argument {shown:?}")));
+    }
+    let args: Args = serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        // serde's own words for what is not of a type.
+        let of_type = [
+            "invalid type",
+            "missing field",
+            "unknown field",
+            "duplicate field",
+        ];
+        let is_type = of_type.iter().any(|words| message.starts_with(words));
+        let message = message.replacen("missing field", "missing argument", 1);
+        match path.as_str() {
+            "." => wrong(is_type, message),
+            path => wrong(is_type, format!("argument `{path}`: {message}")),
+        }
+    })?;
+    let value = serde_json::to_value(&args)
+        .map_err(|error| wrong(false, format!("the arguments are not JSON: {error}")))?;
+    Ok((args, value))
+}
+
+/// A reply as JSON, if it is not too long or too deep for a script.
+pub(crate) fn reply(output: &impl Serialize, most: usize) -> Result<String, String> {
+    let mut json = Bounded {
+        bytes: Vec::new(),
+        most,
+    };
+    serde_json::to_writer(&mut json, output).map_err(|error| match error.is_io() {
+        true => format!("its reply takes more than {most} bytes"),
+        false => format!("its reply is not JSON: {error}"),
+    })?;
+    let json = String::from_utf8(json.bytes).map_err(|_| "its reply is not text".to_owned())?;
+    match depth(&json) {
+        depth if depth > REPLY_DEPTH => {
+            Err(format!("its reply is nested deeper than {REPLY_DEPTH}"))
+        }
+        _ => Ok(json),
+    }
+}
+
+/// How deeply a JSON text is nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Takes so many bytes and no more.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len().saturating_add(bytes.len()) > self.most {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// JSON in which no key stands twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
+        Ok(bool.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
+        let number = Number::from_f64(number).ok_or_else(|| E::custom("not a number"))?;
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Strict(item))) = items.next_entry::<String, Strict>()? {
+            if map.insert(key, item).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(map.into())
+    }
+}
+
+/// The fields of a struct in the order of its declaration, which JSON Schema does not keep.
+pub(crate) fn fields<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
+    struct Asking<'a>(&'a mut Option<&'static [&'static str]>);
+
+    impl<'de> Deserializer<'de> for Asking<'_> {
+        type Error = PlainError;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _name: &'static str,
+            fields: &'static [&'static str],
+            _visitor: V,
+        ) -> Result<V::Value, PlainError> {
+            *self.0 = Some(fields);
+            Err(PlainError::custom("only asking"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, PlainError> {
+            Err(PlainError::custom("no struct"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut fields = None;
+    // It always fails: there is nothing to read.
+    let _ = T::deserialize(Asking(&mut fields));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Args {
+        path: String,
+        #[serde(default = "ten")]
+        limit: u32,
+        tags: Option<Vec<String>>,
+    }
+
+    fn ten() -> u32 {
+        10
+    }
+
+    fn known() -> Vec<String> {
+        let fields = fields::<Args>().unwrap();
+        fields.iter().map(|field| (*field).to_owned()).collect()
+    }
+
+    #[test]
+    fn fields_are_in_order() {
+        assert_eq!(known(), ["path", "limit", "tags"]);
+        assert_eq!(fields::<String>(), None);
+    }
+
+    /// Row TOOL-09.
+    #[test]
+    fn arguments_that_are_not_a_tools() {
+        for (json, is_type, message) in [
+            (r#"{}"#, true, "missing argument `path`"),
+            (
+                r#"{"path": 1}"#,
+                true,
+                "argument `path`: invalid type: integer `1`, expected a string",
+            ),
+            (
+                r#"{"path": null}"#,
+                true,
+                "argument `path`: invalid type: null, expected a string",
+            ),
+            (
+                r#"{"path": ["/x"]}"#,
+                true,
+                "argument `path`: invalid type: sequence, expected a string",
+            ),
+            (r#"{"PATH": "/x"}"#, true, r#"there is no argument "PATH""#),
+            (
+                r#"{"path": "/x", "more": 1}"#,
+                true,
+                r#"there is no argument "more""#,
+            ),
+            (
+                r#"{"path": "/x", "limit": -1}"#,
+                false,
+                "argument `limit`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                r#"{"path": "/x", "limit": 9007199254740993}"#,
+                false,
+                "argument `limit`: invalid value: integer `9007199254740993`, expected u32",
+            ),
+            (
+                r#"{"path": "/x", "limit": 1.5}"#,
+                true,
+                "argument `limit`: invalid type: floating point `1.5`, expected u32",
+            ),
+            (
+                r#"{"path": "/x", "tags": ["a", 1]}"#,
+                true,
+                "argument `tags[1]`: invalid type: integer `1`, expected a string",
+            ),
+        ] {
+            let error = read::<Args>(parse(json).unwrap(), &known()).unwrap_err();
+            assert_eq!(
+                (error.message.as_str(), error.is_type),
+                (message, is_type),
+                "{json}"
+            );
+        }
+        for json in [
+            r#"{"path": "/ok", "path": "/etc"}"#,
+            r#"{"path": "/x", "tags": [{"a": 1, "a": 2}]}"#,
+            r#"{"path": 1e400}"#,
+            r#"{"path": "/x"} {}"#,
+            r#"["/x"]"#,
+            "null",
+            "",
+        ] {
+            assert!(parse(json).is_err(), "{json}");
+        }
+        let deep = format!(
+            r#"{{"path": {}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert!(parse(&deep).is_err());
+    }
+
+    #[test]
+    fn what_is_checked_is_what_is_passed() {
+        let (args, value) = read::<Args>(json!({"path": "/x"}), &known()).unwrap();
+        assert_eq!(args.limit, 10);
+        assert_eq!(value, json!({"path": "/x", "limit": 10, "tags": null}));
+    }
+
+    #[test]
+    fn replies_are_bounded() {
+        assert_eq!(reply(&"x", 3).as_deref(), Ok("\"x\""));
+        assert!(reply(&"xx", 3).is_err());
+        assert_eq!(reply(&f64::NAN, 9).as_deref(), Ok("null"));
+        let nested = |depth: usize| (0..depth).fold(json!("]["), |inner, _| json!([inner]));
+        assert!(reply(&nested(REPLY_DEPTH), 9999).is_ok());
+        assert!(reply(&nested(REPLY_DEPTH + 1), 9999).is_err());
+        assert!(reply(&std::collections::BTreeMap::from([(vec![1], 2)]), 99).is_err());
+    }
+}

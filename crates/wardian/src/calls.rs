@@ -1,0 +1,195 @@
+//! The guest's import for tools: calls start, are waited for, and their replies taken. Everything
+//! that comes from the guest is checked here; what may be called is the gate's business.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+use wardian_abi::{ToolCall, ToolFailure, ToolReply, export, tool};
+use wasmtime::{Caller, Extern, Memory};
+
+use crate::gate::{self, CallError, Gate, Pending, Refused};
+use crate::guest::{MalformedReport, RunState};
+use crate::session::{Session, Stop};
+
+/// What a call is longer than its arguments by, at most: names, punctuation.
+const FRAME_BYTES: usize = 256;
+
+/// The calls of one run.
+pub(crate) struct Calls {
+    gate: Gate,
+    session: Arc<Session>,
+    started: u32,
+    closed: bool,
+    working: FuturesUnordered<BoxFuture<'static, (u32, Result<String, CallError>)>>,
+    /// Replies that nobody has waited for yet.
+    ended: BTreeMap<u32, Vec<u8>>,
+    /// The reply that was waited for last.
+    waited_for: Vec<u8>,
+}
+
+impl Calls {
+    pub(crate) fn new(gate: Gate, session: Arc<Session>) -> Self {
+        Self {
+            gate,
+            session,
+            started: 0,
+            closed: false,
+            working: FuturesUnordered::new(),
+            ended: BTreeMap::new(),
+            waited_for: Vec::new(),
+        }
+    }
+
+    /// Starts the call that is written in `request`; `None` if it is too long to be one.
+    async fn start(&mut self, request: Result<Vec<u8>, usize>) -> wasmtime::Result<u32> {
+        if self.working.len() + self.ended.len() >= tool::UNDER_WAY {
+            return Ok(0);
+        }
+        let started = match &request {
+            Ok(request) => {
+                let ToolCall { tool, args } = serde_json::from_slice(request)
+                    .map_err(|_| wasmtime::Error::new(MalformedReport))?;
+                let args = args.get();
+                let fits = gate::within(&self.session, args.len()).map(|()| args);
+                let allowed = if self.closed { Err(over()) } else { fits };
+                self.gate.start(&self.session, &tool, allowed).await
+            }
+            Err(bytes) => {
+                let error = gate::within(&self.session, *bytes)
+                    .err()
+                    .unwrap_or_else(over);
+                self.gate.start(&self.session, "", Err(error)).await
+            }
+        };
+        self.started += 1;
+        let number = self.started;
+        match started {
+            Ok(pending) => {
+                let finish = |pending: Pending| async move { (number, pending.finish().await) };
+                self.working.push(Box::pin(finish(pending)));
+            }
+            Err(error) => drop(self.ended.insert(number, reply(Err(error))?)),
+        }
+        Ok(number)
+    }
+
+    /// Waits for a call, or for any; `None` if there is none.
+    async fn wait(&mut self, number: u32) -> wasmtime::Result<Option<u32>> {
+        loop {
+            let ended = match number {
+                0 => self.ended.pop_first(),
+                number => self.ended.remove_entry(&number),
+            };
+            if let Some((number, reply)) = ended {
+                self.waited_for = reply;
+                return Ok(Some(number));
+            }
+            let Some((number, ended)) = self.working.next().await else {
+                return Ok(None);
+            };
+            self.ended.insert(number, reply(ended)?);
+        }
+    }
+}
+
+/// The script has ended: only what it has left behind can still call.
+fn over() -> Refused {
+    let error = CallError::Refused {
+        message: "the run is over".to_owned(),
+        reason: "it was called after the script's end".to_owned(),
+    };
+    Refused::by("run_finished", error)
+}
+
+/// What the guest is told of a call, unless the run ends with it.
+fn reply(ended: Result<String, CallError>) -> wasmtime::Result<Vec<u8>> {
+    let reply = match ended {
+        Ok(json) => RawValue::from_string(json).map(ToolReply::Returned),
+        Err(error) => match error {
+            CallError::Limit { which, most } => {
+                return Err(wasmtime::Error::new(Stop::Limit(which, most)));
+            }
+            CallError::Audit(why) => return Err(wasmtime::Error::new(Stop::Audit(why))),
+            error => Ok(ToolReply::Failed {
+                error: error.failure().unwrap_or(ToolFailure::Failed),
+                message: error.to_string(),
+            }),
+        },
+    };
+    Ok(serde_json::to_vec(&reply?)?)
+}
+
+/// The import, for the linker.
+pub(crate) fn host_function(
+    mut caller: Caller<'_, RunState>,
+    (operation, a, b): (u32, u32, u32),
+) -> Box<dyn Future<Output = wasmtime::Result<u64>> + Send + '_> {
+    Box::new(async move {
+        let Some(Extern::Memory(memory)) = caller.get_export(export::MEMORY) else {
+            return Err(wasmtime::Error::new(MalformedReport));
+        };
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        // A guest that was given no tools has nothing to say here.
+        let Some(calls) = state.calls() else {
+            return Err(wasmtime::Error::new(MalformedReport));
+        };
+        match operation {
+            tool::START => {
+                let most = gate::most_bytes(&calls.session) + FRAME_BYTES;
+                let request = match b as usize {
+                    len if len > most => Err(len),
+                    len => Ok(range(bytes, a, len)?.to_vec()),
+                };
+                calls.start(request).await.map(u64::from)
+            }
+            tool::WAIT => {
+                let ended = match b {
+                    tool::FOREVER => calls.wait(a).await?,
+                    milliseconds => {
+                        let most = Duration::from_millis(milliseconds.into());
+                        timeout(most, calls.wait(a)).await.unwrap_or(Ok(None))?
+                    }
+                };
+                let len = calls.waited_for.len() as u64;
+                Ok(ended.map_or(0, |number| u64::from(number) << 32 | len))
+            }
+            tool::TAKE => {
+                let reply = std::mem::take(&mut calls.waited_for);
+                take(memory, caller, a, &reply, b)
+            }
+            tool::CLOSE => {
+                calls.closed = true;
+                Ok(0)
+            }
+            _ => Err(wasmtime::Error::new(MalformedReport)),
+        }
+    })
+}
+
+fn range(bytes: &[u8], at: u32, len: usize) -> wasmtime::Result<&[u8]> {
+    let at = at as usize;
+    let range = at.checked_add(len).and_then(|end| bytes.get(at..end));
+    range.ok_or_else(|| wasmtime::Error::new(MalformedReport))
+}
+
+fn take(
+    memory: Memory,
+    mut caller: Caller<'_, RunState>,
+    at: u32,
+    reply: &[u8],
+    len: u32,
+) -> wasmtime::Result<u64> {
+    if reply.len() != len as usize {
+        return Err(wasmtime::Error::new(MalformedReport));
+    }
+    memory
+        .write(&mut caller, at as usize, reply)
+        .map_err(|_| wasmtime::Error::new(MalformedReport))?;
+    Ok(u64::from(len))
+}

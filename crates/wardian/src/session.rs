@@ -1,0 +1,324 @@
+//! One run as the gate sees it: its name, what it has used, what it was refused, and its part of
+//! the audit log.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use wardian_audit::{Data, Entry, Event, Log};
+use wardian_policy::{Allowance, Limit, Limits, Policy};
+
+use crate::files::Quota;
+use crate::{Error, LimitKind, Outcome, Refusal, Refusals, Verdict};
+
+/// How many refusals an outcome holds.
+const REFUSALS: usize = 32;
+
+/// How long a run waits for its audit log. One that does not answer can't be written.
+const AUDIT_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a run has to stop where it is.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Stop {
+    /// The audit could not take note of something.
+    #[error("the audit can't be written: {0}")]
+    Audit(String),
+    /// A limit that can't be caught.
+    #[error("stopped at the limit of {}", .0.limit())]
+    Limit(LimitKind, u64),
+}
+
+/// One run, or one tool that host code has taken up.
+pub(crate) struct Session {
+    pub(crate) run_id: String,
+    agent: String,
+    log: Option<Log>,
+    limits: Limits,
+    started: Instant,
+    records: AtomicU64,
+    calls: AtomicU64,
+    calls_of: Mutex<BTreeMap<String, u64>>,
+    open_calls: Mutex<BTreeMap<u64, (Event, Data)>>,
+    refusals: Mutex<Refusals>,
+    pub(crate) quota: Quota,
+    /// Whether it was told to the log that this has started, and not yet that it has ended.
+    open: Mutex<bool>,
+}
+
+impl Session {
+    pub(crate) fn new(run_id: String, policy: &Policy, log: Option<Log>) -> Self {
+        Self {
+            run_id,
+            agent: policy.agent().to_owned(),
+            log,
+            limits: policy.limits().clone(),
+            started: Instant::now(),
+            records: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            calls_of: Mutex::default(),
+            open_calls: Mutex::default(),
+            refusals: Mutex::default(),
+            quota: Quota::new(policy.limits()),
+            open: Mutex::new(false),
+        }
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.log.is_some()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Takes note of something that the script has caused.
+    ///
+    /// # Errors
+    ///
+    /// If that fails, or there is too much of it. Then it must not be done.
+    pub(crate) async fn note(&self, event: Event, data: Data) -> Result<(), Stop> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let most = self.limits.get(Limit::Records).or_max();
+        let count = self.records.fetch_add(1, Ordering::Relaxed);
+        if count >= most {
+            return Err(Stop::Limit(LimitKind::Records, most));
+        }
+        self.write(event, data).await
+    }
+
+    async fn write(&self, event: Event, data: Data) -> Result<(), Stop> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let failed = |error: io::Error| Stop::Audit(error.to_string());
+        if !log.waits() {
+            return self.record(log, event, data).map_err(failed);
+        }
+        // The clock goes on while a disk is waited for, and an end to the waiting there is.
+        let (log, run, agent) = (log.clone(), self.run_id.clone(), self.agent.clone());
+        let writing = tokio::task::spawn_blocking(move || {
+            let (run, agent) = (&run, &agent);
+            log.record(&Entry {
+                run,
+                agent,
+                event,
+                data,
+            })
+        });
+        match tokio::time::timeout(AUDIT_WAIT, writing).await {
+            Ok(Ok(written)) => written.map_err(failed),
+            Ok(Err(_)) => Err(Stop::Audit("its sink panicked".to_owned())),
+            Err(_) => Err(Stop::Audit(format!(
+                "its sink did not answer for {AUDIT_WAIT:?}"
+            ))),
+        }
+    }
+
+    fn record(&self, log: &Log, event: Event, data: Data) -> io::Result<()> {
+        let (run, agent) = (&self.run_id, &self.agent);
+        log.record(&Entry {
+            run,
+            agent,
+            event,
+            data,
+        })
+    }
+
+    /// The run starts.
+    pub(crate) async fn begin(
+        &self,
+        policy: &Policy,
+        source_sha256: Option<&str>,
+    ) -> Result<(), Stop> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let shown = |limit: Limit| match self.limits.get(limit) {
+            Allowance::AtMost(amount) => amount.into(),
+            Allowance::Unlimited => "unlimited".into(),
+        };
+        let started = Event::RunStarted {
+            source_sha256: source_sha256.map(ToOwned::to_owned),
+            policy_sha256: policy.sha256(),
+            limits: Limit::ALL
+                .into_iter()
+                .map(|limit| (limit.key().to_owned(), shown(limit)))
+                .collect(),
+        };
+        self.write(started, Data::default()).await?;
+        *lock(&self.open) = true;
+        Ok(())
+    }
+
+    /// The run has ended, as its outcome says.
+    pub(crate) async fn end(&self, outcome: &Outcome) -> Result<(), Error> {
+        let ended = async {
+            for (event, data) in self.unfinished() {
+                self.write(event, data).await?;
+            }
+            match &outcome.verdict {
+                Verdict::Rejected { violations } => {
+                    let shown = violations
+                        .iter()
+                        .map(|found| format!("{}:{}: {}", found.line, found.column, found.message));
+                    let data = data(|data| data.violations = shown.collect());
+                    let violations = violations.len() as u64;
+                    self.write(Event::Rejected { violations }, data).await?;
+                }
+                Verdict::Limit {
+                    which,
+                    used,
+                    allowed,
+                } => {
+                    let event = Event::Limit {
+                        limit: which.limit().key().to_owned(),
+                        used: *used,
+                        most: *allowed,
+                    };
+                    self.write(event, Data::default()).await?;
+                }
+                _ => {}
+            }
+            *lock(&self.open) = false;
+            self.write(self.finished(outcome), why(&outcome.verdict))
+                .await
+        };
+        ended.await.map_err(Error::from)
+    }
+
+    fn finished(&self, outcome: &Outcome) -> Event {
+        let code = match outcome.verdict {
+            Verdict::Exited { code } => Some(code),
+            _ => None,
+        };
+        Event::RunFinished {
+            verdict: outcome.verdict.name().to_owned(),
+            code,
+            duration_us: micros(self.started.elapsed()),
+            fuel: outcome.usage.fuel,
+            tool_calls: self.calls(),
+            refusals: lock(&self.refusals).count,
+        }
+    }
+
+    /// The run has failed without an outcome, or host code has let go of its tool.
+    fn abandon(&self, verdict: &str) {
+        let was_open = std::mem::replace(&mut *lock(&self.open), false);
+        let Some(log) = self.log.as_ref().filter(|_| was_open) else {
+            return;
+        };
+        let end = Event::RunFinished {
+            verdict: verdict.to_owned(),
+            code: None,
+            duration_us: micros(self.started.elapsed()),
+            fuel: 0,
+            tool_calls: self.calls(),
+            refusals: lock(&self.refusals).count,
+        };
+        for (event, data) in self
+            .unfinished()
+            .into_iter()
+            .chain([(end, Data::default())])
+        {
+            // There is nobody left to tell.
+            let _ = self.record(log, event, data);
+        }
+    }
+
+    /// One more call of a tool: which it is, from 1.
+    pub(crate) fn call(&self) -> Result<u64, Stop> {
+        let most = self.limits.get(Limit::ToolCalls).or_max();
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        match call > most {
+            true => Err(Stop::Limit(LimitKind::ToolCalls, most)),
+            false => Ok(call),
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// One more call of this tool: how many there were.
+    pub(crate) fn call_of(&self, tool: &str) -> u64 {
+        let mut calls = lock(&self.calls_of);
+        match calls.get_mut(tool) {
+            Some(calls) => {
+                *calls += 1;
+                *calls
+            }
+            None => {
+                calls.insert(tool.to_owned(), 1);
+                1
+            }
+        }
+    }
+
+    /// A call has started; this is what its end is if it does not come to one.
+    pub(crate) fn opened(&self, call: u64, unfinished: (Event, Data)) {
+        if self.log.is_some() {
+            lock(&self.open_calls).insert(call, unfinished);
+        }
+    }
+
+    pub(crate) fn closed(&self, call: u64) {
+        lock(&self.open_calls).remove(&call);
+    }
+
+    fn unfinished(&self) -> Vec<(Event, Data)> {
+        std::mem::take(&mut *lock(&self.open_calls))
+            .into_values()
+            .collect()
+    }
+
+    /// Keeps what was refused, for the outcome.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        let mut refusals = lock(&self.refusals);
+        refusals.count += 1;
+        let first = &mut refusals.first;
+        if first.len() < REFUSALS && !first.contains(&refusal) {
+            first.push(refusal);
+        }
+    }
+
+    pub(crate) fn take_refusals(&self) -> Refusals {
+        lock(&self.refusals).clone()
+    }
+}
+
+/// A run that nobody waits for any more has an end too.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.abandon("stopped");
+    }
+}
+
+/// What an error says of a run's end.
+fn why(verdict: &Verdict) -> Data {
+    data(|data| {
+        data.error = match verdict {
+            Verdict::Raised(_) | Verdict::Denied { .. } | Verdict::Crashed { .. } => {
+                Some(verdict.to_string())
+            }
+            _ => None,
+        }
+    })
+}
+
+/// What a script or a tool has said, in a record.
+pub(crate) fn data(fill: impl FnOnce(&mut Data)) -> Data {
+    let mut data = Data::default();
+    fill(&mut data);
+    data
+}
+
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What a panic has interrupted are counters and lists, each whole at any time.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
