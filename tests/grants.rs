@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use wardian::Allowance::AtMost;
+use wardian::audit::{Event, Record, Sink, records};
 use wardian::{
-    Access, Audit, Error, Event, FileAccess, FileOperation, Grant, Limit, LimitKind, Permission,
-    Sandbox, Verdict, load_policy,
+    Access, Error, FileOperation, Grant, Limit, LimitKind, Log, Permission, Sandbox, Verdict,
+    load_policy,
 };
 
 use crate::world::{PRELUDE, REFUSED, World};
@@ -149,22 +149,11 @@ fn writing_and_reading_end_at_the_time_limit() {
     );
 }
 
-#[derive(Default)]
-struct Notes(Mutex<Vec<FileAccess>>);
-
-impl Audit for Notes {
-    fn record(&self, event: &Event<'_>) -> std::io::Result<()> {
-        assert_eq!((event.agent, event.run_id.len()), ("agent", 36));
-        self.0.lock().unwrap().push(event.access.clone());
-        Ok(())
-    }
-}
-
 #[test]
 fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
     let world = World::new();
-    let notes = Arc::new(Notes::default());
-    let sandbox = world.sandbox().with_audit(notes.clone());
+    let (log, memory) = Log::memory();
+    let sandbox = world.sandbox().with_audit(log);
     let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n[t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', '/wo/b')), t(lambda: read('/ro/out'))]";
     let outcome = sandbox.run_blocking(format!("{PRELUDE}{code}")).unwrap();
     assert_eq!(
@@ -173,19 +162,18 @@ fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
         "{}",
         outcome.stderr.text()
     );
-    let notes: Vec<_> = notes
-        .0
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|note| {
-            let to = note.to.clone().unwrap_or_default();
-            (
-                note.operation,
-                format!("{}{to}", note.path),
-                note.allowed,
-                note.rule.clone(),
-            )
+    let notes: Vec<_> = records(memory.text().as_bytes())
+        .filter_map(|record| {
+            let Record { event, data, .. } = record.unwrap();
+            let path = data.path.unwrap_or_default() + &data.to.unwrap_or_default();
+            match event {
+                Event::File {
+                    operation,
+                    allowed,
+                    rule,
+                } => Some((operation, path, allowed, rule)),
+                _ => None,
+            }
         })
         .collect();
     use FileOperation::{Read, Rename, Write};
@@ -213,24 +201,32 @@ fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
     );
 }
 
-struct Full;
+/// A disk that is full once something has happened.
+struct Full(usize);
 
-impl Audit for Full {
-    fn record(&self, _: &Event<'_>) -> std::io::Result<()> {
-        Err(std::io::Error::other("no space left"))
+impl Sink for Full {
+    fn append(&mut self, _: &str, _: bool) -> std::io::Result<()> {
+        self.0 = self
+            .0
+            .checked_sub(1)
+            .ok_or_else(|| std::io::Error::other("no space left"))?;
+        Ok(())
     }
 }
 
+/// Row LOG-08.
 #[test]
-fn what_can_not_be_recorded_is_not_done() {
+fn log_08_what_can_not_be_recorded_is_not_done() {
     let world = World::new();
-    let sandbox = world.sandbox().with_audit(Arc::new(Full));
-    let error = sandbox
-        .run_blocking("try: open('/rw/new', 'w')\nexcept BaseException: pass")
-        .unwrap_err();
-    assert!(matches!(error, Error::Audit(_)), "{error}");
-    assert!(!world.path("rw/new").exists());
-    assert!(sandbox.run_blocking("1").is_ok());
+    let code = "try: open('/rw/new', 'w')\nexcept BaseException: pass";
+    // Its start, the file, its end.
+    for (room, created) in [(0, false), (1, false), (2, true), (3, true)] {
+        let sandbox = world.sandbox().with_audit(Log::new(Full(room)));
+        let ended = sandbox.run_blocking(code);
+        assert_eq!(ended.is_ok(), room == 3, "{room} {ended:?}");
+        assert!(matches!(ended, Ok(_) | Err(Error::Audit(_))), "{room}");
+        assert_eq!(world.path("rw/new").exists(), created, "{room}");
+    }
 }
 
 #[test]

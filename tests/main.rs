@@ -7,6 +7,7 @@
 mod documents;
 mod embedding;
 mod files;
+mod gate;
 mod grants;
 mod humaneval;
 mod isolation;

@@ -99,6 +99,30 @@ asyncio.runners.signal = types.SimpleNamespace(
 time.tzname, time.timezone, time.altzone, time.daylight = ("UTC", "UTC"), 0, 0, 0
 
 
+def _help(thing=None):
+    """Prints what a function, a class or a module is."""
+    if isinstance(thing, types.ModuleType):
+        functions = [getattr(thing, name) for name in dir(thing) if not name.startswith("_")]
+        return print(f"Help on module {thing.__name__}:\n\n{thing.__doc__}\n", *map(_described, functions), sep="\n")
+    kind = "class" if isinstance(thing, type) else "function" if callable(thing) else f"{type(thing).__name__} object"
+    name, module = getattr(thing, "__name__", ""), getattr(thing, "__module__", None) or "builtins"
+    print(f"Help on {kind} {name} in module {module}:\n\n{_described(thing)}")
+
+
+def _described(thing):
+    try:
+        signature = str(inspect.signature(thing))
+    except (TypeError, ValueError):
+        signature = "(...)" if callable(thing) else ""
+    name = getattr(thing, "__name__", None) or type(thing).__name__
+    doc = inspect.getdoc(thing) or ""
+    return f"{name}{signature}\n{textwrap.indent(doc, '    ')}\n"
+
+
+# Python's own needs pydoc, which is a web server among other things.
+builtins.help = _help
+
+
 class ToolError(Exception):
     """A tool that was called has failed."""
 

@@ -23,6 +23,12 @@ pub(crate) enum Command {
     /// Check, show and compare policies: what scripts may do.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Say what a policy lets scripts call.
+    #[command(subcommand)]
+    Tools(ToolsCommand),
+    /// Read audit logs: what was allowed and refused, and whether the record is whole.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the versions and hashes of engine, interpreter and snapshot.
     Version {
         /// Print one JSON object.
@@ -83,6 +89,11 @@ pub(crate) struct RunArgs {
     /// Stop after this many WebAssembly instructions: `5e9`, `unlimited`. [default: 100e9]
     #[arg(long, value_name = "COUNT", value_parser = |text: &str| Limit::Fuel.parse(text))]
     pub(crate) fuel: Option<Allowance<u64>>,
+
+    /// Record in this file what the script is allowed and refused, and what its tools do. The file is
+    /// created, or gone on with; `wardian audit` reads it. If it can't be written, the run ends.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) audit: Option<PathBuf>,
 
     /// Set a global variable: `--input 'rows=[1, 2, 3]'`. Can be given several times.
     #[arg(long = "input", value_name = "NAME=JSON", value_parser = parse_input)]
@@ -180,6 +191,76 @@ pub(crate) enum PolicyCommand {
     },
     /// Print the JSON Schema of policy files, for editors.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolsCommand {
+    /// Print the tools that scripts can call under a policy.
+    List {
+        /// The policy.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+        /// Print a `.pyi` file: signatures and documentation, which is what a model should be told.
+        #[arg(long, conflicts_with = "json")]
+        stubs: bool,
+        /// Print one JSON object for each, with the JSON Schemas of its arguments and its reply.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print a log as a timeline.
+    Show {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        filter: AuditFilter,
+        /// Print the records themselves, one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check that a log is as it was written. Exits with 0, or with 1 and the first line that is
+    /// not.
+    Verify {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The head that somebody has kept since an earlier `verify`: that record must still be
+        /// there. Without it, a cut at the very end can't be told from a log that ends there.
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count what was done, by agent, action and decision, and name what was refused most.
+    Summary {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        filter: AuditFilter,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which records of a log.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct AuditFilter {
+    /// Only what was refused or stopped.
+    #[arg(long)]
+    pub(crate) denied: bool,
+    /// Only this agent's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Only calls of this tool.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// Only since this time, `2026-11-23T12:00:00Z`, or for this long: `1h`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
 }
 
 /// A directory of the host, and where the script finds it.

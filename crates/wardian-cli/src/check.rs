@@ -44,7 +44,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
                 "ok": violations.is_empty(),
                 "violations": violations,
             });
-            crate::write(format!("{line}\n").as_bytes())?;
+            crate::output::write(format!("{line}\n").as_bytes())?;
         } else {
             problems::show_source(&name, &source, &violations);
         }

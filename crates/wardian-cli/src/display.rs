@@ -4,6 +4,8 @@
 //! stands on the line above. So control characters and those that reorder text are shown as
 //! escapes. Only on a terminal: in a pipe or a file, a script's bytes are its own.
 
+use wardian::audit::is_deceptive;
+
 /// Escapes a stream of bytes that may be cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct Escaper {
@@ -46,14 +48,7 @@ fn show(char: char, shown: &mut String) {
     match char {
         '\n' | '\t' => shown.push(char),
         '\0'..='\x1f' | '\x7f' => shown.push_str(&format!("\\x{:02x}", u32::from(char))),
-        // C1 controls; characters that reorder, hide or break lines.
-        '\u{80}'..='\u{9f}'
-        | '\u{61c}'
-        | '\u{200b}'
-        | '\u{200e}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => shown.extend(char.escape_unicode()),
+        char if is_deceptive(char) => shown.extend(char.escape_unicode()),
         _ => shown.push(char),
     }
 }

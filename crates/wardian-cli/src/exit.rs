@@ -5,7 +5,9 @@ use std::io;
 use std::process::{ExitCode, Termination};
 
 use wardian::{Error, LimitKind, PolicyError, Verdict};
+use wardian_tools::ConfigError;
 
+use crate::display::Escaper;
 use crate::problems;
 
 /// How the process ends.
@@ -15,6 +17,8 @@ pub(crate) struct Exit(u8);
 impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     const RAISED: Self = Self(1);
+    /// Of `audit`: the log is not as it was written.
+    pub(crate) const BROKEN: Self = Self(1);
     pub(crate) const USAGE: Self = Self(2);
     pub(crate) const REJECTED: Self = Self(120);
     pub(crate) const DENIED: Self = Self(121);
@@ -113,18 +117,28 @@ pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context("cannot write to standard output")
 }
 
-/// Says what went wrong, and how the process ends for it.
+/// Says what went wrong.
 #[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
+pub(crate) fn say(error: &str) {
+    // Names of files and what stands in them can come from anybody.
+    eprintln!("error: {}", Escaper::default().push(error.as_bytes()));
+}
+
+/// Says what went wrong, and how the process ends for it.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.is::<Closed>() {
         return Exit::SUCCESS;
     }
     match error.downcast_ref() {
         Some(PolicyError::Wrong(wrong)) => problems::show(wrong),
-        _ => eprintln!("error: {error:#}"),
+        _ => say(&format!("{error:#}")),
     }
-    let grant = matches!(error.downcast_ref(), Some(Error::Grant { .. }));
-    if error.is::<Usage>() || error.is::<PolicyError>() || grant {
+    let of_policy = matches!(
+        error.downcast_ref(),
+        Some(Error::Grant { .. } | Error::Tool { .. })
+    ) || error.is::<PolicyError>()
+        || error.is::<ConfigError>();
+    if error.is::<Usage>() || of_policy {
         Exit::USAGE
     } else {
         Exit::WARDIAN

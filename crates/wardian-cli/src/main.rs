@@ -2,21 +2,24 @@
 
 #![forbid(unsafe_code)]
 
+mod approve;
 mod args;
+mod audit;
 mod check;
 mod display;
 mod exit;
+mod output;
 mod policy;
 mod problems;
 mod run;
-
-use std::io::Write;
+mod tools;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
+use crate::output::write;
 
 fn main() -> Exit {
     // Wrong usage ends here, with 2.
@@ -32,6 +35,8 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Run(args) => return run::run(*args),
         Command::Check(args) => return check::run(args),
         Command::Policy(command) => return policy::run(command),
+        Command::Tools(command) => return tools::run(command),
+        Command::Audit(command) => return audit::run(command),
         Command::Version { json } => write(&version(json)?)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -48,14 +53,6 @@ fn dispatch(command: Command) -> Result<Exit> {
         }
     }
     Ok(Exit::SUCCESS)
-}
-
-fn write(bytes: &[u8]) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(bytes)
-        .and_then(|()| stdout.flush())
-        .map_err(exit::cannot_write)
 }
 
 fn version(json: bool) -> Result<Vec<u8>> {

@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Result;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use serde_json::{Value, json};
 use wardian::{Limit, Location, Policy, PolicyError, load_policy, schema};
 
 use crate::args::PolicyCommand;
-use crate::display::Escaper;
 use crate::exit::{self, Exit};
+use crate::output::{columns, or_none, plain, print, print_json};
+use crate::tools;
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
     match command {
@@ -235,19 +236,15 @@ fn shown(policy: &Policy, file: Option<&Path>) -> String {
     }
     section(&mut text, "environment", policy.env().len(), &env);
 
-    let mut tools = columns(&["tool", "calls", "approval"]);
-    for (name, rules) in policy.tools() {
-        let calls = rules
-            .max_calls
-            .map_or("as many as any".to_owned(), |calls| calls.to_string());
-        let approval = if rules.approval {
-            "needed"
-        } else {
-            "not needed"
-        };
-        tools.add_row([name.clone(), calls, approval.to_owned()]);
+    let mut table = columns(&["tool", "rules", "where"]);
+    for name in policy.tools().keys() {
+        table.add_row([
+            name.clone(),
+            or_none(tools::rules(policy, name)),
+            place(policy.location(&format!("tools.{name}")), file),
+        ]);
     }
-    section(&mut text, "tools", policy.tools().len(), &tools);
+    section(&mut text, "tools", policy.tools().len(), &table);
     text
 }
 
@@ -259,29 +256,6 @@ fn section(text: &mut String, title: &str, rows: usize, table: &Table) {
     };
 }
 
-fn columns(names: &[&str]) -> Table {
-    let mut table = plain();
-    table.set_header(names.iter().map(|name| name.to_uppercase()));
-    table
-}
-
-/// A table of aligned columns. As wide on every terminal, and in a pipe.
-fn plain() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100);
-    table
-}
-
-fn or_none(text: String) -> String {
-    match text.is_empty() {
-        true => "none".to_owned(),
-        false => text,
-    }
-}
-
 /// Where something stands: the line, and the file if it is another one.
 fn place(at: Option<&Location>, file: Option<&Path>) -> String {
     match at {
@@ -289,13 +263,4 @@ fn place(at: Option<&Location>, file: Option<&Path>) -> String {
         Some(at) => at.to_string(),
         None => String::new(),
     }
-}
-
-fn print_json(value: &Value) -> Result<()> {
-    crate::write(format!("{value}\n").as_bytes())
-}
-
-/// Prints text that may hold what somebody else has written.
-fn print(text: &str) -> Result<()> {
-    crate::write(Escaper::default().push(text.as_bytes()).as_bytes())
 }

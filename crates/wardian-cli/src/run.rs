@@ -6,17 +6,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use futures_util::future::{Either, select};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Access, Allowance, Error, FileOperation, Grant, Limit, Outcome, Policy, Profile, Refusals,
+    Access, Allowance, Error, FileOperation, Grant, Limit, Log, Outcome, Policy, Profile, Refusals,
     Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, Wish, load_policy,
 };
 
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
-use crate::problems;
+use crate::{approve, problems, tools};
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
 const FILE_BYTES: u64 = 64 << 20;
@@ -28,7 +29,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let profile = policy.code().profile.name();
     let timeout = policy.limits().timeout();
     let runtime = Runtime::new()?;
-    let sandbox = Sandbox::new(&runtime, policy)?;
+    let tools = tools::ready(&policy)?;
+    let mut sandbox = Sandbox::new(&runtime, policy)?
+        .with_tools(tools)?
+        .with_approver(approve::on_the_terminal());
+    if let Some(file) = &args.audit {
+        let log = Log::file(file)
+            .map_err(|error| Usage(format!("cannot record in {}: {error}", file.display())))?;
+        sandbox = sandbox.with_audit(log);
+    }
     if args.policy.is_none() && !args.quiet {
         granted(sandbox.policy());
     }
@@ -41,14 +50,23 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         // Before the run, so that no Ctrl-C is lost.
         let mut interrupt = signal(SignalKind::interrupt())?;
         // The run has a thread of its own: where writing its output blocks, Ctrl-C has to work.
-        let (done, outcome) = oneshot::channel();
-        std::thread::spawn(move || done.send(Box::new(pollster::block_on(run))));
+        let (done, mut outcome) = oneshot::channel();
+        let (cancel, cancelled) = oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            if let Either::Left((outcome, _)) = pollster::block_on(select(run, cancelled)) {
+                // The receiver is gone only when nobody waits for this run any more.
+                let _ = done.send(Box::new(outcome));
+            }
+        });
         let ended = tokio::select! {
-            outcome = outcome => Ended::ByItself(outcome),
+            outcome = &mut outcome => return Ok(Ended::ByItself(outcome)),
             Ok(error) = &mut failure => Ended::Unheard(error),
             () = overdue(timeout) => Ended::Overdue,
             _ = interrupt.recv() => Ended::Interrupted,
         };
+        // So that its end is on the record; not if it can't be reached.
+        drop(cancel);
+        let _ = tokio::time::timeout(GRACE, outcome).await;
         io::Result::Ok(ended)
     })?;
     let outcome = match ended {
@@ -70,7 +88,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     if args.json {
         let mut line = serde_json::to_vec(&outcome.json())?;
         line.push(b'\n');
-        crate::write(&line)?;
+        crate::output::write(&line)?;
     } else if !args.quiet {
         refused(&outcome.refusals);
         match &outcome.verdict {
@@ -101,7 +119,8 @@ enum Ended {
     Interrupted,
 }
 
-/// How long after its time limit a run is given up that has not ended.
+/// How long after its time limit a run is given up that has not ended, and how long one that is
+/// given up has for its last words.
 const GRACE: Duration = Duration::from_secs(1);
 
 async fn overdue(timeout: Allowance<Duration>) {

@@ -155,6 +155,11 @@ impl DomainRule {
         host && (self.service.is_none() || self.service == other.service)
     }
 
+    /// May a request be sent to this URL, as far as this entry goes?
+    pub fn allows(&self, url: &Url) -> bool {
+        address(url).is_ok_and(|address| self.matches(&address))
+    }
+
     fn matches(&self, address: &Address<'_>) -> bool {
         let host = match (&self.pattern, &address.host) {
             (Pattern::Any, Host::Domain(_)) => true,

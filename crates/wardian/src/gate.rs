@@ -90,49 +90,18 @@ impl Gate {
         })))
     }
 
-    /// The same gate with the tools among these that the policy grants: that it has a
-    /// `[tools.NAME]` for, and the permission for what they do. The others stay out of reach, and
-    /// out of sight.
+    /// The same gate with the [granted](granted_tools) ones among these tools. The others stay out
+    /// of reach, and out of sight.
     ///
     /// # Errors
     ///
-    /// [`Error::Tool`] if there are two of one name, if the policy names a tool that is not among
-    /// them, or an argument that its tool does not have.
+    /// As [`granted_tools`].
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
-        let policy = self.0.policy.clone();
-        let wrong = |tool: &str, key: String, why: String| Error::Tool {
-            tool: tool.to_owned(),
-            at: policy.location(&key).map(ToString::to_string),
-            why,
-        };
-        let mut named = BTreeMap::new();
-        for tool in tools {
-            if let Some(other) = named.insert(tool.name().to_owned(), tool) {
-                let why = "is offered twice".to_owned();
-                return Err(wrong(other.name(), String::new(), why));
-            }
-        }
-        let mut granted = BTreeMap::new();
-        for (name, rules) in policy.tools() {
-            let key = format!("tools.{name}");
-            let Some(tool) = named.remove(name) else {
-                let there = named.keys().cloned().collect::<Vec<_>>().join(", ");
-                return Err(wrong(
-                    name,
-                    key,
-                    format!("is granted, but there is none; there are {there}"),
-                ));
-            };
-            let names: Vec<_> = tool.0.signature.names().collect();
-            if let Some(arg) = rules.args.keys().find(|arg| !names.contains(&arg.as_str())) {
-                let key = format!("{key}.args.{arg}");
-                let why = format!("has no argument {arg:?}; it has {}", names.join(", "));
-                return Err(wrong(name, key, why));
-            }
-            if policy.permissions().contains(tool.action().permission()) {
-                granted.insert(name.clone(), tool);
-            }
-        }
+        let granted = granted_tools(&self.0.policy, tools)?;
+        let granted = granted
+            .into_iter()
+            .map(|tool| (tool.name().to_owned(), tool));
+        let granted = granted.collect();
         Ok(self.with(|parts| parts.tools = granted))
     }
 
@@ -450,6 +419,53 @@ impl Gate {
         });
         Ok(error)
     }
+}
+
+/// The tools among these that `policy` grants: those that it has a `[tools.NAME]` for, and the
+/// permission for what they do. Sorted by name.
+///
+/// # Errors
+///
+/// [`Error::Tool`] if there are two of one name, if the policy names a tool that is not among them,
+/// or an argument that its tool does not have.
+pub fn granted_tools(
+    policy: &Policy,
+    tools: impl IntoIterator<Item = Tool>,
+) -> Result<Vec<Tool>, Error> {
+    let wrong = |tool: &str, key: String, why: String| Error::Tool {
+        tool: tool.to_owned(),
+        at: policy.location(&key).map(ToString::to_string),
+        why,
+    };
+    let mut named = BTreeMap::new();
+    for tool in tools {
+        if let Some(other) = named.insert(tool.name().to_owned(), tool) {
+            let why = "is offered twice".to_owned();
+            return Err(wrong(other.name(), String::new(), why));
+        }
+    }
+    let mut granted = Vec::new();
+    for (name, rules) in policy.tools() {
+        let key = format!("tools.{name}");
+        let Some(tool) = named.remove(name) else {
+            let there = named.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(wrong(
+                name,
+                key,
+                format!("is granted, but there is none; there are {there}"),
+            ));
+        };
+        let names: Vec<_> = tool.0.signature.names().collect();
+        if let Some(arg) = rules.args.keys().find(|arg| !names.contains(&arg.as_str())) {
+            let key = format!("{key}.args.{arg}");
+            let why = format!("has no argument {arg:?}; it has {}", names.join(", "));
+            return Err(wrong(name, key, why));
+        }
+        if policy.permissions().contains(tool.action().permission()) {
+            granted.push(tool);
+        }
+    }
+    Ok(granted)
 }
 
 /// How long a call of a run may wait.

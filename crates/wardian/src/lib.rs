@@ -48,7 +48,7 @@ mod tool;
 pub use approval::{Approval, ApprovalRequest, Approver};
 pub use error::Error;
 pub use files::{DirectoryEntry, Files};
-pub use gate::{CallError, Gate, SecureTool};
+pub use gate::{CallError, Gate, SecureTool, granted_tools};
 pub use outcome::{
     LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Value, Verdict, Wish,
 };
@@ -63,7 +63,7 @@ pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Violation};
 pub use wardian_audit as audit;
 pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{
-    Access, Action, Allowance, Code, Constraint, Decision, Grant, GrantError, Limit, LimitError,
-    Limits, Location, Permission, Policy, Problem, Problems, Profile, Source, ToolRules, Widening,
-    parse_url, schema,
+    Access, Action, Allowance, Code, Constraint, Decision, DomainRule, Grant, GrantError, Limit,
+    LimitError, Limits, Location, Permission, Policy, Problem, Problems, Profile, Source,
+    ToolRules, Widening, parse_url, schema,
 };

@@ -1,0 +1,53 @@
+//! How results are printed: tables, JSON, text of others.
+
+use std::io::Write;
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::display::Escaper;
+use crate::exit;
+
+/// A table with a head.
+pub(crate) fn columns(names: &[&str]) -> Table {
+    let mut table = plain();
+    table.set_header(names.iter().map(|name| name.to_uppercase()));
+    table
+}
+
+/// A table of aligned columns. As wide on every terminal, and in a pipe.
+pub(crate) fn plain() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100);
+    table
+}
+
+pub(crate) fn or_none(text: String) -> String {
+    match text.is_empty() {
+        true => "none".to_owned(),
+        false => text,
+    }
+}
+
+/// Prints one JSON object.
+pub(crate) fn print_json(value: &Value) -> Result<()> {
+    write(format!("{value}\n").as_bytes())
+}
+
+/// Prints text that may hold what somebody else has written.
+pub(crate) fn print(text: &str) -> Result<()> {
+    write(Escaper::default().push(text.as_bytes()).as_bytes())
+}
+
+/// Prints bytes as they are.
+pub(crate) fn write(bytes: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout
+        .write_all(bytes)
+        .and_then(|()| stdout.flush())
+        .map_err(exit::cannot_write)
+}

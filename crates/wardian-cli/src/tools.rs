@@ -1,0 +1,81 @@
+//! `wardian tools`: what a policy lets scripts call.
+
+use anyhow::Result;
+use serde_json::json;
+use wardian::{Policy, Tool, granted_tools, load_policy};
+
+use crate::args::ToolsCommand;
+use crate::exit::Exit;
+use crate::output::{columns, print, print_json};
+
+/// The tools that the command line has for `policy`.
+pub(crate) fn ready(policy: &Policy) -> Result<Vec<Tool>> {
+    Ok(wardian_tools::ready(policy)?)
+}
+
+pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
+    let ToolsCommand::List {
+        policy,
+        stubs,
+        json,
+    } = command;
+    let policy = load_policy(policy)?;
+    let tools = granted_tools(&policy, ready(&policy)?)?;
+    if stubs {
+        print(STUB_HEAD)?;
+        for tool in &tools {
+            print(&format!("\n{}", tool.stub()))?;
+        }
+    } else if json {
+        for tool in &tools {
+            print_json(&json!({
+                "name": tool.name(),
+                "description": tool.description(),
+                "action": tool.action().name(),
+                "resource": tool.resource_argument(),
+                "parameters": tool.parameters(),
+                "returns": tool.returns(),
+            }))?;
+        }
+    } else if tools.is_empty() {
+        let ready: Vec<_> = wardian_tools::names().collect();
+        let ready = ready.join(", ");
+        print(&format!(
+            "no tool: `[tools.NAME]` in a policy grants one; there are {ready}\n"
+        ))?;
+    } else {
+        let mut table = columns(&["tool", "does", "on", "rules", "what it is"]);
+        for tool in &tools {
+            table.add_row([
+                tool.name().to_owned(),
+                tool.action().to_string(),
+                tool.resource_argument().unwrap_or_default().to_owned(),
+                rules(&policy, tool.name()),
+                tool.description().to_owned(),
+            ]);
+        }
+        print(&format!("{}\n", table.trim_fmt()))?;
+    }
+    Ok(Exit::SUCCESS)
+}
+
+/// What stands above the functions in a stub file.
+const STUB_HEAD: &str = "# from wardian import tools: tools.NAME(...) calls one.\n\
+    # from wardian import aio: await aio.NAME(...) is the same; asyncio.gather has several at work at once.\n\
+    # Refused: PermissionError. Wrong arguments: TypeError, ValueError. Failed: wardian.ToolError. Late: TimeoutError.\n\
+    from typing import Any, Literal\n";
+
+/// What a policy says of a tool, in a few words.
+pub(crate) fn rules(policy: &Policy, tool: &str) -> String {
+    let Some(rules) = policy.tools().get(tool) else {
+        return String::new();
+    };
+    let calls = rules.max_calls.map(|calls| format!("{calls} calls"));
+    let approval = rules.approval.then(|| "approval".to_owned());
+    let args = rules
+        .args
+        .iter()
+        .map(|(arg, constraint)| format!("{arg}: {constraint}"));
+    let all: Vec<_> = calls.into_iter().chain(approval).chain(args).collect();
+    all.join("; ")
+}

@@ -1,0 +1,266 @@
+//! Databases, by the names that a policy gives them.
+//!
+//! A query can't write, because it gets a connection that can't: not because its text was looked at.
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wardian::{Action, Call, Limit, Policy, Tool, ToolError};
+
+use crate::config::{self, SecretSource};
+use crate::{ConfigError, Secret};
+
+/// The longest statement, in bytes.
+const SQL_BYTES: usize = 64 << 10;
+
+/// The most parameters of a statement.
+const PARAMETERS: usize = 1_000;
+
+/// `[tools.db_query.config]` and `[tools.db_execute.config]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    databases: BTreeMap<String, DatabaseConfig>,
+    /// The most rows that a query returns.
+    #[serde(default = "max_rows")]
+    max_rows: usize,
+}
+
+fn max_rows() -> usize {
+    1_000
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DatabaseConfig {
+    /// A file, relative to the policy's. It has to exist.
+    Sqlite(PathBuf),
+    /// Where the connection string is: `postgres://user:password@host/database`.
+    Postgres(SecretSource),
+}
+
+enum Database {
+    #[cfg(feature = "sqlite")]
+    Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<postgres::Server>),
+}
+
+/// Asks a database. Returns the rows; it can't change anything.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Query {
+    /// The database's name.
+    database: String,
+    /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
+    sql: String,
+    /// The parameters: null, booleans, numbers, strings.
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+/// Changes rows of a database. Returns how many.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Execute {
+    /// The database's name.
+    database: String,
+    /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
+    sql: String,
+    /// The parameters: null, booleans, numbers, strings.
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+/// What a query returns.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Rows {
+    /// The names of the columns.
+    columns: Vec<String>,
+    /// The rows, a value for each column. Bytes are text in base64.
+    rows: Vec<Vec<Value>>,
+    /// Whether there were more rows than are returned.
+    truncated: bool,
+}
+
+/// What a query may take.
+#[derive(Clone, Copy)]
+struct Room {
+    rows: usize,
+    bytes: usize,
+    time: Duration,
+}
+
+impl Room {
+    fn of(call: &Call, rows: usize) -> Self {
+        let time = call.policy().limits().get(Limit::ToolWait).or_max();
+        Self {
+            rows,
+            bytes: call.reply_bytes(),
+            time: Duration::from_nanos(time),
+        }
+    }
+}
+
+pub(crate) fn db_query(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let (databases, max_rows, secrets) = databases(policy, name)?;
+    let handler = move |args: Query, call: Call| {
+        let databases = databases.clone();
+        async move {
+            let Query {
+                database,
+                sql,
+                params,
+            } = args;
+            check(&sql, &params)?;
+            let room = Room::of(&call, max_rows);
+            match named(&databases, &database)? {
+                #[cfg(feature = "sqlite")]
+                Database::Sqlite(file) => sqlite::query(file.clone(), sql, params, room).await,
+                #[cfg(feature = "postgres")]
+                Database::Postgres(server) => server.query(&sql, &params, room).await,
+            }
+        }
+    };
+    on_database(Tool::new(name, Action::DbRead, handler), &secrets)
+}
+
+pub(crate) fn db_execute(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let (databases, max_rows, secrets) = databases(policy, name)?;
+    let handler = move |args: Execute, call: Call| {
+        let databases = databases.clone();
+        async move {
+            let Execute {
+                database,
+                sql,
+                params,
+            } = args;
+            check(&sql, &params)?;
+            let room = Room::of(&call, max_rows);
+            match named(&databases, &database)? {
+                #[cfg(feature = "sqlite")]
+                Database::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room).await,
+                #[cfg(feature = "postgres")]
+                Database::Postgres(server) => server.execute(&sql, &params, room).await,
+            }
+        }
+    };
+    on_database(Tool::new(name, Action::DbWrite, handler), &secrets)
+}
+
+type Databases = Arc<BTreeMap<String, Database>>;
+
+fn databases(policy: &Policy, tool: &str) -> Result<(Databases, usize, Vec<Secret>), ConfigError> {
+    let config: Config = config::read(policy, tool)?;
+    let mut databases = BTreeMap::new();
+    let mut secrets = Vec::new();
+    for (name, database) in config.databases {
+        let key = format!("databases.{name}");
+        let database = match database {
+            #[cfg(feature = "sqlite")]
+            DatabaseConfig::Sqlite(file) => Database::Sqlite(config::path(policy, tool, &file)),
+            #[cfg(feature = "postgres")]
+            DatabaseConfig::Postgres(source) => {
+                let secret = source.read(policy, tool, &key)?;
+                let server = postgres::Server::new(secret.reveal())
+                    .map_err(|why| ConfigError::new(policy, tool, &key, why))?;
+                secrets.extend(server.password().map(Secret::new));
+                secrets.push(secret);
+                Database::Postgres(Box::new(server))
+            }
+            #[expect(
+                unreachable_patterns,
+                reason = "without a feature, its databases can't be had"
+            )]
+            _ => {
+                let why = "this build knows no such database";
+                return Err(ConfigError::new(policy, tool, &key, why));
+            }
+        };
+        databases.insert(name, database);
+    }
+    Ok((Arc::new(databases), config.max_rows, secrets))
+}
+
+fn on_database(
+    tool: Result<Tool, wardian::ToolDefinitionError>,
+    secrets: &[Secret],
+) -> Result<Tool, ConfigError> {
+    let tool = tool
+        .and_then(|tool| tool.resource("database"))
+        .map_err(ConfigError::declared)?;
+    let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
+    Ok(secrets.iter().fold(tool, hiding))
+}
+
+fn named<'d>(databases: &'d Databases, name: &str) -> Result<&'d Database, ToolError> {
+    databases.get(name).ok_or_else(|| {
+        let known = databases.keys().cloned().collect::<Vec<_>>().join(", ");
+        ToolError::argument(
+            "database",
+            format!("there is no database {name:?}; there are {known}"),
+        )
+    })
+}
+
+fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
+    if sql.len() > SQL_BYTES || sql.contains('\0') {
+        let why = format!("is longer than {SQL_BYTES} bytes, or holds a NUL");
+        return Err(ToolError::argument("sql", why));
+    }
+    if params.len() > PARAMETERS {
+        let why = format!("are more than {PARAMETERS}");
+        return Err(ToolError::argument("params", why));
+    }
+    let nested = |param: &Value| param.is_array() || param.is_object();
+    match params.iter().any(nested) {
+        true => Err(ToolError::argument(
+            "params",
+            "are null, booleans, numbers and strings only",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Rows as they come, as far as there is room.
+struct Collecting {
+    rows: Vec<Vec<Value>>,
+    bytes: usize,
+    room: Room,
+    truncated: bool,
+}
+
+impl Collecting {
+    fn new(room: Room) -> Self {
+        Self {
+            rows: Vec::new(),
+            bytes: 0,
+            room,
+            truncated: false,
+        }
+    }
+
+    /// Takes one more row. False if there is no room for another.
+    fn push(&mut self, row: Vec<Value>) -> Result<bool, ToolError> {
+        if self.rows.len() >= self.room.rows {
+            self.truncated = true;
+            return Ok(false);
+        }
+        let text = |value: &Value| value.as_str().map_or(8, str::len);
+        self.bytes += row.iter().map(text).sum::<usize>();
+        if self.bytes > self.room.bytes {
+            let why = format!("the rows take more than {} bytes", self.room.bytes);
+            return Err(ToolError::failed(why));
+        }
+        self.rows.push(row);
+        Ok(true)
+    }
+}

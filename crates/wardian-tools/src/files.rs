@@ -1,0 +1,75 @@
+//! Files in granted directories.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wardian::{Action, Call, DirectoryEntry, Policy, Tool, ToolError};
+
+use crate::ConfigError;
+use crate::config;
+
+/// The most entries of a directory that are listed.
+const ENTRIES: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoConfig {}
+
+/// Reads a text file.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct ReadFile {
+    /// Its absolute path.
+    path: String,
+}
+
+/// Writes a text file.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct WriteFile {
+    /// Its absolute path.
+    path: String,
+    /// What to write.
+    content: String,
+    /// Whether to add to what is there, instead of replacing it.
+    #[serde(default)]
+    append: bool,
+}
+
+/// Lists a directory: name, kind and size of each entry.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct ListDir {
+    /// Its absolute path.
+    path: String,
+}
+
+pub(crate) fn read_file(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let NoConfig {} = config::read(policy, name)?;
+    let handler = |args: ReadFile, call: Call| async move {
+        let bytes = call.files().read(&args.path).await?;
+        let not_text =
+            |_| ToolError::failed(format!("{} is not UTF-8 text", args.path.escape_debug()));
+        String::from_utf8(bytes).map_err(not_text)
+    };
+    on_path(Tool::new(name, Action::ReadFile, handler))
+}
+
+pub(crate) fn write_file(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let NoConfig {} = config::read(policy, name)?;
+    let handler = |args: WriteFile, call: Call| async move {
+        let bytes = args.content.into_bytes();
+        call.files().write(&args.path, bytes, args.append).await
+    };
+    on_path(Tool::new(name, Action::WriteFile, handler))
+}
+
+pub(crate) fn list_dir(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let NoConfig {} = config::read(policy, name)?;
+    let handler = |args: ListDir, call: Call| async move {
+        let entries: Vec<DirectoryEntry> = call.files().list(&args.path, ENTRIES).await?;
+        Ok(entries)
+    };
+    on_path(Tool::new(name, Action::ReadFile, handler))
+}
+
+fn on_path(tool: Result<Tool, wardian::ToolDefinitionError>) -> Result<Tool, ConfigError> {
+    tool.and_then(|tool| tool.resource("path"))
+        .map_err(ConfigError::declared)
+}

@@ -1,0 +1,479 @@
+//! Requests to web servers: to granted domains, at addresses that were checked.
+//!
+//! Every hop, the first and each redirect, goes the same way: the URL is parsed once, the policy
+//! decides on it, its host is looked up once, all its addresses are checked, and the connection goes
+//! to those and no others.
+
+mod addresses;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::future::BoxFuture;
+use ipnet::IpNet;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
+use rustls::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wardian::{Action, Call, DomainRule, Policy, Tool, ToolError, parse_url};
+
+use crate::config::{self, SecretSource};
+use crate::{ConfigError, Secret, tls};
+
+/// Headers that say where a request goes, how long it is, or what a proxy does with it. The host
+/// writes them itself.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// What an answer's headers are kept of.
+const HEADERS_BYTES: usize = 16 << 10;
+
+/// `[tools.http_request.config]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    /// The longest body of an answer, in bytes.
+    max_bytes: usize,
+    /// How many redirects are followed.
+    redirects: usize,
+    /// Private networks that may be connected to: `10.1.0.0/16`. Others are refused whatever a name
+    /// resolves to.
+    private_networks: Vec<IpNet>,
+    /// What is attached to requests to a domain.
+    credentials: Vec<CredentialConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_bytes: 512 << 10,
+            redirects: 5,
+            private_networks: Vec::new(),
+            credentials: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialConfig {
+    /// As an entry of `allowed_domains`.
+    domain: String,
+    /// The header that carries it.
+    #[serde(default = "authorization")]
+    header: String,
+    /// What stands in front of the secret.
+    #[serde(default = "bearer")]
+    prefix: String,
+    secret: SecretSource,
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
+}
+
+fn bearer() -> String {
+    "Bearer ".to_owned()
+}
+
+struct Credential {
+    domain: DomainRule,
+    header: HeaderName,
+    value: HeaderValue,
+}
+
+/// Looks up the addresses of a host.
+pub trait Resolver: Send + Sync + 'static {
+    /// All addresses of the host of this name.
+    fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// As the system does.
+struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let name = name.to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Sends a request to a web server, and returns its answer. Redirects are followed.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Request {
+    /// An absolute URL, by http or https.
+    url: String,
+    /// What to do.
+    #[serde(default)]
+    method: Verb,
+    /// More headers.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// What to send, as text.
+    body: Option<String>,
+    /// What to send, as JSON.
+    json: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl From<Verb> for Method {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Get => Self::GET,
+            Verb::Head => Self::HEAD,
+            Verb::Post => Self::POST,
+            Verb::Put => Self::PUT,
+            Verb::Patch => Self::PATCH,
+            Verb::Delete => Self::DELETE,
+        }
+    }
+}
+
+/// What a server has answered.
+#[derive(Serialize, JsonSchema)]
+struct Answer {
+    /// The status: 200.
+    status: u16,
+    /// Where the answer came from in the end.
+    url: String,
+    /// Its headers, by their names in lower case.
+    headers: BTreeMap<String, String>,
+    /// Its body, if that is text.
+    body: Option<String>,
+    /// Its body in base64, if it is not.
+    body_base64: Option<String>,
+}
+
+pub(crate) fn http_request(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    http_request_with(policy, name, Arc::new(SystemResolver))
+}
+
+/// The tool `http_request`, which looks hosts up by `resolver`.
+///
+/// # Errors
+///
+/// As [`ready`](crate::ready).
+pub fn http_request_with(
+    policy: &Policy,
+    name: &str,
+    resolver: Arc<dyn Resolver>,
+) -> Result<Tool, ConfigError> {
+    let config: Config = config::read(policy, name)?;
+    let wrong = |key: &str, why: String| ConfigError::new(policy, name, key, why);
+    let mut credentials = Vec::new();
+    let mut secrets = Vec::new();
+    for (i, credential) in config.credentials.iter().enumerate() {
+        let key = |part: &str| format!("credentials[{i}].{part}");
+        let secret: Secret = credential.secret.read(policy, name, &key("secret"))?;
+        let domain = DomainRule::new(&credential.domain)
+            .map_err(|error| wrong(&key("domain"), error.to_string()))?;
+        let header = HeaderName::try_from(&credential.header)
+            .map_err(|error| wrong(&key("header"), error.to_string()))?;
+        let mut value = HeaderValue::try_from(format!("{}{}", credential.prefix, secret.reveal()))
+            .map_err(|_| wrong(&key("secret"), "it can't stand in a header".to_owned()))?;
+        value.set_sensitive(true);
+        secrets.push(secret);
+        credentials.push(Credential {
+            domain,
+            header,
+            value,
+        });
+    }
+    let sender = Arc::new(Sender {
+        tls: tls::client().map_err(|why| wrong("", why))?,
+        config,
+        credentials,
+        resolver,
+    });
+    let handler = move |request: Request, call: Call| {
+        let sender = sender.clone();
+        async move { sender.send(request, &call).await }
+    };
+    let tool = Tool::new(name, Action::HttpRequest, handler)
+        .and_then(|tool| tool.resource("url"))
+        .map_err(ConfigError::declared)?;
+    let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
+    Ok(secrets.iter().fold(tool, hiding))
+}
+
+struct Sender {
+    config: Config,
+    credentials: Vec<Credential>,
+    resolver: Arc<dyn Resolver>,
+    tls: ClientConfig,
+}
+
+/// What is sent to one hop.
+struct Hop {
+    url: Url,
+    method: Method,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+}
+
+impl Sender {
+    async fn send(&self, request: Request, call: &Call) -> Result<Answer, ToolError> {
+        let mut headers = headers(&request.headers)?;
+        let body = match (request.body, request.json) {
+            (Some(_), Some(_)) => {
+                return Err(ToolError::argument("json", "there is a body already"));
+            }
+            (Some(body), None) => Some(body.into_bytes()),
+            (None, Some(json)) => {
+                let name = reqwest::header::CONTENT_TYPE;
+                let json_type = HeaderValue::from_static("application/json");
+                headers.entry(name).or_insert(json_type);
+                Some(json.to_string().into_bytes())
+            }
+            (None, None) => None,
+        };
+        // The gate has decided on this text, by the same parser.
+        let url = parse_url(&request.url)
+            .map_err(|error| ToolError::argument("url", format!("the URL {error}")))?;
+        let mut hop = Hop {
+            url,
+            method: request.method.into(),
+            headers,
+            body,
+        };
+        for _ in 0..=self.config.redirects {
+            let response = self.fetch(&hop, call.policy()).await?;
+            match redirected(&response)? {
+                None => return self.answer(response).await,
+                Some(location) => hop = next(hop, response.status(), &location)?,
+            }
+        }
+        Err(ToolError::failed(format!(
+            "more than {} redirects",
+            self.config.redirects
+        )))
+    }
+
+    async fn fetch(&self, hop: &Hop, policy: &Policy) -> Result<Response, ToolError> {
+        let url = &hop.url;
+        let decision = policy.check_url(url);
+        if !decision.allowed() {
+            return Err(refused(url, &decision.rule(), decision.to_string()));
+        }
+        let mut client = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .tls_backend_preconfigured(self.tls.clone());
+        // An address that is written out is one that the policy lists.
+        if let Some(name) = url.domain() {
+            let addresses = self.checked(url, name).await?;
+            client = client.resolve_to_addrs(name, &addresses);
+        }
+        let client = client.build().map_err(|error| unsent(&error))?;
+        let mut headers = hop.headers.clone();
+        for credential in self.credentials.iter().filter(|one| one.domain.allows(url)) {
+            headers.insert(credential.header.clone(), credential.value.clone());
+        }
+        let mut request = client
+            .request(hop.method.clone(), url.clone())
+            .headers(headers);
+        if let Some(body) = &hop.body {
+            request = request.body(body.clone());
+        }
+        request.send().await.map_err(|error| unsent(&error))
+    }
+
+    /// The addresses of a host, if it can be connected to at all of them.
+    async fn checked(&self, url: &Url, name: &str) -> Result<Vec<SocketAddr>, ToolError> {
+        let found = self.resolver.resolve(name).await;
+        let found = found.map_err(|_| ToolError::failed(format!("{name} has no address")))?;
+        let listed = |ip: IpAddr| {
+            self.config
+                .private_networks
+                .iter()
+                .any(|network| network.contains(&ip))
+        };
+        for ip in &found {
+            let ip = ip.to_canonical();
+            if !addresses::is_public(ip) && !listed(ip) {
+                let rule = "tools.http_request.config.private_networks";
+                return Err(refused(
+                    url,
+                    rule,
+                    format!("{name} is at {ip}, which is not public"),
+                ));
+            }
+        }
+        match found.is_empty() {
+            true => Err(ToolError::failed(format!("{name} has no address"))),
+            // The port is the URL's.
+            false => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()),
+        }
+    }
+
+    async fn answer(&self, mut response: Response) -> Result<Answer, ToolError> {
+        let most = self.config.max_bytes;
+        let too_long = || ToolError::failed(format!("the answer is longer than {most} bytes"));
+        let mut headers = BTreeMap::new();
+        let mut kept = 0;
+        for (name, value) in response.headers() {
+            kept += name.as_str().len() + value.len();
+            if kept > HEADERS_BYTES {
+                return Err(ToolError::failed("the answer's headers are too long"));
+            }
+            let value = String::from_utf8_lossy(value.as_bytes());
+            let known: &mut String = headers.entry(name.to_string()).or_default();
+            known.push_str(if known.is_empty() { "" } else { ", " });
+            known.push_str(&value);
+        }
+        let (status, url) = (response.status().as_u16(), response.url().to_string());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unsent(&error))? {
+            if body.len() + chunk.len() > most {
+                return Err(too_long());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let (body, body_base64) = match String::from_utf8(body) {
+            Ok(text) => (Some(text), None),
+            Err(error) => (None, Some(BASE64_STANDARD.encode(error.as_bytes()))),
+        };
+        Ok(Answer {
+            status,
+            url,
+            headers,
+            body,
+            body_base64,
+        })
+    }
+}
+
+fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, ToolError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let wrong =
+            |why: &str| ToolError::argument("headers", format!("{:?} {why}", name.as_str()));
+        let header =
+            HeaderName::try_from(name).map_err(|_| wrong("is not the name of a header"))?;
+        if RESERVED.contains(&header.as_str()) {
+            return Err(wrong("is written by the host"));
+        }
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| wrong("has a value that no header can have"))?;
+        if headers.insert(header, value).is_some() {
+            return Err(wrong("is there twice"));
+        }
+    }
+    Ok(headers)
+}
+
+/// Where an answer sends the client, if anywhere.
+fn redirected(response: &Response) -> Result<Option<String>, ToolError> {
+    let redirects = [301, 302, 303, 307, 308].contains(&response.status().as_u16());
+    let location = response.headers().get(LOCATION).filter(|_| redirects);
+    let text = location.map(|location| location.to_str().map(ToOwned::to_owned));
+    text.transpose()
+        .map_err(|_| ToolError::failed("the answer redirects to what is not a URL"))
+}
+
+/// The next hop of a redirect, as browsers go on.
+fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> {
+    let nowhere =
+        |why: String| ToolError::failed(format!("the answer redirects to a URL that {why}"));
+    let joined = hop
+        .url
+        .join(location)
+        .map_err(|_| nowhere("is none".to_owned()))?;
+    // By the same rules as the first.
+    let url = parse_url(joined.as_str()).map_err(|error| nowhere(error.to_string()))?;
+    if hop.url.scheme() == "https" && url.scheme() != "https" {
+        return Err(refused(
+            &url,
+            "allowed_domains",
+            "a redirect leads from https to http".to_owned(),
+        ));
+    }
+    let Hop {
+        url: from,
+        mut method,
+        mut headers,
+        mut body,
+    } = hop;
+    let status = status.as_u16();
+    let becomes_get = match status {
+        303 => method != Method::HEAD,
+        301 | 302 => method == Method::POST,
+        _ => false,
+    };
+    if becomes_get {
+        (method, body) = (Method::GET, None);
+        for name in ["content-type", "content-encoding", "content-language"] {
+            headers.remove(name);
+        }
+    }
+    if from.origin() != url.origin() {
+        // What was meant for one server is not another's.
+        for name in ["authorization", "cookie"] {
+            headers.remove(name);
+        }
+    }
+    Ok(Hop {
+        url,
+        method,
+        headers,
+        body,
+    })
+}
+
+fn refused(url: &Url, rule: &str, reason: String) -> ToolError {
+    ToolError::Refused {
+        resource: url.to_string(),
+        rule: rule.to_owned(),
+        reason,
+    }
+}
+
+/// Why nothing came back. Not the error's own words: they name addresses.
+fn unsent(error: &reqwest::Error) -> ToolError {
+    ToolError::failed(match error {
+        error if error.is_connect() => "the server can't be connected to",
+        error if error.is_timeout() => "the server took too long",
+        error if error.is_body() || error.is_decode() => "the answer broke off",
+        _ => "the request can't be sent",
+    })
+}

@@ -1,0 +1,211 @@
+//! Mail: by one server, from one sender, to recipients that are listed.
+
+use std::sync::Arc;
+
+use lettre::message::{Mailbox, header::ContentType};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wardian::{Action, Call, Policy, Tool, ToolError};
+
+use crate::config::{self, SecretSource};
+use crate::{ConfigError, Secret};
+
+/// The most recipients of one mail.
+const RECIPIENTS: usize = 50;
+
+/// The longest subject, in bytes.
+const SUBJECT_BYTES: usize = 500;
+
+/// `[tools.send_email.config]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// The server's name.
+    server: String,
+    /// Its port. [default: 465 for `tls`, 587 for `starttls`, 25 for `none`]
+    port: Option<u16>,
+    /// How the connection is encrypted.
+    #[serde(default)]
+    encryption: Encryption,
+    username: Option<String>,
+    password: Option<SecretSource>,
+    /// Who every mail is from: `Shop <shop@example.com>`.
+    from: String,
+    /// Who mail can be sent to: `ada@example.com`, `*@example.com`.
+    recipients: Vec<String>,
+    /// The longest text of a mail, in bytes.
+    #[serde(default = "max_bytes")]
+    max_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Encryption {
+    /// From the first byte.
+    #[default]
+    Tls,
+    /// After a greeting in the clear, or not at all.
+    Starttls,
+    /// Not at all: for a server on this machine.
+    None,
+}
+
+fn max_bytes() -> usize {
+    100 << 10
+}
+
+/// Sends a mail.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Mail {
+    /// The addresses of those who get it: `ada@example.com`.
+    to: Vec<String>,
+    /// What it is about.
+    subject: String,
+    /// Its text.
+    body: String,
+}
+
+/// Someone who mail can be sent to. Compared in lower case.
+enum Recipient {
+    One(String),
+    Domain(String),
+}
+
+impl Recipient {
+    fn new(text: &str) -> Result<Self, String> {
+        let text = text.to_lowercase();
+        match text.strip_prefix("*@") {
+            Some(domain) if Address::new("x", domain).is_ok() => {
+                Ok(Self::Domain(domain.to_owned()))
+            }
+            None if text.parse::<Address>().is_ok() => Ok(Self::One(text)),
+            _ => Err(format!(
+                "{text:?} is neither an address nor `*@` and a domain"
+            )),
+        }
+    }
+
+    fn is(&self, address: &Address) -> bool {
+        match self {
+            Self::One(one) => *one == address.to_string().to_lowercase(),
+            Self::Domain(domain) => *domain == address.domain().to_lowercase(),
+        }
+    }
+}
+
+pub(crate) fn send_email(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
+    let config: Config = config::read(policy, name)?;
+    let wrong = |key: &str, why: String| ConfigError::new(policy, name, key, why);
+    let from: Mailbox = config
+        .from
+        .parse()
+        .map_err(|_| wrong("from", format!("{:?} is not an address", config.from)))?;
+    let recipients = config.recipients.iter().enumerate().map(|(i, text)| {
+        Recipient::new(text).map_err(|why| wrong(&format!("recipients[{i}]"), why))
+    });
+    let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>()?;
+    let secret: Option<Secret> = match (&config.username, &config.password) {
+        (Some(_), Some(password)) => Some(password.read(policy, name, "password")?),
+        (None, None) => None,
+        _ => {
+            return Err(wrong(
+                "",
+                "a username needs a password, and the other way round".to_owned(),
+            ));
+        }
+    };
+    if config.encryption == Encryption::None && secret.is_some() {
+        let why = "a password is not sent in the clear; use `tls` or `starttls`";
+        return Err(wrong("encryption", why.to_owned()));
+    }
+    let transport = transport(&config, secret.as_ref()).map_err(|why| wrong("server", why))?;
+    let most = config.max_bytes;
+    let shared = Arc::new((transport, from, recipients));
+    let handler = move |mail: Mail, _: Call| {
+        let shared = shared.clone();
+        async move {
+            let (transport, from, recipients) = &*shared;
+            let message = message(&mail, from, recipients, most)?;
+            // Not the server's own words: they name hosts.
+            let failed = |error: lettre::transport::smtp::Error| match error.status() {
+                Some(status) => ToolError::failed(format!("the server refused the mail: {status}")),
+                None => ToolError::failed("the mail server can't be reached"),
+            };
+            transport.send(message).await.map_err(failed)?;
+            Ok(())
+        }
+    };
+    let tool = Tool::new(name, Action::SendEmail, handler)
+        .and_then(|tool| tool.resource("to"))
+        .map_err(ConfigError::declared)?;
+    Ok(match secret {
+        Some(secret) => tool.keeping_secret(secret.reveal()),
+        None => tool,
+    })
+}
+
+fn transport(
+    config: &Config,
+    secret: Option<&Secret>,
+) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+    let tls = || TlsParameters::new(config.server.clone()).map_err(|error| error.to_string());
+    let (tls, port) = match config.encryption {
+        Encryption::Tls => (Tls::Wrapper(tls()?), 465),
+        Encryption::Starttls => (Tls::Required(tls()?), 587),
+        Encryption::None => (Tls::None, 25),
+    };
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.server)
+        .port(config.port.unwrap_or(port))
+        .tls(tls);
+    if let (Some(username), Some(secret)) = (&config.username, secret) {
+        let credentials = Credentials::new(username.clone(), secret.reveal().to_owned());
+        transport = transport.credentials(credentials);
+    }
+    Ok(transport.build())
+}
+
+fn message(
+    mail: &Mail,
+    from: &Mailbox,
+    recipients: &[Recipient],
+    most: usize,
+) -> Result<Message, ToolError> {
+    if mail.subject.len() > SUBJECT_BYTES || mail.subject.contains(char::is_control) {
+        let why = format!("is longer than {SUBJECT_BYTES} bytes, or holds a control character");
+        return Err(ToolError::argument("subject", why));
+    }
+    if mail.body.len() > most {
+        return Err(ToolError::argument(
+            "body",
+            format!("is longer than {most} bytes"),
+        ));
+    }
+    if mail.to.is_empty() || mail.to.len() > RECIPIENTS {
+        return Err(ToolError::argument(
+            "to",
+            format!("names none, or more than {RECIPIENTS}"),
+        ));
+    }
+    let mut message = Message::builder().from(from.clone()).subject(&mail.subject);
+    for to in &mail.to {
+        // An address and nothing else: no name, no list, no line end.
+        let address: Address = to
+            .parse()
+            .map_err(|_| ToolError::argument("to", format!("{to:?} is not an address")))?;
+        if !recipients.iter().any(|recipient| recipient.is(&address)) {
+            return Err(ToolError::Refused {
+                resource: to.clone(),
+                rule: "tools.send_email.config.recipients".to_owned(),
+                reason: format!("no entry of recipients allows {to}"),
+            });
+        }
+        message = message.to(address.into());
+    }
+    message
+        .header(ContentType::TEXT_PLAIN)
+        .body(mail.body.clone())
+        .map_err(|_| ToolError::failed("the mail can't be written"))
+}
