@@ -790,7 +790,7 @@ fn somebody_approves() {
         },
         "panic" => panic!("asked too much"),
         _ => Approval::Refused {
-            by: "Grace".to_owned(),
+            why: "Grace refused".to_owned(),
         },
     };
     let (log, memory) = Log::memory();

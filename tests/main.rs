@@ -4,15 +4,19 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+mod audit;
+mod database;
 mod documents;
 mod embedding;
 mod files;
 mod gate;
 mod grants;
+mod http;
 mod humaneval;
 mod isolation;
 mod language;
 mod limits;
+mod mail;
 mod modules;
 mod screening;
 mod world;

@@ -23,10 +23,10 @@ pub(crate) fn on_the_terminal() -> Arc<dyn Approver> {
                 by: TERMINAL.to_owned(),
             },
             Ok(Ok(false)) => Approval::Refused {
-                by: TERMINAL.to_owned(),
+                why: format!("{TERMINAL} said no"),
             },
             _ => Approval::Refused {
-                by: "no terminal to ask at".to_owned(),
+                why: "there is no terminal to ask at".to_owned(),
             },
         }
     })

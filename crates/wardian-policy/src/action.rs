@@ -118,7 +118,6 @@ const HARMFUL: &[&str] = &[
     "kill",
     "move",
     "off",
-    "order",
     "overwrite",
     "patch",
     "pay",

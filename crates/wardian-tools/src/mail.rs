@@ -200,6 +200,7 @@ fn message(
                 resource: to.clone(),
                 rule: "tools.send_email.config.recipients".to_owned(),
                 reason: format!("no entry of recipients allows {to}"),
+                told: None,
             });
         }
         message = message.to(address.into());

@@ -67,7 +67,7 @@ pub enum Approval {
     },
     /// It may not.
     Refused {
-        /// Who says so, for the record and the script.
-        by: String,
+        /// Why not, or who says so: for the record and the script.
+        why: String,
     },
 }

@@ -367,7 +367,7 @@ impl Gate {
             .spawn(async move { approver.approve(request).await });
         match timeout(wait(session), Working(asking)).await {
             Ok(Ok(Approval::Approved { by })) => Ok(by),
-            Ok(Ok(Approval::Refused { by })) => Err(refused(format!("{by} refused"))),
+            Ok(Ok(Approval::Refused { why })) => Err(refused(why)),
             Ok(Err(_)) => Err(refused("whoever was asked broke".to_owned())),
             Err(_) => Err(refused("nobody answered in time".to_owned())),
         }
@@ -577,6 +577,7 @@ impl UnderWay {
                 resource,
                 rule,
                 reason,
+                told,
             }) => {
                 let reason = self.hidden(&reason);
                 self.session.refuse(Refusal {
@@ -588,7 +589,10 @@ impl UnderWay {
                     rule,
                     reason: reason.clone(),
                 });
-                CallError::insufficient(&self.tool, reason)
+                match told {
+                    Some(message) => CallError::Refused { message, reason },
+                    None => CallError::insufficient(&self.tool, reason),
+                }
             }
             // What a panic says is for the record alone.
             Ended::Panicked(_) => CallError::Failed(format!("{name} broke")),
@@ -620,10 +624,13 @@ impl UnderWay {
                 resource: other,
                 rule: decided,
                 reason,
+                ..
             })) => {
                 allowed = false;
                 rule.clone_from(decided);
-                resource = vec![self.hidden(other)];
+                if !other.is_empty() {
+                    resource = vec![self.hidden(other)];
+                }
                 Some(reason.clone())
             }
             Err(Ended::Panicked(said)) => Some(format!("it panicked: {said}")),

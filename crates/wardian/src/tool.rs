@@ -304,12 +304,14 @@ pub enum ToolError {
     /// It may not, which has come out only now: a redirect that leads elsewhere, a statement that
     /// writes. `PermissionError`, and a refusal in the record.
     Refused {
-        /// What it would have acted on.
+        /// What it would have acted on; empty for what the call was about.
         resource: String,
         /// The key of the policy that decides.
         rule: String,
-        /// Why not.
+        /// Why not, for the record and the host.
         reason: String,
+        /// What the script is told; `None` for the recipe's words, that it takes a permission.
+        told: Option<String>,
     },
     /// It took too long by its own measure: `TimeoutError`.
     TimedOut(String),

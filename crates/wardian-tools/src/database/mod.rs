@@ -230,6 +230,19 @@ fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
     }
 }
 
+/// A statement does more than its tool may: a query that writes, a change of more than rows.
+fn exceeds(reason: &str) -> ToolError {
+    ToolError::Refused {
+        resource: String::new(),
+        rule: "permissions".to_owned(),
+        reason: reason.to_owned(),
+        told: Some(
+            "the statement does more than this tool may: db_query reads, db_execute changes rows"
+                .to_owned(),
+        ),
+    }
+}
+
 /// Rows as they come, as far as there is room.
 struct Collecting {
     rows: Vec<Vec<Value>>,

@@ -240,11 +240,7 @@ fn failed(error: tokio_postgres::Error) -> ToolError {
     };
     match *server.code() {
         SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE => {
-            ToolError::Refused {
-                resource: String::new(),
-                rule: "permissions".to_owned(),
-                reason: server.message().to_owned(),
-            }
+            super::exceeds(server.message())
         }
         SqlState::QUERY_CANCELED => ToolError::TimedOut("the statement took too long".to_owned()),
         _ => ToolError::failed(server.message()),

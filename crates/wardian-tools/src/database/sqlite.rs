@@ -45,7 +45,7 @@ pub(super) async fn query(
         let connection = open(&file, OpenFlags::SQLITE_OPEN_READ_ONLY, room, stop, reading)?;
         let mut statement = only(&connection, &sql)?;
         if !statement.readonly() {
-            return Err(writes("it would change the database"));
+            return Err(super::exceeds("it would change the database"));
         }
         let columns: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
         bind(&mut statement, &params)?;
@@ -232,19 +232,11 @@ fn json(value: ValueRef<'_>) -> Value {
     }
 }
 
-fn writes(reason: &str) -> ToolError {
-    ToolError::Refused {
-        resource: String::new(),
-        rule: "permissions".to_owned(),
-        reason: reason.to_owned(),
-    }
-}
-
 /// What a script is told of SQLite's error: it is about its statement, never about a path.
 fn failed(error: &rusqlite::Error) -> ToolError {
     match error.sqlite_error_code() {
         Some(ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly) => {
-            writes("the statement does more than it may")
+            super::exceeds("SQLite's authorizer has refused it")
         }
         Some(ErrorCode::OperationInterrupted) => {
             ToolError::TimedOut("the statement took too long".to_owned())

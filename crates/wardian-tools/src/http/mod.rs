@@ -465,6 +465,7 @@ fn refused(url: &Url, rule: &str, reason: String) -> ToolError {
         resource: url.to_string(),
         rule: rule.to_owned(),
         reason,
+        told: None,
     }
 }
 

@@ -192,6 +192,7 @@ fn failure(path: &str, error: Error) -> ToolError {
                 resource: path.to_string(),
                 rule: "allowed_paths".to_owned(),
                 reason: format!("{path} may not be reached so"),
+                told: None,
             };
         }
         Ok(Errno::Noent) => format!("there is no {path}"),
