@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use wardian::{
-    Access, Action, Allowance, Grant, Limits, Permission, Policy, Profile, Runtime, Sandbox,
+    Access, Action, Allowance, Call, Gate, Grant, Limit, Limits, Log, Permission, Policy, Profile,
+    Runtime, Sandbox, Tool, ToolError, ToolRules,
 };
 
 const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
@@ -37,6 +38,9 @@ fn main() {
         rows: Vec::new(),
         json: std::env::args().any(|arg| arg == "--json"),
     };
+    if std::env::args().any(|arg| arg == "tools") {
+        return tools(&mut figures, &Runtime::new().unwrap());
+    }
     first_run(&mut figures);
     let runtime = Runtime::new().unwrap();
     let sandbox = Sandbox::new(&runtime, Policy::computing()).unwrap();
@@ -50,6 +54,7 @@ fn main() {
     screening(&mut figures, &runtime);
     decisions(&mut figures);
     files(&mut figures, &runtime);
+    tools(&mut figures, &runtime);
     processes(&mut figures);
     memory(&mut figures);
     let size = std::fs::metadata(WARDIAN).unwrap().len();
@@ -229,6 +234,86 @@ fn files(figures: &mut Figures, runtime: &Runtime) {
     ] {
         let times = sample(3, 50, || run(script));
         figures.time(&format!("run with files, {name}"), percentile(&times, 50));
+    }
+}
+
+/// The argument and the reply of the tool that is timed.
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Echo {
+    value: u64,
+}
+
+async fn echo(args: Echo, _: Call) -> Result<u64, ToolError> {
+    Ok(args.value)
+}
+
+/// What a call of a tool costs that returns its argument, of ten thousand in one run, and which
+/// parts of it do: the guest with the way out and back, the gate with the handler, the audit in
+/// memory. And what it costs when the handler works on another thread, as those that wait do.
+fn tools(figures: &mut Figures, runtime: &Runtime) {
+    const CALLS: u32 = 10_000;
+    let limits = Limits::default()
+        .with(Limit::ToolCalls, Allowance::AtMost(1_000_000))
+        .and_then(|limits| limits.with(Limit::Records, Allowance::AtMost(100_000_000)))
+        .unwrap();
+    let gate = |recorded: bool, at_once: bool| {
+        let policy = Policy::computing()
+            .with_limits(limits.clone())
+            .with_tool("echo", ToolRules::default());
+        let tool = Tool::new("echo", Action::Execute, echo).unwrap();
+        let tool = if at_once { tool.at_once() } else { tool };
+        let gate = Gate::new(policy).unwrap().with_tools([tool]).unwrap();
+        match recorded {
+            true => gate.with_audit(Log::memory().0),
+            false => gate,
+        }
+    };
+    let script = |function: &str| {
+        format!("from wardian import tools\n{function}\nfor i in range({CALLS}): echo(i)")
+    };
+    let call = script("echo = tools.echo");
+    let nothing = script("def echo(value): return value");
+    let per_call = |times: &[Duration]| percentile(times, 50) / CALLS;
+    let in_guest = |recorded: bool, at_once: bool, script: &str| {
+        let times = sample(1, 9, || {
+            let sandbox = Sandbox::behind(runtime, gate(recorded, at_once));
+            let outcome = sandbox.run_blocking(script).unwrap();
+            assert!(outcome.success(), "{}", outcome.stderr.text());
+        });
+        per_call(&times)
+    };
+    let on_host = || {
+        let tool = gate(false, true).tool("echo").unwrap();
+        let times = sample(1, 9, || {
+            for value in 0..CALLS {
+                tool.call_blocking(&Echo {
+                    value: value.into(),
+                })
+                .unwrap();
+            }
+        });
+        per_call(&times)
+    };
+    let empty = in_guest(false, true, &nothing);
+    let whole = in_guest(true, true, &call).saturating_sub(empty);
+    let unrecorded = in_guest(false, true, &call).saturating_sub(empty);
+    let elsewhere = in_guest(true, false, &call).saturating_sub(empty);
+    let host = on_host();
+    for (name, time) in [
+        ("call of a tool that returns at once", whole),
+        (
+            "  of it, the audit in memory",
+            whole.saturating_sub(unrecorded),
+        ),
+        ("  of it, the gate and the handler", host),
+        (
+            "  of it, the guest, out and back",
+            unrecorded.saturating_sub(host),
+        ),
+        ("call of a tool on a thread of its own", elsewhere),
+    ] {
+        let us = time.as_secs_f64() * 1e6;
+        figures.row(name, &format!("{us:.1} µs"), json!({"us": us}));
     }
 }
 

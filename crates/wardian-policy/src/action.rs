@@ -192,9 +192,8 @@ impl FromStr for Action {
 mod tests {
     use super::*;
 
-    /// Rows TOOL-01 to TOOL-06.
     #[test]
-    fn names_that_say_something() {
+    fn tool_01_to_tool_06_names_that_say_something() {
         for (action, names) in [
             (
                 Some(Action::ReadFile),

@@ -490,7 +490,7 @@ fn the_hash_is_of_the_meaning() {
     // A change of this value is a change of what old audit trails mean.
     assert_eq!(
         Policy::computing().with_code(Profile::Open.code()).sha256(),
-        "c6a8e8405402b47bf40c326a3d1409833b5aa10b2765319158774b1c71bb4dee"
+        "ce481e7b297fa47d5c065b8fd7857c47c495d1c47470dd6c1609abc5d65f1f3c"
     );
 }
 
@@ -648,7 +648,12 @@ fn the_schema_knows_every_key() {
     }
     assert_eq!(
         keys(&sections["tools"]["additionalProperties"]),
-        ["approval", "max_calls"]
+        ["approval", "args", "config", "max_calls"]
+    );
+    let constraint = &sections["tools"]["additionalProperties"]["properties"]["args"];
+    assert_eq!(
+        keys(&constraint["additionalProperties"]),
+        ["equals", "max", "min", "one_of", "prefix"]
     );
     for (key, schema) in sections.as_object().unwrap() {
         assert!(schema["description"].is_string(), "{key} is not described");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytesize::ByteSize;
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
@@ -36,9 +37,9 @@ struct Config {
     from: String,
     /// Who mail can be sent to: `ada@example.com`, `*@example.com`.
     recipients: Vec<String>,
-    /// The longest text of a mail, in bytes.
+    /// The longest text of a mail: `100KiB`.
     #[serde(default = "max_bytes")]
-    max_bytes: usize,
+    max_bytes: ByteSize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -53,8 +54,8 @@ enum Encryption {
     None,
 }
 
-fn max_bytes() -> usize {
-    100 << 10
+fn max_bytes() -> ByteSize {
+    ByteSize::kib(100)
 }
 
 /// Sends a mail.
@@ -122,7 +123,7 @@ pub(crate) fn send_email(policy: &Policy, name: &str) -> Result<Tool, ConfigErro
         return Err(wrong("encryption", why.to_owned()));
     }
     let transport = transport(&config, secret.as_ref()).map_err(|why| wrong("server", why))?;
-    let most = config.max_bytes;
+    let most = usize::try_from(config.max_bytes.as_u64()).unwrap_or(usize::MAX);
     let shared = Arc::new((transport, from, recipients));
     let handler = move |mail: Mail, _: Call| {
         let shared = shared.clone();

@@ -9,7 +9,9 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -218,15 +220,24 @@ impl Gate {
             gate: self.clone(),
             session: session.clone(),
         };
-        let working = Working(self.0.threads.spawn(async move {
-            // Also what the handler does before its first await.
-            let working = AssertUnwindSafe(async move { work(context).await });
-            let ended = match working.catch_unwind().await {
+        let at_once = under_way.tool.at_once;
+        // Also what the handler does before its first await.
+        let working = AssertUnwindSafe(async move { work(context).await }).catch_unwind();
+        let mut working = Box::pin(working.map(|ended| {
+            let ended = match ended {
                 Ok(returned) => returned.map_err(Ended::Failed),
                 Err(panic) => Err(Ended::Panicked(said(&*panic))),
             };
             (ended, Instant::now())
         }));
+        let ended = match at_once {
+            true => (&mut working).now_or_never(),
+            false => None,
+        };
+        let working = match ended {
+            Some(ended) => Working::Done(Some(ended)),
+            None => Working::On(self.0.threads.spawn(working)),
+        };
         Ok(Pending { under_way, working })
     }
 
@@ -365,7 +376,7 @@ impl Gate {
             .0
             .threads
             .spawn(async move { approver.approve(request).await });
-        match timeout(wait(session), Working(asking)).await {
+        match timeout(wait(session), Working::On(asking)).await {
             Ok(Ok(Approval::Approved { by })) => Ok(by),
             Ok(Ok(Approval::Refused { why })) => Err(refused(why)),
             Ok(Err(_)) => Err(refused("whoever was asked broke".to_owned())),
@@ -655,23 +666,28 @@ impl UnderWay {
     }
 }
 
-/// Work on another thread, which is given up with this.
-struct Working<T>(JoinHandle<T>);
+/// Work on another thread, which is given up with this; or what it has come to already.
+enum Working<T> {
+    On(JoinHandle<T>),
+    Done(Option<T>),
+}
 
-impl<T> Future for Working<T> {
-    type Output = Result<T, tokio::task::JoinError>;
+impl<T: Unpin> Future for Working<T> {
+    type Output = Result<T, ()>;
 
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        self.0.poll_unpin(context)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::On(handle) => handle.poll_unpin(context).map_err(drop),
+            Self::Done(ended) => Poll::Ready(ended.take().ok_or(())),
+        }
     }
 }
 
 impl<T> Drop for Working<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Self::On(handle) = self {
+            handle.abort();
+        }
     }
 }
 

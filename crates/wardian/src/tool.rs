@@ -94,6 +94,8 @@ pub(crate) struct Declared {
     pub(crate) secret_args: Vec<String>,
     /// Texts that neither scripts nor the record see.
     pub(crate) secrets: Vec<String>,
+    /// Whether it works on the caller's thread.
+    pub(crate) at_once: bool,
     pub(crate) read: Arc<dyn Fn(Value) -> Result<Ready, ArgumentError> + Send + Sync>,
 }
 
@@ -179,6 +181,7 @@ impl Tool {
             returns,
             secret_args: Vec::new(),
             secrets: Vec::new(),
+            at_once: false,
             read: Arc::new(read),
         })))
     }
@@ -229,6 +232,13 @@ impl Tool {
             0..4 => self,
             _ => self.with(|tool| tool.secrets.push(secret)),
         }
+    }
+
+    /// The same tool, which never waits: it computes for a moment and returns. It works on the
+    /// caller's thread, which saves two changes of threads, some 20 µs. Nothing stops it there, so
+    /// a tool that blocks must not say this. One that waits after all goes on elsewhere.
+    pub fn at_once(self) -> Self {
+        self.with(|tool| tool.at_once = true)
     }
 
     /// The same tool with other words for what it is, in place of its arguments' documentation.

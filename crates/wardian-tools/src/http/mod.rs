@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytesize::ByteSize;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -55,8 +56,8 @@ const HEADERS_BYTES: usize = 16 << 10;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Config {
-    /// The longest body of an answer, in bytes.
-    max_bytes: usize,
+    /// The longest body of an answer: `256KiB`.
+    max_bytes: ByteSize,
     /// How many redirects are followed.
     redirects: usize,
     /// Private networks that may be connected to: `10.1.0.0/16`. Others are refused whatever a name
@@ -69,7 +70,7 @@ struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            max_bytes: 512 << 10,
+            max_bytes: ByteSize::kib(512),
             redirects: 5,
             private_networks: Vec::new(),
             credentials: Vec::new(),
@@ -347,7 +348,7 @@ impl Sender {
     }
 
     async fn answer(&self, mut response: Response) -> Result<Answer, ToolError> {
-        let most = self.config.max_bytes;
+        let most = usize::try_from(self.config.max_bytes.as_u64()).unwrap_or(usize::MAX);
         let too_long = || ToolError::failed(format!("the answer is longer than {most} bytes"));
         let mut headers = BTreeMap::new();
         let mut kept = 0;
