@@ -235,7 +235,7 @@ impl Tool {
     }
 
     /// The same tool, which never waits: it computes for a moment and returns. It works on the
-    /// caller's thread, which saves two changes of threads, some 20 µs. Nothing stops it there, so
+    /// caller's thread, which saves two changes of threads: most of what a short call costs. Nothing stops it there, so
     /// a tool that blocks must not say this. One that waits after all goes on elsewhere.
     pub fn at_once(self) -> Self {
         self.with(|tool| tool.at_once = true)

@@ -1,0 +1,438 @@
+//! Tools, approval and the audit log on the command line.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{Files, check, example, interrupt, run, text, wardian};
+
+const POLICY: &str = r#"
+version = 1
+agent = "shop"
+permissions = ["EXECUTE_CODE", "READ_FILE", "WRITE_FILE"]
+allowed_paths = [{ path = "/data", host = "data" }]
+[limits]
+tool_calls = 5
+[tools.read_file]
+max_calls = 3
+[tools.list_dir]
+[tools.write_file]
+approval = true
+"#;
+
+const SCRIPT: &str = "from wardian import tools\nprint(tools.read_file('/data/a.txt'))\ntry: tools.read_file('/etc/\\x1b]0;x\\x07passwd')\n\
+    except PermissionError as error: print(error)\ntry: tools.write_file('/data/b.txt', 'text')\nexcept PermissionError as error: print(error)";
+
+fn files() -> Files {
+    let files = Files::new(&[("policy.toml", POLICY), ("script.py", SCRIPT)]);
+    fs::create_dir(files.path("data")).unwrap();
+    fs::write(files.path("data/a.txt"), "content").unwrap();
+    files
+}
+
+/// The script, on record in `log`, without a terminal.
+fn recorded(files: &Files, log: &str) {
+    let (policy, script) = (files.path("policy.toml"), files.path("script.py"));
+    let output = Command::new("setsid")
+        .args([
+            "--wait",
+            env!("CARGO_BIN_EXE_wardian"),
+            "run",
+            "--policy",
+            &policy,
+            "--audit",
+            log,
+            &script,
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&output.stdout),
+        "content\nInsufficient permission: read_file requires read_file permission\n\
+         write_file was not approved: there is no terminal to ask at\n",
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!output.stderr.contains(&0x1b));
+}
+
+#[test]
+fn tools_are_listed() {
+    let files = files();
+    let policy = files.path("policy.toml");
+    let output = run(&["tools", "list", "--policy", &policy]);
+    let shown = text(&output.stdout);
+    for said in [
+        "write_file  write_file  path  approval",
+        "read_file   read_file   path  3 calls",
+        "Lists a directory",
+    ] {
+        assert!(shown.contains(said), "{shown}");
+    }
+    let output = run(&["tools", "list", "--policy", &policy, "--stubs"]);
+    let stubs = text(&output.stdout).to_owned();
+    assert!(
+        stubs.contains(
+            "def write_file(path: str, content: str, append: bool = False) -> int:\n    \"\"\""
+        ),
+        "{stubs}"
+    );
+    // It is Python.
+    check(
+        &[
+            "run",
+            "-c",
+            &format!(
+                "{}\nprint('ok')",
+                stubs
+                    .replace("from typing", "# from typing")
+                    .replace("Any", "dict")
+            ),
+        ],
+        0,
+        "ok\n",
+        "",
+    );
+    let output = run(&["tools", "list", "--policy", &policy, "--json"]);
+    let first: Value = serde_json::from_str(text(&output.stdout).lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["name"], &first["action"], &first["resource"]),
+        (&json!("list_dir"), &json!("read_file"), &json!("path"))
+    );
+    assert_eq!(first["parameters"]["required"], json!(["path"]));
+
+    check(
+        &["tools", "list", "--policy", &example("strict")],
+        0,
+        "no tool: `[tools.NAME]` in a policy grants one; there are read_file, write_file, list_dir, http_request, db_query, db_execute, send_email\n",
+        "",
+    );
+    for (text, said) in [
+        ("[tools.read_fil]", "policy.toml:9"),
+        (
+            "[tools.read_file.config]\nx = 1",
+            "tools.read_file.config.x: unknown field `x`",
+        ),
+        (
+            "[tools.read_file]\nargs.pth = { equals = 1 }",
+            "has no argument \"pth\"; it has path",
+        ),
+        (
+            "[tools.send_email.config]\nserver = \"x\"",
+            "missing field `from`",
+        ),
+    ] {
+        let broken = Files::new(&[(
+            "policy.toml",
+            &format!("version = 1\npermissions = [\"EXECUTE_CODE\"]\n\n\n\n\n\n\n{text}\n"),
+        )]);
+        check(
+            &["tools", "list", "--policy", &broken.path("policy.toml")],
+            2,
+            "",
+            said,
+        );
+        check(
+            &["run", "--policy", &broken.path("policy.toml"), "-c", "1"],
+            2,
+            "",
+            said,
+        );
+    }
+}
+
+#[test]
+fn a_run_is_recorded_and_read_back() {
+    let files = files();
+    let log = files.path("audit.jsonl");
+    recorded(&files, &log);
+    assert_eq!(
+        fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let output = run(&["audit", "show", &log]);
+    let shown = text(&output.stdout);
+    for said in [
+        "run starts     source ",
+        "read_file      /data/a.txt                                   starts",
+        "file read      /data/a.txt                                   allowed",
+        "read_file      /data/a.txt                                   done",
+        "read_file      /etc/\\x1b]0;x\\x07passwd                       REFUSED",
+        "allowed_paths: no entry of allowed_paths holds /etc/\\u{1b}]0;x\\u{7}passwd",
+        "write_file     /data/b.txt                                   REFUSED",
+        "run ends       completed",
+        "3 calls, 2 refused",
+    ] {
+        assert!(shown.contains(said), "{shown}\ndoes not say\n{said}");
+    }
+    assert!(!output.stdout.contains(&0x1b), "no colour in a pipe");
+    let lines = |args: &[&str]| {
+        let output = run(&[&["audit", "show", &log, "--json"], args].concat());
+        text(&output.stdout).lines().count()
+    };
+    assert_eq!(
+        (
+            lines(&[]),
+            lines(&["--denied"]),
+            lines(&["--tool", "read_file"]),
+            lines(&["--agent", "shop"])
+        ),
+        (7, 2, 3, 7)
+    );
+    assert_eq!(
+        (
+            lines(&["--agent", "other"]),
+            lines(&["--since", "1h"]),
+            lines(&["--since", "2999-01-01T00:00:00Z"])
+        ),
+        (0, 7, 0)
+    );
+    check(
+        &["audit", "show", &log, "--since", "yesterday"],
+        2,
+        "",
+        "is no time; write",
+    );
+
+    let output = run(&["audit", "summary", &log]);
+    let shown = text(&output.stdout);
+    for said in [
+        "shop   read_file      refused   1",
+        "shop   run completed  ended     1",
+        "REFUSED MOST  RESOURCE",
+    ] {
+        assert!(shown.contains(said), "{shown}");
+    }
+    let output = run(&["audit", "summary", &log, "--json"]);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["top_refused"].as_array().unwrap().len(), 2);
+    check(
+        &["audit", "show", "/no/such"],
+        2,
+        "",
+        "cannot read /no/such",
+    );
+}
+
+#[test]
+fn a_log_is_verified() {
+    let files = files();
+    let log = files.path("audit.jsonl");
+    recorded(&files, &log);
+    let output = run(&["audit", "verify", &log, "--json"]);
+    let verified: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (
+            &verified["ok"],
+            &verified["records"],
+            &verified["open_runs"]
+        ),
+        (&json!(true), &json!(7), &json!([]))
+    );
+    let head = verified["head"].as_str().unwrap().to_owned();
+    recorded(&files, &log);
+    check(
+        &["audit", "verify", &log, "--head", &head],
+        0,
+        &text(&run(&["audit", "verify", &log]).stdout).to_owned(),
+        "",
+    );
+    let whole = fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+
+    fs::write(&log, whole.replacen("a.txt", "b.txt", 1)).unwrap();
+    check(
+        &["audit", "verify", &log],
+        1,
+        "",
+        "line 2: its hash is not that of its text",
+    );
+    // What is intact is shown all the same.
+    let output = run(&["audit", "show", &log]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    fs::write(&log, lines[..3].concat()).unwrap();
+    let output = run(&["audit", "verify", &log]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stdout);
+    assert!(
+        said.contains("has not ended")
+            && said.contains("line 2: call 1, of read_file, has started and not ended"),
+        "{said}"
+    );
+    check(
+        &["audit", "verify", &log, "--head", &head],
+        1,
+        "",
+        "is missing: the end was cut off",
+    );
+    fs::write(&log, [&lines[..2], &lines[3..]].concat().concat()).unwrap();
+    let output = run(&["audit", "verify", &log, "--json"]);
+    let broken: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), &broken["line"]),
+        (Some(1), &json!(3))
+    );
+}
+
+#[test]
+fn a_log_that_can_not_be_written() {
+    let files = files();
+    symlink(files.path("data/a.txt"), files.path("link")).unwrap();
+    for (log, said) in [
+        (files.path("link"), "it is a symbolic link"),
+        ("/dev/full".to_owned(), "it is not a regular file"),
+        (files.path("data"), "Is a directory"),
+        (files.path("script.py"), "its last line can't be added to"),
+        (files.path("no/such"), "No such file"),
+    ] {
+        if let Ok(found) = fs::metadata(&log)
+            && found.is_file()
+        {
+            fs::set_permissions(&log, PermissionsExt::from_mode(0o600)).unwrap();
+        }
+        check(&["run", "--audit", &log, "-c", "print(1)"], 2, "", said);
+    }
+    // A disk that is full after the first record.
+    let full = format!(
+        "trap '' XFSZ; ulimit -f 1; exec \"$0\" run --audit {} -c 'print(1)'",
+        files.path("audit.jsonl")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &full, env!("CARGO_BIN_EXE_wardian")])
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(125)), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("the audit can't be written"),
+        "{output:?}"
+    );
+    assert_eq!(
+        run(&["audit", "verify", &files.path("audit.jsonl")])
+            .status
+            .code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn too_many_calls_have_an_exit_code() {
+    let files = files();
+    let policy = files.path("policy.toml");
+    let code = "from wardian import tools\nfor i in range(9):\n    try: tools.list_dir('/data')\n    except BaseException: pass";
+    check(
+        &["run", "--policy", &policy, "-c", code],
+        127,
+        "",
+        "wardian: stopped at the limit of 5 calls of tools\n",
+    );
+}
+
+/// Who sits at the terminal is asked, and sees what would be done.
+#[test]
+fn the_terminal_is_asked() {
+    let files = files();
+    let (policy, script) = (files.path("policy.toml"), files.path("script.py"));
+    for (answer, end, written) in [
+        ("y\n", "", true),
+        ("n\n", "the terminal said no", false),
+        ("\n", "the terminal said no", false),
+    ] {
+        let log = files.path("audit.jsonl");
+        let command = format!(
+            "{} run --policy {policy} --audit {log} {script}",
+            env!("CARGO_BIN_EXE_wardian")
+        );
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut seen = Vec::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        while !text(&seen).contains("Approve? [y/N] ") {
+            let more = stdout.fill_buf().unwrap().to_vec();
+            assert!(!more.is_empty(), "{}", text(&seen));
+            stdout.consume(more.len());
+            seen.extend(more);
+        }
+        let asked = text(&seen).to_owned();
+        assert!(
+            asked.contains("shop wants to call write_file (write_file)"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("{\"append\":false,\"content\":\"text\",\"path\":\"/data/b.txt\"}"),
+            "{asked}"
+        );
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(answer.as_bytes()).unwrap();
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        child.wait().unwrap();
+        assert!(rest.contains(end), "{rest}");
+        let file = files.path("data/b.txt");
+        assert_eq!(fs::remove_file(file).is_ok(), written, "{answer:?}");
+    }
+    let shown = run(&[
+        "audit",
+        "show",
+        &files.path("audit.jsonl"),
+        "--tool",
+        "write_file",
+    ]);
+    assert!(text(&shown.stdout).contains("approved by the terminal"));
+}
+
+/// A run that is interrupted has its end on the record.
+#[test]
+fn ctrl_c_is_on_the_record() {
+    let files = files();
+    let log = files.path("audit.jsonl");
+    let mut child = wardian(&[
+        "run",
+        "--audit",
+        &log,
+        "-c",
+        "print('on', flush=True)\nwhile True: pass",
+    ])
+    .spawn()
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let shown = run(&["audit", "show", &log]);
+    assert!(
+        text(&shown.stdout).contains("run ends       stopped"),
+        "{}",
+        text(&shown.stdout)
+    );
+    assert!(text(&run(&["audit", "verify", &log]).stdout).contains("ok, 2 records"));
+}
+
+/// A reader that has seen enough.
+#[test]
+fn a_timeline_can_be_cut_off() {
+    let files = files();
+    let log = files.path("audit.jsonl");
+    for _ in 0..3 {
+        recorded(&files, &log);
+    }
+    let command = format!(
+        "{} audit show {log} | head -1; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_wardian")
+    );
+    let output = Command::new("bash")
+        .args(["-c", &command])
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+}
