@@ -176,7 +176,7 @@ impl Setup {
 
     fn gate(&self, domains: &[String], config: &str) -> Gate {
         let policy = self.policy(domains, config);
-        let tool = http_request_with(&policy, "http_request", self.names.clone()).unwrap();
+        let tool = http_request_with(&policy, self.names.clone()).unwrap();
         Gate::new(policy).unwrap().with_tools([tool]).unwrap()
     }
 }

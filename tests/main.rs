@@ -2,7 +2,12 @@
 //!
 //! One binary, because each that links the engine carries 80 MB of guest.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod audit;
 mod database;

@@ -131,13 +131,15 @@ fn line(out: &mut impl Write, record: &Record, day: &mut String) -> std::io::Res
     let (dim, style) = (Style::new().dimmed(), shown.style);
     let what = fit(&shown.what, 13);
     let on = fit(&shown.on, 44);
-    let decision = fit(&shown.decision, 8);
     let note = plain(&shown.note);
-    let rest = format!("{:>9}  {note}", shown.duration);
-    let rest = rest.trim_end();
+    let rest = format!("{:>11}  {note}", shown.duration);
+    let (decision, rest) = match rest.trim_end() {
+        "" => (shown.decision, ""),
+        rest => (fit(&shown.decision, 8), rest),
+    };
     writeln!(
         out,
-        "{time}  {dim}{run}{dim:#}  {what}  {on}  {style}{decision}{style:#}  {rest}"
+        "{time}  {dim}{run}{dim:#}  {what}  {on}  {style}{decision}{style:#}{rest}"
     )
 }
 
@@ -147,17 +149,16 @@ fn plain(text: &str) -> String {
         .replace(['\n', '\t'], " ")
 }
 
-/// The text, exactly `width` characters wide; the end of a long one is what tells it apart.
+/// The text, exactly `width` characters wide; of a long one the start and the end are kept.
 fn fit(text: &str, width: usize) -> String {
     let text = plain(text);
     let len = text.chars().count();
-    match len > width {
-        true => {
-            let tail: String = text.chars().skip(len - (width - 1)).collect();
-            format!("…{tail}")
-        }
-        false => format!("{text:<width$}"),
+    if len <= width {
+        return format!("{text:<width$}");
     }
+    let head: String = text.chars().take(width / 2).collect();
+    let tail: String = text.chars().skip(len - (width - 1 - width / 2)).collect();
+    format!("{head}…{tail}")
 }
 
 /// What is shown of a record.

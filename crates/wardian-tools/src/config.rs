@@ -26,10 +26,19 @@ pub struct ConfigError {
     pub why: String,
 }
 
-impl ConfigError {
-    /// `key` of `tool`, or the nearest that is in the file, is wrong.
-    pub(crate) fn new(policy: &Policy, tool: &str, key: &str, why: impl Into<String>) -> Self {
-        let table = format!("tools.{tool}.config");
+/// One tool's part of a policy.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting<'p> {
+    pub(crate) policy: &'p Policy,
+    pub(crate) tool: &'p str,
+    /// Whether secrets are read, and not only named.
+    pub(crate) with_secrets: bool,
+}
+
+impl Setting<'_> {
+    /// This key, or the nearest that is in the file, is wrong.
+    pub(crate) fn wrong(self, key: &str, why: impl Into<String>) -> ConfigError {
+        let table = format!("tools.{}.config", self.tool);
         let key = match key {
             "" => table,
             key => format!("{table}.{key}"),
@@ -40,39 +49,66 @@ impl ConfigError {
             shorter = this.rfind(['.', '[']).and_then(|end| this.get(..end));
             Some(this)
         })
-        .find_map(|key| policy.location(key));
-        Self {
+        .find_map(|key| self.policy.location(key));
+        ConfigError {
             at: at.map(ToString::to_string),
             key,
             why: why.into(),
         }
     }
 
-    pub(crate) fn declared(error: ToolDefinitionError) -> Self {
-        Self {
-            key: format!("tools.{}", error.tool),
-            at: None,
-            why: error.why,
+    /// The tool can't be declared so.
+    pub(crate) fn undeclared(self, error: ToolDefinitionError) -> ConfigError {
+        self.wrong("", error.why)
+    }
+
+    /// What the policy tells the tool, as the tool's own type.
+    pub(crate) fn config<T: DeserializeOwned>(self) -> Result<T, ConfigError> {
+        let rules = self.policy.tools().get(self.tool);
+        let config = Value::Object(rules.map(|rules| rules.config.clone()).unwrap_or_default());
+        serde_path_to_error::deserialize(config).map_err(|error| {
+            let path = error.path().to_string();
+            let key = if path == "." { "" } else { &path };
+            self.wrong(key, error.inner().to_string())
+        })
+    }
+
+    /// A path of the policy's, relative to the file in which it stands.
+    pub(crate) fn path(self, path: &Path) -> PathBuf {
+        let file = self.policy.location(&format!("tools.{}", self.tool));
+        let directory = file.and_then(|at| at.file.parent());
+        directory.unwrap_or(Path::new("")).join(path)
+    }
+
+    /// A secret, which is `key` of the configuration; nothing in its place if none are read.
+    pub(crate) fn secret(self, source: &SecretSource, key: &str) -> Result<Secret, ConfigError> {
+        if !self.with_secrets {
+            return Ok(Secret(String::new()));
+        }
+        let text = match source {
+            SecretSource::Env(name) => std::env::var(name).map_err(|_| {
+                self.wrong(
+                    key,
+                    format!("the environment has no variable {name:?} that is text"),
+                )
+            })?,
+            SecretSource::File(file) => {
+                let file = self.path(file);
+                let cannot =
+                    |error| self.wrong(key, format!("cannot read {}: {error}", file.display()));
+                let mut text = String::new();
+                let open = File::open(&file).map_err(cannot)?;
+                open.take(SECRET_BYTES)
+                    .read_to_string(&mut text)
+                    .map_err(cannot)?;
+                text.trim_end_matches(['\n', '\r']).to_owned()
+            }
+        };
+        match text.is_empty() {
+            true => Err(self.wrong(key, "the secret is empty")),
+            false => Ok(Secret(text)),
         }
     }
-}
-
-/// What `policy` tells `tool`, as the tool's own type.
-pub(crate) fn read<T: DeserializeOwned>(policy: &Policy, tool: &str) -> Result<T, ConfigError> {
-    let config = policy.tools().get(tool).map(|rules| rules.config.clone());
-    let config = Value::Object(config.unwrap_or_default());
-    serde_path_to_error::deserialize(config).map_err(|error| {
-        let path = error.path().to_string();
-        let key = if path == "." { "" } else { &path };
-        ConfigError::new(policy, tool, key, error.inner().to_string())
-    })
-}
-
-/// A path of a policy's, relative to the file in which it stands.
-pub(crate) fn path(policy: &Policy, tool: &str, path: &Path) -> PathBuf {
-    let file = policy.location(&format!("tools.{tool}"));
-    let directory = file.and_then(|at| at.file.parent());
-    directory.unwrap_or(Path::new("")).join(path)
 }
 
 /// Where a key or a password is: in a variable of the environment, or in a file.
@@ -83,39 +119,6 @@ pub(crate) enum SecretSource {
     Env(String),
     /// `{ file = "path" }`; the line end at its end does not belong to it.
     File(PathBuf),
-}
-
-impl SecretSource {
-    /// Reads it. `key` is what it is in the configuration of `tool`.
-    pub(crate) fn read(
-        &self,
-        policy: &Policy,
-        tool: &str,
-        key: &str,
-    ) -> Result<Secret, ConfigError> {
-        let wrong = |why: String| ConfigError::new(policy, tool, key, why);
-        let text = match self {
-            Self::Env(name) => std::env::var(name).map_err(|_| {
-                wrong(format!(
-                    "the environment has no variable {name:?} that is text"
-                ))
-            })?,
-            Self::File(file) => {
-                let file = path(policy, tool, file);
-                let cannot = |error| wrong(format!("cannot read {}: {error}", file.display()));
-                let mut text = String::new();
-                let open = File::open(&file).map_err(cannot)?;
-                open.take(SECRET_BYTES)
-                    .read_to_string(&mut text)
-                    .map_err(cannot)?;
-                text.trim_end_matches(['\n', '\r']).to_owned()
-            }
-        };
-        match text.is_empty() {
-            true => Err(wrong("the secret is empty".to_owned())),
-            false => Ok(Secret(text)),
-        }
-    }
 }
 
 /// A key or a password. It is not shown.

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wardian::{Action, Call, DirectoryEntry, Policy, Tool, ToolError};
+use wardian::{Action, Call, DirectoryEntry, Tool, ToolError};
 
 use crate::ConfigError;
-use crate::config;
+use crate::config::Setting;
 
 /// The most entries of a directory that are listed.
 const ENTRIES: usize = 10_000;
@@ -40,36 +40,39 @@ struct ListDir {
     path: String,
 }
 
-pub(crate) fn read_file(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let NoConfig {} = config::read(policy, name)?;
+pub(crate) fn read_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let NoConfig {} = setting.config()?;
     let handler = |args: ReadFile, call: Call| async move {
         let bytes = call.files().read(&args.path).await?;
         let not_text =
             |_| ToolError::failed(format!("{} is not UTF-8 text", args.path.escape_debug()));
         String::from_utf8(bytes).map_err(not_text)
     };
-    on_path(Tool::new(name, Action::ReadFile, handler))
+    on_path(setting, Tool::new(setting.tool, Action::ReadFile, handler))
 }
 
-pub(crate) fn write_file(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let NoConfig {} = config::read(policy, name)?;
+pub(crate) fn write_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let NoConfig {} = setting.config()?;
     let handler = |args: WriteFile, call: Call| async move {
         let bytes = args.content.into_bytes();
         call.files().write(&args.path, bytes, args.append).await
     };
-    on_path(Tool::new(name, Action::WriteFile, handler))
+    on_path(setting, Tool::new(setting.tool, Action::WriteFile, handler))
 }
 
-pub(crate) fn list_dir(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let NoConfig {} = config::read(policy, name)?;
+pub(crate) fn list_dir(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let NoConfig {} = setting.config()?;
     let handler = |args: ListDir, call: Call| async move {
         let entries: Vec<DirectoryEntry> = call.files().list(&args.path, ENTRIES).await?;
         Ok(entries)
     };
-    on_path(Tool::new(name, Action::ReadFile, handler))
+    on_path(setting, Tool::new(setting.tool, Action::ReadFile, handler))
 }
 
-fn on_path(tool: Result<Tool, wardian::ToolDefinitionError>) -> Result<Tool, ConfigError> {
+fn on_path(
+    setting: Setting<'_>,
+    tool: Result<Tool, wardian::ToolDefinitionError>,
+) -> Result<Tool, ConfigError> {
     tool.and_then(|tool| tool.resource("path"))
-        .map_err(ConfigError::declared)
+        .map_err(|error| setting.undeclared(error))
 }

@@ -37,12 +37,13 @@ mod tls;
 
 use wardian::{Policy, Tool};
 
+use config::Setting;
 pub use config::{ConfigError, Secret};
 #[cfg(feature = "http")]
 pub use http::{Resolver, http_request_with};
 
-/// How a tool is made of its name and a policy.
-type Make = fn(&Policy, &str) -> Result<Tool, ConfigError>;
+/// How a tool is made of what a policy says.
+type Make = fn(Setting<'_>) -> Result<Tool, ConfigError>;
 
 /// Every ready tool, by name.
 const READY: &[(&str, Make)] = &[
@@ -80,8 +81,28 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Reads the secrets that the policy names, from the environment and from files, and keeps them as
 /// long as the tools.
 pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
+    made(policy, true)
+}
+
+/// Checks what `policy` tells the ready tools that it grants, without reading a secret.
+///
+/// # Errors
+///
+/// As [`ready`], but for secrets.
+pub fn check(policy: &Policy) -> Result<(), ConfigError> {
+    made(policy, false).map(drop)
+}
+
+fn made(policy: &Policy, with_secrets: bool) -> Result<Vec<Tool>, ConfigError> {
     let granted = READY
         .iter()
         .filter(|(name, _)| policy.tools().contains_key(*name));
-    granted.map(|(name, make)| make(policy, name)).collect()
+    let tools = granted.map(|(tool, make)| {
+        make(Setting {
+            policy,
+            tool,
+            with_secrets,
+        })
+    });
+    tools.collect()
 }

@@ -9,9 +9,9 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wardian::{Action, Call, Policy, Tool, ToolError};
+use wardian::{Action, Call, Tool, ToolError};
 
-use crate::config::{self, SecretSource};
+use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret};
 
 /// The most recipients of one mail.
@@ -97,9 +97,9 @@ impl Recipient {
     }
 }
 
-pub(crate) fn send_email(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let config: Config = config::read(policy, name)?;
-    let wrong = |key: &str, why: String| ConfigError::new(policy, name, key, why);
+pub(crate) fn send_email(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let config: Config = setting.config()?;
+    let wrong = |key: &str, why: String| setting.wrong(key, why);
     let from: Mailbox = config
         .from
         .parse()
@@ -109,7 +109,7 @@ pub(crate) fn send_email(policy: &Policy, name: &str) -> Result<Tool, ConfigErro
     });
     let recipients: Vec<Recipient> = recipients.collect::<Result<_, _>>()?;
     let secret: Option<Secret> = match (&config.username, &config.password) {
-        (Some(_), Some(password)) => Some(password.read(policy, name, "password")?),
+        (Some(_), Some(password)) => Some(setting.secret(password, "password")?),
         (None, None) => None,
         _ => {
             return Err(wrong(
@@ -139,9 +139,9 @@ pub(crate) fn send_email(policy: &Policy, name: &str) -> Result<Tool, ConfigErro
             Ok(())
         }
     };
-    let tool = Tool::new(name, Action::SendEmail, handler)
+    let tool = Tool::new(setting.tool, Action::SendEmail, handler)
         .and_then(|tool| tool.resource("to"))
-        .map_err(ConfigError::declared)?;
+        .map_err(|error| setting.undeclared(error))?;
     Ok(match secret {
         Some(secret) => tool.keeping_secret(secret.reveal()),
         None => tool,

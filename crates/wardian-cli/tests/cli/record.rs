@@ -136,6 +136,14 @@ fn tools_are_listed() {
             "",
             said,
         );
+        if said.contains("config") || said.contains("missing") {
+            check(
+                &["policy", "check", &broken.path("policy.toml")],
+                2,
+                "",
+                said,
+            );
+        }
         check(
             &["run", "--policy", &broken.path("policy.toml"), "-c", "1"],
             2,
@@ -238,7 +246,7 @@ fn a_log_is_verified() {
     check(
         &["audit", "verify", &log, "--head", &head],
         0,
-        &text(&run(&["audit", "verify", &log]).stdout).to_owned(),
+        text(&run(&["audit", "verify", &log]).stdout),
         "",
     );
     let whole = fs::read_to_string(&log).unwrap();

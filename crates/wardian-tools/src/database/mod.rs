@@ -15,9 +15,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::{Action, Call, Limit, Policy, Tool, ToolError};
+use wardian::{Action, Call, Limit, Tool, ToolError};
 
-use crate::config::{self, SecretSource};
+use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret};
 
 /// The longest statement, in bytes.
@@ -110,8 +110,8 @@ impl Room {
     }
 }
 
-pub(crate) fn db_query(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let (databases, max_rows, secrets) = databases(policy, name)?;
+pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let (databases, max_rows, secrets) = databases(setting)?;
     let handler = move |args: Query, call: Call| {
         let databases = databases.clone();
         async move {
@@ -130,11 +130,15 @@ pub(crate) fn db_query(policy: &Policy, name: &str) -> Result<Tool, ConfigError>
             }
         }
     };
-    on_database(Tool::new(name, Action::DbRead, handler), &secrets)
+    on_database(
+        setting,
+        Tool::new(setting.tool, Action::DbRead, handler),
+        &secrets,
+    )
 }
 
-pub(crate) fn db_execute(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    let (databases, max_rows, secrets) = databases(policy, name)?;
+pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    let (databases, max_rows, secrets) = databases(setting)?;
     let handler = move |args: Execute, call: Call| {
         let databases = databases.clone();
         async move {
@@ -153,25 +157,29 @@ pub(crate) fn db_execute(policy: &Policy, name: &str) -> Result<Tool, ConfigErro
             }
         }
     };
-    on_database(Tool::new(name, Action::DbWrite, handler), &secrets)
+    on_database(
+        setting,
+        Tool::new(setting.tool, Action::DbWrite, handler),
+        &secrets,
+    )
 }
 
 type Databases = Arc<BTreeMap<String, Database>>;
 
-fn databases(policy: &Policy, tool: &str) -> Result<(Databases, usize, Vec<Secret>), ConfigError> {
-    let config: Config = config::read(policy, tool)?;
+fn databases(setting: Setting<'_>) -> Result<(Databases, usize, Vec<Secret>), ConfigError> {
+    let config: Config = setting.config()?;
     let mut databases = BTreeMap::new();
     let mut secrets = Vec::new();
     for (name, database) in config.databases {
         let key = format!("databases.{name}");
         let database = match database {
             #[cfg(feature = "sqlite")]
-            DatabaseConfig::Sqlite(file) => Database::Sqlite(config::path(policy, tool, &file)),
+            DatabaseConfig::Sqlite(file) => Database::Sqlite(setting.path(&file)),
             #[cfg(feature = "postgres")]
             DatabaseConfig::Postgres(source) => {
-                let secret = source.read(policy, tool, &key)?;
+                let secret = setting.secret(&source, &key)?;
                 let server = postgres::Server::new(secret.reveal())
-                    .map_err(|why| ConfigError::new(policy, tool, &key, why))?;
+                    .map_err(|why| setting.wrong(&key, why))?;
                 secrets.extend(server.password().map(Secret::new));
                 secrets.push(secret);
                 Database::Postgres(Box::new(server))
@@ -182,7 +190,7 @@ fn databases(policy: &Policy, tool: &str) -> Result<(Databases, usize, Vec<Secre
             )]
             _ => {
                 let why = "this build knows no such database";
-                return Err(ConfigError::new(policy, tool, &key, why));
+                return Err(setting.wrong(&key, why));
             }
         };
         databases.insert(name, database);
@@ -191,12 +199,13 @@ fn databases(policy: &Policy, tool: &str) -> Result<(Databases, usize, Vec<Secre
 }
 
 fn on_database(
+    setting: Setting<'_>,
     tool: Result<Tool, wardian::ToolDefinitionError>,
     secrets: &[Secret],
 ) -> Result<Tool, ConfigError> {
     let tool = tool
         .and_then(|tool| tool.resource("database"))
-        .map_err(ConfigError::declared)?;
+        .map_err(|error| setting.undeclared(error))?;
     let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
     Ok(secrets.iter().fold(tool, hiding))
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wardian::{Action, Call, DomainRule, Policy, Tool, ToolError, parse_url};
 
-use crate::config::{self, SecretSource};
+use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret, tls};
 
 /// Headers that say where a request goes, how long it is, or what a proxy does with it. The host
@@ -182,8 +182,8 @@ struct Answer {
     body_base64: Option<String>,
 }
 
-pub(crate) fn http_request(policy: &Policy, name: &str) -> Result<Tool, ConfigError> {
-    http_request_with(policy, name, Arc::new(SystemResolver))
+pub(crate) fn http_request(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+    resolved_by(setting, Arc::new(SystemResolver))
 }
 
 /// The tool `http_request`, which looks hosts up by `resolver`.
@@ -193,16 +193,24 @@ pub(crate) fn http_request(policy: &Policy, name: &str) -> Result<Tool, ConfigEr
 /// As [`ready`](crate::ready).
 pub fn http_request_with(
     policy: &Policy,
-    name: &str,
     resolver: Arc<dyn Resolver>,
 ) -> Result<Tool, ConfigError> {
-    let config: Config = config::read(policy, name)?;
-    let wrong = |key: &str, why: String| ConfigError::new(policy, name, key, why);
+    let setting = Setting {
+        policy,
+        tool: "http_request",
+        with_secrets: true,
+    };
+    resolved_by(setting, resolver)
+}
+
+fn resolved_by(setting: Setting<'_>, resolver: Arc<dyn Resolver>) -> Result<Tool, ConfigError> {
+    let config: Config = setting.config()?;
+    let wrong = |key: &str, why: String| setting.wrong(key, why);
     let mut credentials = Vec::new();
     let mut secrets = Vec::new();
     for (i, credential) in config.credentials.iter().enumerate() {
         let key = |part: &str| format!("credentials[{i}].{part}");
-        let secret: Secret = credential.secret.read(policy, name, &key("secret"))?;
+        let secret: Secret = setting.secret(&credential.secret, &key("secret"))?;
         let domain = DomainRule::new(&credential.domain)
             .map_err(|error| wrong(&key("domain"), error.to_string()))?;
         let header = HeaderName::try_from(&credential.header)
@@ -227,9 +235,9 @@ pub fn http_request_with(
         let sender = sender.clone();
         async move { sender.send(request, &call).await }
     };
-    let tool = Tool::new(name, Action::HttpRequest, handler)
+    let tool = Tool::new(setting.tool, Action::HttpRequest, handler)
         .and_then(|tool| tool.resource("url"))
-        .map_err(ConfigError::declared)?;
+        .map_err(|error| setting.undeclared(error))?;
     let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
     Ok(secrets.iter().fold(tool, hiding))
 }
