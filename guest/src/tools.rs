@@ -91,7 +91,9 @@ fn wait(number: u32, timeout: Option<ArgIntoFloat>, vm: &VirtualMachine) -> PyRe
     let milliseconds = match timeout.map(f64::from) {
         None => tool::FOREVER,
         // No more than 49 days, and no less than none.
-        Some(seconds) => (seconds * 1e3).ceil().clamp(0.0, f64::from(tool::FOREVER - 1)) as u32,
+        Some(seconds) => (seconds * 1e3)
+            .ceil()
+            .clamp(0.0, f64::from(tool::FOREVER - 1)) as u32,
     };
     let ended = host(tool::WAIT, number, milliseconds);
     if ended == 0 {
