@@ -211,16 +211,8 @@ pub(crate) enum ToolsCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Print a log as a timeline.
-    Show {
-        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-        #[command(flatten)]
-        filter: AuditFilter,
-        /// Print the records themselves, one JSON object a line.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Print a log as a timeline; with `--json`, the records themselves.
+    Show(AuditRecords),
     /// Check that a log is as it was written. Exits with 0, or with 1 and the first line that is
     /// not.
     Verify {
@@ -235,20 +227,17 @@ pub(crate) enum AuditCommand {
         json: bool,
     },
     /// Count what was done, by agent, action and decision, and name what was refused most.
-    Summary {
-        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-        #[command(flatten)]
-        filter: AuditFilter,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Summary(AuditRecords),
 }
 
-/// Which records of a log.
+/// Some of the records of a log.
 #[derive(Debug, Clone, ClapArgs)]
-pub(crate) struct AuditFilter {
+pub(crate) struct AuditRecords {
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Only what was refused or stopped.
     #[arg(long)]
     pub(crate) denied: bool,

@@ -12,7 +12,7 @@ use anyhow::Result;
 use serde_json::json;
 use wardian::audit::{Event, Record, VerifyError, records, verify};
 
-use crate::args::{AuditCommand, AuditFilter};
+use crate::args::{AuditCommand, AuditRecords};
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, print_json};
@@ -22,9 +22,9 @@ const TOP: usize = 10;
 
 pub(crate) fn run(command: AuditCommand) -> Result<Exit> {
     match command {
-        AuditCommand::Show { file, filter, json } => show(&file, &filter, json),
+        AuditCommand::Show(records) => show(&records),
         AuditCommand::Verify { file, head, json } => check(&file, head.as_deref(), json),
-        AuditCommand::Summary { file, filter, json } => summary(&file, &filter, json),
+        AuditCommand::Summary(records) => summary(&records),
     }
 }
 
@@ -35,23 +35,19 @@ fn open(file: &Path) -> Result<BufReader<File>> {
 
 /// Does what `take` does with every record that the filter lets through. Ends at the first line
 /// that is not as it was written, which is an error.
-fn each(
-    file: &Path,
-    filter: &AuditFilter,
-    mut take: impl FnMut(Record) -> Result<()>,
-) -> Result<Exit> {
+fn each(wanted: &AuditRecords, mut take: impl FnMut(Record) -> Result<()>) -> Result<Exit> {
     let now = SystemTime::now();
-    let since = filter
+    let since = wanted
         .since
         .as_deref()
         .map(|text| since(text, now))
         .transpose()?;
-    for record in records(open(file)?) {
+    for record in records(open(&wanted.file)?) {
         let record = match record {
             Ok(record) => record,
-            Err(error) => return broken(file, &error.into()),
+            Err(error) => return broken(&wanted.file, &error.into()),
         };
-        if passes(&record, filter, since) {
+        if passes(&record, wanted, since) {
             take(record)?;
         }
     }
@@ -71,13 +67,13 @@ fn since(text: &str, now: SystemTime) -> Result<SystemTime> {
     })
 }
 
-fn passes(record: &Record, filter: &AuditFilter, since: Option<SystemTime>) -> bool {
-    let AuditFilter {
+fn passes(record: &Record, wanted: &AuditRecords, since: Option<SystemTime>) -> bool {
+    let AuditRecords {
         denied,
         agent,
         tool,
         ..
-    } = filter;
+    } = wanted;
     let is_denied =
         || record.event.allowed() == Some(false) || matches!(record.event, Event::Limit { .. });
     let is_late = |since| humantime::parse_rfc3339(&record.ts).is_ok_and(|at| at >= since);
@@ -97,12 +93,12 @@ fn tool_of(record: &Record) -> Option<&str> {
     }
 }
 
-fn show(file: &Path, filter: &AuditFilter, json: bool) -> Result<Exit> {
+fn show(wanted: &AuditRecords) -> Result<Exit> {
     let out = AutoStream::auto(std::io::stdout().lock());
     let mut out = BufWriter::new(out);
     let mut day = String::new();
-    let ended = each(file, filter, |record| {
-        let written = match json {
+    let ended = each(wanted, |record| {
+        let written = match wanted.json {
             true => writeln!(out, "{}", serde_json::to_string(&record)?),
             false => line(&mut out, &record, &mut day),
         };
@@ -389,10 +385,10 @@ fn broken(file: &Path, error: &anyhow::Error) -> Result<Exit> {
     Ok(Exit::BROKEN)
 }
 
-fn summary(file: &Path, filter: &AuditFilter, json: bool) -> Result<Exit> {
+fn summary(wanted: &AuditRecords) -> Result<Exit> {
     let mut counts: BTreeMap<(String, String, &'static str), u64> = BTreeMap::new();
     let mut refused: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let exit = each(file, filter, |record| {
+    let exit = each(wanted, |record| {
         let Some((action, decision)) = counted(&record) else {
             return Ok(());
         };
@@ -410,7 +406,7 @@ fn summary(file: &Path, filter: &AuditFilter, json: bool) -> Result<Exit> {
     let mut top: Vec<_> = refused.into_iter().collect();
     top.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     top.truncate(TOP);
-    if json {
+    if wanted.json {
         let counts: Vec<_> = counts
             .into_iter()
             .map(|((agent, action, decision), count)| {

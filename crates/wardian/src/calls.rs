@@ -13,9 +13,11 @@ use tokio::time::timeout;
 use wardian_abi::{ToolCall, ToolFailure, ToolReply, export, tool};
 use wasmtime::{Caller, Extern, Memory};
 
-use crate::gate::{self, CallError, Gate, Pending, Refused};
+use crate::Gate;
+use crate::call_error::{CallError, Refused};
 use crate::guest::{MalformedReport, RunState};
 use crate::session::{Session, Stop};
+use crate::under_way::Pending;
 
 /// What a call is longer than its arguments by, at most: names, punctuation.
 const FRAME_BYTES: usize = 256;
@@ -56,14 +58,12 @@ impl Calls {
                 let ToolCall { tool, args } = serde_json::from_slice(request)
                     .map_err(|_| wasmtime::Error::new(MalformedReport))?;
                 let args = args.get();
-                let fits = gate::within(&self.session, args.len()).map(|()| args);
+                let fits = self.session.fits(args.len()).map(|()| args);
                 let allowed = if self.closed { Err(over()) } else { fits };
                 self.gate.start(&self.session, &tool, allowed).await
             }
             Err(bytes) => {
-                let error = gate::within(&self.session, *bytes)
-                    .err()
-                    .unwrap_or_else(over);
+                let error = self.session.fits(*bytes).err().unwrap_or_else(over);
                 self.gate.start(&self.session, "", Err(error)).await
             }
         };
@@ -141,7 +141,7 @@ pub(crate) fn host_function(
         };
         match operation {
             tool::START => {
-                let most = gate::most_bytes(&calls.session) + FRAME_BYTES;
+                let most = calls.session.most_bytes() + FRAME_BYTES;
                 let request = match b as usize {
                     len if len > most => Err(len),
                     len => Ok(range(bytes, a, len)?.to_vec()),

@@ -5,32 +5,28 @@
 //! the tool hold; somebody approves, if somebody has to. Then the start is on the record, and only
 //! then does the tool work, for as long as it may. What comes of it is bounded and recorded too.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::FutureExt;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use wardian_abi::{ToolFailure, ToolSpec};
-use wardian_audit::{Args, Data, Event, Log, REDACTED};
-use wardian_policy::{Action, Limit, Location, Policy, ToolRules, parse_url};
+use wardian_abi::ToolSpec;
+use wardian_audit::{Args, Event, Log, REDACTED};
+use wardian_policy::{Action, Policy, ToolRules, parse_url};
 
 use crate::approval::{Approval, ApprovalRequest, Approver};
-use crate::arguments::{self, ArgumentError};
-use crate::executor::{self, OnTimers};
+use crate::arguments;
+use crate::call_error::{CallError, Refused};
+use crate::executor;
 use crate::grants::Grants;
+use crate::secure_tool::SecureTool;
 use crate::session::{Session, Stop, data, micros};
-use crate::tool::{Call, Declared, Ready, Tool, ToolError};
-use crate::{Error, LimitKind, Refusal, Wish};
+use crate::tool::{Call, Declared, Ready, Tool, Work};
+use crate::under_way::{Pending, UnderWay, Working, hide, hide_in};
+use crate::{Error, Refusal, Wish};
 
 /// What one agent may do, and everything that stands between it and that: the policy, the
 /// directories that it has opened, the tools that it can call, who approves, and the record.
@@ -138,12 +134,7 @@ impl Gate {
     /// the record, and to limits.
     pub fn tool(&self, name: &str) -> Option<SecureTool> {
         let tool = self.0.tools.get(name)?.clone();
-        Some(SecureTool {
-            gate: self.clone(),
-            session: Arc::new(self.session(uuid::Uuid::now_v7().to_string())),
-            begun: Arc::default(),
-            tool,
-        })
+        Some(SecureTool::new(self.clone(), tool))
     }
 
     pub(crate) fn session(&self, run_id: String) -> Session {
@@ -198,15 +189,11 @@ impl Gate {
             approved_by,
         };
         let resource = asked.resource.clone();
-        session
-            .note(
-                event,
-                data(|data| {
-                    data.resource = asked.resource;
-                    data.args = asked.args;
-                }),
-            )
-            .await?;
+        let said = data(|data| {
+            data.resource = asked.resource;
+            data.args = asked.args;
+        });
+        session.note(event, said).await?;
         let under_way = UnderWay {
             call,
             tool,
@@ -215,30 +202,11 @@ impl Gate {
             session: session.clone(),
             started,
         };
-        session.opened(call, under_way.end(&Err(Ended::Lost), started));
         let context = Call {
             gate: self.clone(),
             session: session.clone(),
         };
-        let at_once = under_way.tool.at_once;
-        // Also what the handler does before its first await.
-        let working = AssertUnwindSafe(async move { work(context).await }).catch_unwind();
-        let mut working = Box::pin(working.map(|ended| {
-            let ended = match ended {
-                Ok(returned) => returned.map_err(Ended::Failed),
-                Err(panic) => Err(Ended::Panicked(said(&*panic))),
-            };
-            (ended, Instant::now())
-        }));
-        let ended = match at_once {
-            true => (&mut working).now_or_never(),
-            false => None,
-        };
-        let working = match ended {
-            Some(ended) => Working::Done(Some(ended)),
-            None => Working::On(self.0.threads.spawn(working)),
-        };
-        Ok(Pending { under_way, working })
+        Ok(under_way.begin(self.0.threads, work(context)))
     }
 
     /// May this be called so?
@@ -271,6 +239,7 @@ impl Gate {
         let resources = resources(named);
         asked.resource = resources
             .iter()
+            .filter(|text| !text.is_empty())
             .map(|text| hide(text, &tool.secrets))
             .collect();
         let mut rule = "permissions".to_owned();
@@ -282,7 +251,7 @@ impl Gate {
                 return Err(Refused {
                     rule,
                     location: decision.location().cloned(),
-                    error: CallError::insufficient(&tool, decision.to_string()),
+                    error: CallError::insufficient(name, tool.action, decision.to_string()),
                 });
             }
             normal.push(match (tool.action, decision.grant()) {
@@ -376,7 +345,7 @@ impl Gate {
             .0
             .threads
             .spawn(async move { approver.approve(request).await });
-        match timeout(wait(session), Working::On(asking)).await {
+        match timeout(session.tool_wait(), Working::On(asking)).await {
             Ok(Ok(Approval::Approved { by })) => Ok(by),
             Ok(Ok(Approval::Refused { why })) => Err(refused(why)),
             Ok(Err(_)) => Err(refused("whoever was asked broke".to_owned())),
@@ -479,11 +448,6 @@ pub fn granted_tools(
     Ok(granted)
 }
 
-/// How long a call of a run may wait.
-fn wait(session: &Session) -> Duration {
-    Duration::from_nanos(session.limits().get(Limit::ToolWait).or_max())
-}
-
 /// What is known of a call so far.
 #[derive(Default)]
 struct Asked {
@@ -494,201 +458,9 @@ struct Asked {
 
 /// A call that may go on.
 struct Admitted {
-    work: crate::tool::Work,
+    work: Work,
     rule: String,
     approved_by: Option<String>,
-}
-
-/// A call that may not.
-pub(crate) struct Refused {
-    rule: String,
-    location: Option<Location>,
-    error: CallError,
-}
-
-impl Refused {
-    pub(crate) fn by(rule: &str, error: CallError) -> Self {
-        Self {
-            rule: rule.to_owned(),
-            location: None,
-            error,
-        }
-    }
-
-    fn arguments(tool: &str, ArgumentError { is_type, message }: ArgumentError) -> Self {
-        let message = format!("{tool}: {message}");
-        Self::by(
-            "arguments",
-            match is_type {
-                true => CallError::Type(message),
-                false => CallError::Value(message),
-            },
-        )
-    }
-}
-
-/// A call whose tool works.
-pub(crate) struct Pending {
-    under_way: UnderWay,
-    working: Working<(Result<String, Ended>, Instant)>,
-}
-
-/// What is known of such a call.
-struct UnderWay {
-    call: u64,
-    tool: Arc<Declared>,
-    rule: String,
-    resource: Vec<String>,
-    session: Arc<Session>,
-    started: Instant,
-}
-
-/// Why a tool has returned nothing.
-enum Ended {
-    Failed(ToolError),
-    Panicked(String),
-    TimedOut(Duration),
-    /// The run has ended before it did.
-    Lost,
-}
-
-impl Pending {
-    /// Waits for the tool, and records what has come of it.
-    pub(crate) async fn finish(self) -> Result<String, CallError> {
-        let Self {
-            under_way,
-            mut working,
-        } = self;
-        let most = wait(&under_way.session);
-        let left = most.saturating_sub(under_way.started.elapsed());
-        let (ended, at) = match timeout(left, &mut working).await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(_)) => (Err(Ended::Lost), Instant::now()),
-            Err(_) => (Err(Ended::TimedOut(most)), Instant::now()),
-        };
-        let ended = ended.map(|reply| hide(&reply, &under_way.tool.secrets));
-        let (event, data) = under_way.end(&ended, at);
-        under_way.session.closed(under_way.call);
-        under_way.session.note(event, data).await?;
-        ended.map_err(|ended| under_way.error(ended))
-    }
-}
-
-impl UnderWay {
-    /// What the caller is told.
-    fn error(&self, ended: Ended) -> CallError {
-        let name = &self.tool.name;
-        match ended {
-            Ended::Failed(ToolError::Failed(why)) => CallError::Failed(self.hidden(&why)),
-            Ended::Failed(ToolError::TimedOut(why)) => CallError::TimedOut(self.hidden(&why)),
-            Ended::Failed(ToolError::Argument { argument, message }) => {
-                CallError::Value(self.hidden(&format!("{name}: argument `{argument}`: {message}")))
-            }
-            Ended::Failed(ToolError::Refused {
-                resource,
-                rule,
-                reason,
-                told,
-            }) => {
-                let reason = self.hidden(&reason);
-                self.session.refuse(Refusal {
-                    wish: Wish::Tool {
-                        tool: name.clone(),
-                        resource: self.hidden(&resource),
-                    },
-                    location: None,
-                    rule,
-                    reason: reason.clone(),
-                });
-                match told {
-                    Some(message) => CallError::Refused { message, reason },
-                    None => CallError::insufficient(&self.tool, reason),
-                }
-            }
-            // What a panic says is for the record alone.
-            Ended::Panicked(_) => CallError::Failed(format!("{name} broke")),
-            Ended::Lost => CallError::Failed(format!("{name} was stopped")),
-            Ended::TimedOut(after) => {
-                let after = humantime::format_duration(after);
-                CallError::TimedOut(format!("{name} took longer than {after}"))
-            }
-        }
-    }
-
-    fn hidden(&self, text: &str) -> String {
-        hide(text, &self.tool.secrets)
-    }
-
-    /// What is recorded of the end.
-    fn end(&self, ended: &Result<String, Ended>, at: Instant) -> (Event, Data) {
-        let mut resource = self.resource.clone();
-        let (mut rule, mut allowed) = (self.rule.clone(), true);
-        let error = match ended {
-            Ok(_) => None,
-            Err(Ended::Failed(ToolError::Failed(why) | ToolError::TimedOut(why))) => {
-                Some(why.clone())
-            }
-            Err(Ended::Failed(ToolError::Argument { argument, message })) => {
-                Some(format!("argument `{argument}`: {message}"))
-            }
-            Err(Ended::Failed(ToolError::Refused {
-                resource: other,
-                rule: decided,
-                reason,
-                ..
-            })) => {
-                allowed = false;
-                rule.clone_from(decided);
-                if !other.is_empty() {
-                    resource = vec![self.hidden(other)];
-                }
-                Some(reason.clone())
-            }
-            Err(Ended::Panicked(said)) => Some(format!("it panicked: {said}")),
-            Err(Ended::TimedOut(_)) => Some("it took too long".to_owned()),
-            Err(Ended::Lost) => Some("the run ended before it did".to_owned()),
-        };
-        let event = Event::ToolFinished {
-            call: self.call,
-            tool: Some(self.tool.name.clone()),
-            action: Some(self.tool.action.to_string()),
-            allowed,
-            rule,
-            success: ended.is_ok(),
-            duration_us: micros(at.saturating_duration_since(self.started)),
-            reply_bytes: ended.as_ref().map_or(0, |reply| reply.len() as u64),
-        };
-        let said = data(|data| {
-            data.resource = resource;
-            data.error = error.map(|error| self.hidden(&error));
-        });
-        (event, said)
-    }
-}
-
-/// Work on another thread, which is given up with this; or what it has come to already.
-enum Working<T> {
-    On(JoinHandle<T>),
-    Done(Option<T>),
-}
-
-impl<T: Unpin> Future for Working<T> {
-    type Output = Result<T, ()>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Self::On(handle) => handle.poll_unpin(context).map_err(drop),
-            Self::Done(ended) => Poll::Ready(ended.take().ok_or(())),
-        }
-    }
-}
-
-impl<T> Drop for Working<T> {
-    fn drop(&mut self) {
-        if let Self::On(handle) = self {
-            handle.abort();
-        }
-    }
 }
 
 /// The texts that an argument names: itself, or its entries. Without one there is an empty one.
@@ -703,235 +475,5 @@ fn resources(named: Option<&Value>) -> Vec<String> {
             })
             .collect(),
         _ => vec![String::new()],
-    }
-}
-
-/// `text` without the secrets in it, also where they are written as JSON.
-fn hide(text: &str, secrets: &[String]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets {
-        if text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), REDACTED);
-        }
-        let escaped = Value::from(secret.as_str()).to_string();
-        let escaped = escaped.trim_matches('"');
-        if escaped != secret && text.contains(escaped) {
-            text = text.replace(escaped, REDACTED);
-        }
-    }
-    text
-}
-
-fn hide_in(value: &mut Value, secrets: &[String]) {
-    match value {
-        _ if secrets.is_empty() => {}
-        Value::String(text) => *text = hide(text, secrets),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide_in(item, secrets)),
-        Value::Object(items) => items.values_mut().for_each(|item| hide_in(item, secrets)),
-        _ => {}
-    }
-}
-
-/// What a panic says.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_default()
-}
-
-/// A tool behind a gate, for host code: the recipe's `secure_tool`.
-///
-/// ```
-/// # use wardian::{Action, Call, Gate, Limits, Permission, Policy, Tool, ToolError, ToolRules};
-/// # use schemars::JsonSchema;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(Serialize, Deserialize, JsonSchema)]
-/// # struct Args { path: String }
-/// # async fn count(args: Args, call: Call) -> Result<usize, ToolError> {
-/// #     Ok(call.files().read(&args.path).await?.len())
-/// # }
-/// let policy = Policy::new(Permission::READ_FILE, Limits::default()).with_tool("count_bytes", ToolRules::default());
-/// let tool = Tool::new("count_bytes", Action::ReadFile, count)?.resource("path")?;
-/// let gate = Gate::new(policy)?.with_tools([tool])?;
-///
-/// let count_bytes = gate.tool("count_bytes").unwrap();
-/// let refused = count_bytes.call_blocking(&Args { path: "/etc/passwd".to_owned() }).unwrap_err();
-/// assert_eq!(
-///     refused.json().to_string(),
-///     r#"{"allowed":false,"error":"Insufficient permission: count_bytes requires read_file permission"}"#
-/// );
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone)]
-pub struct SecureTool {
-    gate: Gate,
-    session: Arc<Session>,
-    begun: Arc<tokio::sync::OnceCell<()>>,
-    tool: Tool,
-}
-
-impl SecureTool {
-    /// The tool.
-    pub fn tool(&self) -> &Tool {
-        &self.tool
-    }
-
-    /// Calls it, with arguments that are a JSON object, on any executor. Returns its reply.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError`]: it was refused, or has failed, or could not be recorded.
-    pub async fn call(&self, args: &(impl Serialize + Sync)) -> Result<Value, CallError> {
-        let json = serde_json::to_string(args)
-            .map_err(|error| CallError::Value(format!("{}: {error}", self.tool.name())))?;
-        let host = |error: Error| CallError::Failed(error.to_string());
-        let this = self.clone();
-        let called = OnTimers::new(
-            Box::pin(async move {
-                this.begun
-                    .get_or_try_init(|| this.session.begin(this.gate.policy(), None))
-                    .await?;
-                let args = within(&this.session, json.len()).map(|()| json.as_str());
-                let pending = this
-                    .gate
-                    .start(&this.session, this.tool.name(), args)
-                    .await?;
-                pending.finish().await
-            }),
-            executor::timers().map_err(host)?,
-        );
-        let reply = called.await?;
-        serde_json::from_str(&reply).map_err(|error| CallError::Failed(error.to_string()))
-    }
-
-    /// As [`call`](Self::call), and blocks this thread meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// As [`call`](Self::call).
-    pub fn call_blocking(&self, args: &(impl Serialize + Sync)) -> Result<Value, CallError> {
-        pollster::block_on(self.call(args))
-    }
-}
-
-impl fmt::Debug for SecureTool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SecureTool").field(&self.tool).finish()
-    }
-}
-
-/// The most that the arguments of a call can be, in bytes of JSON.
-pub(crate) fn most_bytes(session: &Session) -> usize {
-    let most = session.limits().get(Limit::ToolBytes).or_max();
-    usize::try_from(most).unwrap_or(usize::MAX)
-}
-
-/// Are arguments of this length short enough?
-pub(crate) fn within(session: &Session, bytes: usize) -> Result<(), Refused> {
-    let most = most_bytes(session);
-    match bytes > most {
-        true => {
-            let message = format!("the arguments take {bytes} bytes; at most {most} are passed on");
-            Err(Refused::by(
-                Limit::ToolBytes.key(),
-                CallError::Value(message),
-            ))
-        }
-        false => Ok(()),
-    }
-}
-
-/// Why a call has not returned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// It was refused. In Python: `PermissionError`.
-    #[error("{message}")]
-    Refused {
-        /// What the caller is told.
-        message: String,
-        /// Why, for the host.
-        reason: String,
-    },
-    /// An argument is missing, unknown or of another type. In Python: `TypeError`.
-    #[error("{0}")]
-    Type(String),
-    /// An argument is wrong. In Python: `ValueError`.
-    #[error("{0}")]
-    Value(String),
-    /// The tool has failed. In Python: `ToolError`.
-    #[error("{0}")]
-    Failed(String),
-    /// It took too long. In Python: `TimeoutError`.
-    #[error("{0}")]
-    TimedOut(String),
-    /// There were too many calls, or records of them. Ends a run.
-    #[error("stopped at the limit of {}: {most}", .which.limit())]
-    Limit {
-        /// Which limit.
-        which: LimitKind,
-        /// The most that was allowed.
-        most: u64,
-    },
-    /// It could not be recorded, so it was not made, or its end is not known. Ends a run.
-    #[error("the audit can't be written: {0}")]
-    Audit(String),
-}
-
-impl CallError {
-    fn unknown(name: &str) -> Self {
-        let name: String = name.chars().take(64).collect();
-        Self::Refused {
-            message: format!("there is no tool {name:?}"),
-            reason: "the policy grants no tool of that name".to_owned(),
-        }
-    }
-
-    /// Refused because of what the tool does, or to what. In the recipe's words.
-    fn insufficient(tool: &Declared, reason: String) -> Self {
-        let Declared { name, action, .. } = tool;
-        let message = format!("Insufficient permission: {name} requires {action} permission");
-        Self::Refused { message, reason }
-    }
-
-    /// Refused for a reason that the caller may know.
-    fn refused(reason: String) -> Self {
-        let message = reason.clone();
-        Self::Refused { message, reason }
-    }
-
-    /// Why, for the host.
-    fn reason(&self) -> String {
-        match self {
-            Self::Refused { reason, .. } => reason.clone(),
-            other => other.to_string(),
-        }
-    }
-
-    /// Which exception it is in Python; `None` if it ends a run.
-    pub(crate) fn failure(&self) -> Option<ToolFailure> {
-        Some(match self {
-            Self::Refused { .. } => ToolFailure::Refused,
-            Self::Type(_) => ToolFailure::Type,
-            Self::Value(_) => ToolFailure::Value,
-            Self::Failed(_) => ToolFailure::Failed,
-            Self::TimedOut(_) => ToolFailure::Timeout,
-            Self::Limit { .. } | Self::Audit(_) => return None,
-        })
-    }
-
-    /// As one JSON object: `error` and `allowed`, as in the recipe.
-    pub fn json(&self) -> Value {
-        let allowed = !matches!(self, Self::Refused { .. });
-        json!({"error": self.to_string(), "allowed": allowed})
-    }
-}
-
-impl From<Stop> for CallError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Audit(why) => Self::Audit(why),
-            Stop::Limit(which, most) => Self::Limit { which, most },
-        }
     }
 }

@@ -24,6 +24,7 @@
 
 mod approval;
 mod arguments;
+mod call_error;
 mod calls;
 mod engine_config;
 mod error;
@@ -42,13 +43,16 @@ mod run;
 mod runtime;
 mod sandbox;
 mod script;
+mod secure_tool;
 mod session;
 mod tool;
+mod under_way;
 
 pub use approval::{Approval, ApprovalRequest, Approver};
+pub use call_error::CallError;
 pub use error::Error;
 pub use files::{DirectoryEntry, Files};
-pub use gate::{CallError, Gate, SecureTool, granted_tools};
+pub use gate::{Gate, granted_tools};
 pub use outcome::{
     LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Value, Verdict, Wish,
 };
@@ -58,6 +62,7 @@ pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
 pub use script::Script;
+pub use secure_tool::SecureTool;
 pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError};
 pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Violation};
 pub use wardian_audit as audit;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use wardian_audit::{Data, Entry, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
+use crate::call_error::{CallError, Refused};
 use crate::files::Quota;
 use crate::{Error, LimitKind, Outcome, Refusal, Refusals, Verdict};
 
@@ -69,8 +70,26 @@ impl Session {
         self.log.is_some()
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    /// How long a call may wait for its tool.
+    pub(crate) fn tool_wait(&self) -> Duration {
+        Duration::from_nanos(self.limits.get(Limit::ToolWait).or_max())
+    }
+
+    /// The most that the arguments of a call can be, in bytes of JSON.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let most = self.limits.get(Limit::ToolBytes).or_max();
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// Are arguments of this length short enough?
+    pub(crate) fn fits(&self, bytes: usize) -> Result<(), Refused> {
+        let most = self.most_bytes();
+        if bytes <= most {
+            return Ok(());
+        }
+        let message = format!("the arguments take {bytes} bytes; at most {most} are passed on");
+        let error = CallError::Value(message);
+        Err(Refused::by(Limit::ToolBytes.key(), error))
     }
 
     /// Takes note of something that the script has caused.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wardian_abi::ToolSpec;
-use wardian_policy::{Action, Limit, Policy, is_tool_name};
+use wardian_policy::{Action, Policy, is_tool_name};
 
 use crate::arguments::{self, ArgumentError};
 use crate::files::Files;
@@ -107,8 +107,10 @@ pub(crate) struct Ready {
     pub(crate) work: Work,
 }
 
-pub(crate) type Work =
-    Box<dyn FnOnce(Call) -> BoxFuture<'static, Result<String, ToolError>> + Send>;
+pub(crate) type Work = Box<dyn FnOnce(Call) -> BoxFuture<'static, Worked> + Send>;
+
+/// A reply, as JSON.
+pub(crate) type Worked = Result<String, ToolError>;
 
 /// A tool is not declared as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -362,8 +364,7 @@ impl Call {
 
     /// The most that the reply can be, in bytes of JSON.
     pub fn reply_bytes(&self) -> usize {
-        let most = self.policy().limits().get(Limit::ToolBytes).or_max();
-        usize::try_from(most).unwrap_or(usize::MAX)
+        self.session.most_bytes()
     }
 
     /// The files in granted directories, as the run itself could reach them: within the same

@@ -56,21 +56,9 @@ enum Database {
     Postgres(Box<postgres::Server>),
 }
 
-/// Asks a database. Returns the rows; it can't change anything.
+/// The arguments of both tools.
 #[derive(Serialize, Deserialize, JsonSchema)]
-struct Query {
-    /// The database's name.
-    database: String,
-    /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
-    sql: String,
-    /// The parameters: null, booleans, numbers, strings.
-    #[serde(default)]
-    params: Vec<Value>,
-}
-
-/// Changes rows of a database. Returns how many.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Execute {
+struct Statement {
     /// The database's name.
     database: String,
     /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
@@ -110,19 +98,16 @@ impl Room {
     }
 }
 
+/// Asks a database.
 pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
-    let (databases, max_rows, secrets) = databases(setting)?;
-    let handler = move |args: Query, call: Call| {
-        let databases = databases.clone();
+    let databases = Databases::new(setting)?;
+    let shared = databases.clone();
+    let handler = move |args: Statement, call: Call| {
+        let databases = shared.clone();
         async move {
-            let Query {
-                database,
-                sql,
-                params,
-            } = args;
-            check(&sql, &params)?;
-            let room = Room::of(&call, max_rows);
-            match named(&databases, &database)? {
+            let (database, room) = databases.of(&args, &call)?;
+            let Statement { sql, params, .. } = args;
+            match database {
                 #[cfg(feature = "sqlite")]
                 Database::Sqlite(file) => sqlite::query(file.clone(), sql, params, room).await,
                 #[cfg(feature = "postgres")]
@@ -130,26 +115,24 @@ pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
             }
         }
     };
-    on_database(
+    let what = "Asks a database. Returns the rows; it can't change anything.";
+    databases.tool(
         setting,
         Tool::new(setting.tool, Action::DbRead, handler),
-        &secrets,
+        what,
     )
 }
 
+/// Changes a database.
 pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
-    let (databases, max_rows, secrets) = databases(setting)?;
-    let handler = move |args: Execute, call: Call| {
-        let databases = databases.clone();
+    let databases = Databases::new(setting)?;
+    let shared = databases.clone();
+    let handler = move |args: Statement, call: Call| {
+        let databases = shared.clone();
         async move {
-            let Execute {
-                database,
-                sql,
-                params,
-            } = args;
-            check(&sql, &params)?;
-            let room = Room::of(&call, max_rows);
-            match named(&databases, &database)? {
+            let (database, room) = databases.of(&args, &call)?;
+            let Statement { sql, params, .. } = args;
+            match database {
                 #[cfg(feature = "sqlite")]
                 Database::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room).await,
                 #[cfg(feature = "postgres")]
@@ -157,67 +140,81 @@ pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
             }
         }
     };
-    on_database(
+    let what = "Changes rows of a database. Returns how many.";
+    databases.tool(
         setting,
         Tool::new(setting.tool, Action::DbWrite, handler),
-        &secrets,
+        what,
     )
 }
 
-type Databases = Arc<BTreeMap<String, Database>>;
+/// The databases of a tool.
+struct Databases {
+    named: BTreeMap<String, Database>,
+    max_rows: usize,
+    secrets: Vec<Secret>,
+}
 
-fn databases(setting: Setting<'_>) -> Result<(Databases, usize, Vec<Secret>), ConfigError> {
-    let config: Config = setting.config()?;
-    let mut databases = BTreeMap::new();
-    let mut secrets = Vec::new();
-    for (name, database) in config.databases {
-        let key = format!("databases.{name}");
-        let database = match database {
-            #[cfg(feature = "sqlite")]
-            DatabaseConfig::Sqlite(file) => Database::Sqlite(setting.path(&file)),
-            #[cfg(feature = "postgres")]
-            DatabaseConfig::Postgres(source) => {
-                let secret = setting.secret(&source, &key)?;
-                let server = postgres::Server::new(secret.reveal())
-                    .map_err(|why| setting.wrong(&key, why))?;
-                secrets.extend(server.password().map(Secret::new));
-                secrets.push(secret);
-                Database::Postgres(Box::new(server))
-            }
-            #[expect(
-                unreachable_patterns,
-                reason = "without a feature, its databases can't be had"
-            )]
-            _ => {
-                let why = "this build knows no such database";
-                return Err(setting.wrong(&key, why));
-            }
+impl Databases {
+    fn new(setting: Setting<'_>) -> Result<Arc<Self>, ConfigError> {
+        let config: Config = setting.config()?;
+        let mut databases = Self {
+            named: BTreeMap::new(),
+            max_rows: config.max_rows,
+            secrets: Vec::new(),
         };
-        databases.insert(name, database);
+        for (name, database) in config.databases {
+            let key = format!("databases.{name}");
+            let database = match database {
+                #[cfg(feature = "sqlite")]
+                DatabaseConfig::Sqlite(file) => Database::Sqlite(setting.path(&file)),
+                #[cfg(feature = "postgres")]
+                DatabaseConfig::Postgres(source) => {
+                    let secret = setting.secret(&source, &key)?;
+                    let server = postgres::Server::new(secret.reveal())
+                        .map_err(|why| setting.wrong(&key, why))?;
+                    databases.secrets.extend(server.password().map(Secret::new));
+                    databases.secrets.push(secret);
+                    Database::Postgres(Box::new(server))
+                }
+                #[expect(
+                    unreachable_patterns,
+                    reason = "without a feature, its databases can't be had"
+                )]
+                _ => return Err(setting.wrong(&key, "this build knows no such database")),
+            };
+            databases.named.insert(name, database);
+        }
+        Ok(Arc::new(databases))
     }
-    Ok((Arc::new(databases), config.max_rows, secrets))
-}
 
-fn on_database(
-    setting: Setting<'_>,
-    tool: Result<Tool, wardian::ToolDefinitionError>,
-    secrets: &[Secret],
-) -> Result<Tool, ConfigError> {
-    let tool = tool
-        .and_then(|tool| tool.resource("database"))
-        .map_err(|error| setting.undeclared(error))?;
-    let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
-    Ok(secrets.iter().fold(tool, hiding))
-}
+    /// The tool of these databases, as `tool` has been declared.
+    fn tool(
+        &self,
+        setting: Setting<'_>,
+        tool: Result<Tool, wardian::ToolDefinitionError>,
+        what: &str,
+    ) -> Result<Tool, ConfigError> {
+        let tool = tool
+            .and_then(|tool| tool.describe(what).resource("database"))
+            .map_err(|error| setting.undeclared(error))?;
+        let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
+        Ok(self.secrets.iter().fold(tool, hiding))
+    }
 
-fn named<'d>(databases: &'d Databases, name: &str) -> Result<&'d Database, ToolError> {
-    databases.get(name).ok_or_else(|| {
-        let known = databases.keys().cloned().collect::<Vec<_>>().join(", ");
-        ToolError::argument(
-            "database",
-            format!("there is no database {name:?}; there are {known}"),
-        )
-    })
+    /// The database of a statement, and what the statement may take.
+    fn of(&self, args: &Statement, call: &Call) -> Result<(&Database, Room), ToolError> {
+        check(&args.sql, &args.params)?;
+        let database = self.named.get(&args.database).ok_or_else(|| {
+            let known = self.named.keys().cloned().collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "there is no database {:?}; there are {known}",
+                args.database
+            );
+            ToolError::argument("database", message)
+        })?;
+        Ok((database, Room::of(call, self.max_rows)))
+    }
 }
 
 fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
