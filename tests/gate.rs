@@ -1026,6 +1026,50 @@ fn tool_20_a_policy_is_read_once() {
     assert_eq!(value_of(&outcome), json!(["greet"]));
 }
 
+/// Row TOOL-21: what is not said grants nothing, and what is said wrongly is an error that names it.
+#[test]
+fn tool_21_nothing_is_open_by_default() {
+    for text in ["", "[tools]", "allowed_domains = []"] {
+        assert_eq!(
+            value_of(&run_under(parsed(text), "dir(tools)")),
+            json!([]),
+            "{text}"
+        );
+    }
+    for (text, key) in [
+        ("tools = [\"greet\"]", "tools"),
+        ("tools = \"*\"", "tools"),
+        ("[tools]\ngreet = true", "tools.greet"),
+        ("[tools.\"*\"]", "tools.*"),
+        ("[tools.Greet]", "tools.Greet"),
+        ("[tools.greet]\nmax_calls = -1", "tools.greet.max_calls"),
+        (
+            "[tools.greet]\nmax_calls = \"unlimited\"",
+            "tools.greet.max_calls",
+        ),
+        ("[tools.greet]\nalow = true", "tools.greet.alow"),
+        ("[tools.greet]\nargs.name = \"A\"", "tools.greet.args.name"),
+        ("[tools.greet]\nargs.name = {}", "tools.greet.args.name"),
+        (
+            "[tools.greet]\nargs.name = { regex = \".*\" }",
+            "tools.greet.args.name.regex",
+        ),
+        (
+            "[tools.greet]\nargs.name = { equals = 1, min = 1 }",
+            "tools.greet.args.name",
+        ),
+        ("[limits]\ntool_calls = \"unlimited\"", "limits.tool_calls"),
+        ("[limits]\ntool_bytes = \"1GiB\"", "limits.tool_bytes"),
+    ] {
+        let source = Source::text("policy.toml", &format!("version = 1\n{text}"));
+        let problems = Policy::parse(&source).unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.key == key),
+            "{text}: {problems}"
+        );
+    }
+}
+
 /// A secret that a tool knows does not come back, whatever the tool says.
 #[test]
 fn secrets_stay_on_the_host() {

@@ -99,8 +99,8 @@ pub enum Event {
     },
     /// A run has ended. Without one, it goes on, or the process died.
     RunFinished {
-        /// How: the verdict's name, `stopped` if nobody wanted its end any more, `error` if the
-        /// host failed.
+        /// How: the verdict's name; `stopped` if it has not come to one, because nobody waited any
+        /// more or the host failed.
         verdict: String,
         /// The status of a script that has exited.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -96,3 +96,63 @@ impl Sink for TracingSink {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event as TracingEvent, Metadata, Subscriber};
+
+    use super::*;
+    use crate::{Data, Entry, Event, Log, verify};
+
+    /// Keeps the records that it is told of.
+    struct Listening(Memory);
+
+    impl Visit for Memory {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            assert_eq!(field.name(), "record");
+            self.append(&format!("{value}\n"), false).unwrap();
+        }
+
+        fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+    }
+
+    impl Subscriber for Listening {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "wardian::audit" && *metadata.level() == tracing::Level::INFO
+        }
+
+        fn event(&self, event: &TracingEvent<'_>) {
+            event.record(&mut self.0.clone());
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_subscriber_hears_of_every_record() {
+        let (heard, memory) = (Memory::default(), Memory::default());
+        let log = Log::new((memory.clone(), TracingSink));
+        tracing::subscriber::with_default(Listening(heard.clone()), || {
+            for violations in 0..3 {
+                let entry = Entry {
+                    run: "r",
+                    agent: "a",
+                    event: Event::Rejected { violations },
+                    data: Data::default(),
+                };
+                log.record(&entry).unwrap();
+            }
+        });
+        assert_eq!(heard.text(), memory.text());
+        assert_eq!(verify(heard.text().as_bytes()).unwrap().records, 3);
+    }
+}

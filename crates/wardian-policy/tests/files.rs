@@ -64,6 +64,10 @@ value_depth = 8
 bytes_written = "unlimited"
 files_created = 10
 open_files = 4
+tool_calls = 7
+tool_bytes = "2MiB"
+tool_wait = "3s"
+records = 200
 
 [code]
 profile = "standard"
@@ -78,6 +82,13 @@ TZ = "UTC"
 [tools.read_file]
 max_calls = 3
 approval = true
+args.path = { prefix = "/in/" }
+args.mode = { equals = "text" }
+args.limit = { min = 1, max = 2.5 }
+args.kind = { one_of = ["a", 1, true] }
+
+[tools.read_file.config]
+nested = { list = [1, "x"] }
 "#;
 
 #[test]
@@ -119,6 +130,10 @@ fn a_file_says_everything() {
         (Limit::FileSize, 1 << 20),
         (Limit::FilesCreated, 10),
         (Limit::OpenFiles, 4),
+        (Limit::ToolCalls, 7),
+        (Limit::ToolBytes, 2 << 20),
+        (Limit::ToolWait, 3_000_000_000),
+        (Limit::Records, 200),
     ] {
         assert_eq!(limits.get(limit), Allowance::AtMost(amount), "{limit}");
     }
@@ -140,6 +155,24 @@ fn a_file_says_everything() {
     assert_eq!(policy.env()["TZ"], "UTC");
     let tool = &policy.tools()["read_file"];
     assert_eq!((tool.max_calls, tool.approval), (Some(3), true));
+    let args: Vec<_> = tool.args.iter().collect();
+    let shown: Vec<_> = args
+        .iter()
+        .map(|(name, constraint)| format!("{name}: {constraint}"))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "kind: one of \"a\", 1, true",
+            "limit: 1 to 2.5",
+            "mode: \"text\"",
+            "path: starting with \"/in/\""
+        ]
+    );
+    assert_eq!(
+        serde_json::Value::from(tool.config.clone()),
+        serde_json::json!({"nested": {"list": [1, "x"]}})
+    );
 }
 
 #[test]
@@ -509,6 +542,9 @@ TZ = "UTC"
 [tools.read_file]
 max_calls = 5
 approval = true
+[tools.fetch]
+args.url = { prefix = "https://a/v1/" }
+args.count = { min = 1, max = 5 }
 "#;
 
 fn extending(text: &str) -> Result<Policy, Problems> {
@@ -606,6 +642,18 @@ fn a_widening_is_an_error_that_names_the_key() {
         (
             "[tools.read_file]\nmax_calls = 5",
             "tools.read_file.approval: allows more than the file that it extends: no approval is needed",
+        ),
+        (
+            "[tools.fetch]\nargs.url = { prefix = \"https://a/v1/\" }",
+            "tools.fetch.args.count: allows more than the file that it extends: the argument can be other than 1 to 5",
+        ),
+        (
+            "[tools.fetch]\nargs.url = { prefix = \"https://a/\" }\nargs.count = { min = 2, max = 2 }",
+            "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than starting with",
+        ),
+        (
+            "[tools.fetch]\nargs.url = { equals = \"https://a/v1/x\" }\nargs.count = { max = 5, min = 1 }\nconfig = { a = 1 }",
+            "tools.fetch.config: allows more than the file that it extends: the tool is told something else",
         ),
     ] {
         let problems = extending(text).unwrap_err();

@@ -17,6 +17,10 @@
 //! # Ok::<(), wardian::Error>(())
 //! ```
 //!
+//! What a script may do beyond computing are tools: async functions of the host, behind a [`Gate`] that
+//! checks a call against the policy, records it in a [`Log`], lets the tool work and records what came
+//! of it. [`Tool`] says how one is declared; `wardian-tools` has ready ones.
+//!
 //! A script that misbehaves is not an error: it has a [`Verdict`]. An [`Error`] is the host's
 //! fault or the caller's.
 
@@ -70,5 +74,5 @@ pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{
     Access, Action, Allowance, Code, Constraint, Decision, DomainRule, Grant, GrantError, Limit,
     LimitError, Limits, Location, Permission, Policy, Problem, Problems, Profile, Source,
-    ToolRules, Widening, parse_url, schema,
+    ToolRules, UnclearName, Widening, parse_url, schema,
 };

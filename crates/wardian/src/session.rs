@@ -20,6 +20,9 @@ const REFUSALS: usize = 32;
 /// How long a run waits for its audit log. One that does not answer can't be written.
 const AUDIT_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a run that nobody waits for any more waits for its log.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
 /// Why a run has to stop where it is.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Stop {
@@ -110,6 +113,15 @@ impl Session {
     }
 
     async fn write(&self, event: Event, data: Data) -> Result<(), Stop> {
+        let written = self.written(event, data).await;
+        if written.is_err() {
+            // Its end can't be written either.
+            *lock(&self.open) = false;
+        }
+        written
+    }
+
+    async fn written(&self, event: Event, data: Data) -> Result<(), Stop> {
         let Some(log) = &self.log else { return Ok(()) };
         let failed = |error: io::Error| Stop::Audit(error.to_string());
         if !log.waits() {
@@ -201,49 +213,61 @@ impl Session {
                 _ => {}
             }
             *lock(&self.open) = false;
-            self.write(self.finished(outcome), why(&outcome.verdict))
-                .await
+            let verdict = &outcome.verdict;
+            let code = match verdict {
+                Verdict::Exited { code } => Some(*code),
+                _ => None,
+            };
+            let end = self.finished(verdict.name(), code, outcome.usage.fuel);
+            self.write(end, why(verdict)).await
         };
         ended.await.map_err(Error::from)
     }
 
-    fn finished(&self, outcome: &Outcome) -> Event {
-        let code = match outcome.verdict {
-            Verdict::Exited { code } => Some(code),
-            _ => None,
-        };
+    fn finished(&self, verdict: &str, code: Option<i32>, fuel: u64) -> Event {
         Event::RunFinished {
-            verdict: outcome.verdict.name().to_owned(),
+            verdict: verdict.to_owned(),
             code,
             duration_us: micros(self.started.elapsed()),
-            fuel: outcome.usage.fuel,
+            fuel,
             tool_calls: self.calls(),
             refusals: lock(&self.refusals).count,
         }
     }
 
-    /// The run has failed without an outcome, or host code has let go of its tool.
-    fn abandon(&self, verdict: &str) {
+    /// The run has not come to an outcome, or host code has let go of its tool.
+    fn abandon(&self) {
         let was_open = std::mem::replace(&mut *lock(&self.open), false);
-        let Some(log) = self.log.as_ref().filter(|_| was_open) else {
+        let Some(log) = self.log.clone().filter(|_| was_open) else {
             return;
         };
-        let end = Event::RunFinished {
-            verdict: verdict.to_owned(),
-            code: None,
-            duration_us: micros(self.started.elapsed()),
-            fuel: 0,
-            tool_calls: self.calls(),
-            refusals: lock(&self.refusals).count,
+        let end = self.finished("stopped", None, 0);
+        let mut last = self.unfinished();
+        last.push((end, Data::default()));
+        let (run, agent, waits) = (self.run_id.clone(), self.agent.clone(), log.waits());
+        let record = move || {
+            for (event, data) in last {
+                let (run, agent) = (&run, &agent);
+                let entry = Entry {
+                    run,
+                    agent,
+                    event,
+                    data,
+                };
+                // There is nobody left to tell.
+                let _ = log.record(&entry);
+            }
         };
-        for (event, data) in self
-            .unfinished()
-            .into_iter()
-            .chain([(end, Data::default())])
-        {
-            // There is nobody left to tell.
-            let _ = self.record(log, event, data);
+        if !waits {
+            return record();
         }
+        // Not on this thread, which a sink that hangs would hold.
+        let (done, written) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            record();
+            let _ = done.send(());
+        });
+        let _ = written.recv_timeout(LAST_WAIT);
     }
 
     /// One more call of a tool: which it is, from 1.
@@ -310,7 +334,7 @@ impl Session {
 /// A run that nobody waits for any more has an end too.
 impl Drop for Session {
     fn drop(&mut self) {
-        self.abandon("stopped");
+        self.abandon();
     }
 }
 
