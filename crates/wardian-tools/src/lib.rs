@@ -23,6 +23,10 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg_attr(
+    not(all(feature = "http", feature = "mail", feature = "sqlite")),
+    allow(dead_code, reason = "each tool uses a part of it")
+)]
 mod config;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod database;

@@ -42,12 +42,20 @@ fn max_rows() -> usize {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "a feature that is off is refused by name")
+)]
 enum DatabaseConfig {
     /// A file, relative to the policy's. It has to exist.
     Sqlite(PathBuf),
     /// Where the connection string is: `postgres://user:password@host/database`.
     Postgres(SecretSource),
 }
+
+/// What is said of a database whose feature is off.
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+const UNKNOWN: &str = "this build knows no such database";
 
 enum Database {
     #[cfg(feature = "sqlite")]
@@ -98,7 +106,6 @@ impl Room {
     }
 }
 
-/// Asks a database.
 pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     let databases = Databases::new(setting)?;
     let shared = databases.clone();
@@ -106,24 +113,14 @@ pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
         let databases = shared.clone();
         async move {
             let (database, room) = databases.of(&args, &call)?;
-            let Statement { sql, params, .. } = args;
-            match database {
-                #[cfg(feature = "sqlite")]
-                Database::Sqlite(file) => sqlite::query(file.clone(), sql, params, room).await,
-                #[cfg(feature = "postgres")]
-                Database::Postgres(server) => server.query(&sql, &params, room).await,
-            }
+            database.query(args, room).await
         }
     };
     let what = "Asks a database. Returns the rows; it can't change anything.";
-    databases.tool(
-        setting,
-        Tool::new(setting.tool, Action::DbRead, handler),
-        what,
-    )
+    let tool = Tool::new(setting.tool, Action::DbRead, handler);
+    databases.tool(setting, tool, what)
 }
 
-/// Changes a database.
 pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     let databases = Databases::new(setting)?;
     let shared = databases.clone();
@@ -131,21 +128,34 @@ pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
         let databases = shared.clone();
         async move {
             let (database, room) = databases.of(&args, &call)?;
-            let Statement { sql, params, .. } = args;
-            match database {
-                #[cfg(feature = "sqlite")]
-                Database::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room).await,
-                #[cfg(feature = "postgres")]
-                Database::Postgres(server) => server.execute(&sql, &params, room).await,
-            }
+            database.execute(args, room).await
         }
     };
     let what = "Changes rows of a database. Returns how many.";
-    databases.tool(
-        setting,
-        Tool::new(setting.tool, Action::DbWrite, handler),
-        what,
-    )
+    let tool = Tool::new(setting.tool, Action::DbWrite, handler);
+    databases.tool(setting, tool, what)
+}
+
+impl Database {
+    async fn query(&self, statement: Statement, room: Room) -> Result<Rows, ToolError> {
+        let Statement { sql, params, .. } = statement;
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => sqlite::query(file.clone(), sql, params, room).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => server.query(&sql, &params, room).await,
+        }
+    }
+
+    async fn execute(&self, statement: Statement, room: Room) -> Result<u64, ToolError> {
+        let Statement { sql, params, .. } = statement;
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => server.execute(&sql, &params, room).await,
+        }
+    }
 }
 
 /// The databases of a tool.
@@ -177,11 +187,10 @@ impl Databases {
                     databases.secrets.push(secret);
                     Database::Postgres(Box::new(server))
                 }
-                #[expect(
-                    unreachable_patterns,
-                    reason = "without a feature, its databases can't be had"
-                )]
-                _ => return Err(setting.wrong(&key, "this build knows no such database")),
+                #[cfg(not(feature = "sqlite"))]
+                DatabaseConfig::Sqlite(_) => return Err(setting.wrong(&key, UNKNOWN)),
+                #[cfg(not(feature = "postgres"))]
+                DatabaseConfig::Postgres(_) => return Err(setting.wrong(&key, UNKNOWN)),
             };
             databases.named.insert(name, database);
         }
