@@ -608,6 +608,45 @@ fn log_08_as_the_process_on_a_full_disk() {
     assert!(matches!(ended, Err(Error::Audit(_))), "{ended:?}");
 }
 
+/// A run that is given up in the middle of a call has an end, and so has the call.
+#[test]
+fn log_15_a_run_that_is_given_up_in_a_call_has_its_ends() {
+    let hang = |_: Any, _: Call| async move {
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(())
+    };
+    let hang = Tool::new("hang", Action::Execute, hang).unwrap();
+    let (log, memory) = Log::memory();
+    let policy = policy().with_tool("hang", ToolRules::default());
+    let sandbox = Sandbox::new(runtime(), policy).unwrap();
+    let sandbox = sandbox
+        .with_tools(tools().into_iter().chain([hang]))
+        .unwrap();
+    let run = sandbox
+        .with_audit(log)
+        .run("from wardian import tools\ntools.hang(1)");
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let given_up = executor.block_on(async {
+        tokio::time::timeout(Duration::from_millis(500), run)
+            .await
+            .is_err()
+    });
+    assert!(given_up);
+    let records = recorded(&memory.text());
+    assert_eq!(
+        names(&records),
+        [
+            "run_started",
+            "tool_started",
+            "tool_finished",
+            "run_finished"
+        ]
+    );
+}
+
 /// A sink that hangs is one that can't be written.
 struct Hanging;
 

@@ -432,6 +432,20 @@ fn imports_are_guarded_at_run_time() {
     );
 }
 
+/// What prints a traceback is held to no rule: it shows the line, and looks for no file.
+#[test]
+fn tracebacks_are_whole_under_every_profile() {
+    for profile in [Profile::Strict, Profile::Standard, Profile::Open] {
+        let outcome = run(profile, "def f():\n    return 1 / 0\nf()");
+        let stderr = outcome.stderr.text().into_owned();
+        assert!(
+            stderr.contains("    return 1 / 0\n           ~~^~~\n"),
+            "{stderr}"
+        );
+        assert_eq!(outcome.refusals.count, 0, "{:?}", outcome.refusals);
+    }
+}
+
 #[test]
 fn importlib_is_guarded_too() {
     let mut code = Profile::Standard.code();

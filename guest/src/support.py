@@ -95,6 +95,9 @@ asyncio.runners.signal = types.SimpleNamespace(
     SIGINT=None, getsignal=lambda number: None, default_int_handler=_EventLoop
 )
 
+# One function, so that it shows whether a script has set another.
+sys.excepthook = sys.__excepthook__
+
 # RustPython has no time zone on wasm, not even UTC.
 time.tzname, time.timezone, time.altzone, time.daylight = ("UTC", "UTC"), 0, 0, 0
 

@@ -91,7 +91,8 @@ pub(crate) struct RunArgs {
     pub(crate) fuel: Option<Allowance<u64>>,
 
     /// Record in this file what the script is allowed and refused, and what its tools do. The file is
-    /// created, or gone on with; `wardian audit` reads it. If it can't be written, the run ends.
+    /// created, or gone on with; `wardian audit` reads it. `-` is standard error. If it can't be
+    /// written, the run ends.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) audit: Option<PathBuf>,
 

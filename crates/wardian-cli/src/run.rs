@@ -34,9 +34,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         .with_tools(tools)?
         .with_approver(approve::on_the_terminal());
     if let Some(file) = &args.audit {
-        let log = Log::file(file)
-            .map_err(|error| Usage(format!("cannot record in {}: {error}", file.display())))?;
-        sandbox = sandbox.with_audit(log);
+        sandbox = sandbox.with_audit(log(file)?);
     }
     if args.policy.is_none() && !args.quiet {
         granted(sandbox.policy());
@@ -107,6 +105,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         }
     }
     Ok(Exit::from(&outcome.verdict))
+}
+
+/// The log in this file; on standard error for `-`.
+fn log(file: &Path) -> Result<Log> {
+    if is_dash(file) {
+        return Ok(Log::stderr());
+    }
+    let cannot = |error| Usage(format!("cannot record in {}: {error}", file.display()));
+    Ok(Log::file(file).map_err(cannot)?)
 }
 
 /// How waiting for a run ended.
@@ -243,7 +250,7 @@ fn script(args: &RunArgs) -> Result<Script> {
     let code = match (&args.code, &args.file) {
         (Some(code), _) => code.clone(),
         (None, Some(file)) => {
-            if is_stdin(file) && args.stdin.as_deref().is_some_and(is_stdin) {
+            if is_dash(file) && args.stdin.as_deref().is_some_and(is_dash) {
                 let why = "standard input can't be both the script and the script's input";
                 return Err(Usage(why.to_owned()).into());
             }
@@ -273,13 +280,13 @@ fn script(args: &RunArgs) -> Result<Script> {
 
 /// What a source is called where it is shown, given its file, if it has one.
 pub(crate) fn source_name(file: Option<&Path>) -> String {
-    match file.filter(|file| !is_stdin(file)) {
+    match file.filter(|file| !is_dash(file)) {
         Some(file) => file.display().to_string(),
         None => SCRIPT_NAME.to_owned(),
     }
 }
 
-pub(crate) fn is_stdin(file: &Path) -> bool {
+pub(crate) fn is_dash(file: &Path) -> bool {
     file == Path::new("-")
 }
 
@@ -303,7 +310,7 @@ fn bytes(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read =
         |source: &mut dyn Read, bytes: &mut Vec<u8>| source.take(FILE_BYTES + 1).read_to_end(bytes);
-    let read = if is_stdin(file) {
+    let read = if is_dash(file) {
         read(&mut io::stdin().lock(), &mut bytes)
     } else {
         std::fs::File::open(file).and_then(|mut file| read(&mut file, &mut bytes))

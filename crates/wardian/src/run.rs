@@ -19,7 +19,7 @@ use crate::guest::{Guest, MalformedReport, Streams};
 use crate::memory::MemoryLimit;
 use crate::output::Sink;
 use crate::runtime::Machine;
-use crate::session::{Session, Stop};
+use crate::session::{Going, Session, Stop};
 use crate::{
     Error, Gate, LimitKind, Outcome, Runtime, Script, SourceHash, Trap, Value, Verdict, Violation,
 };
@@ -58,7 +58,8 @@ async fn run_admitted(
     script.check()?;
     let Setting { runtime, gate } = setting;
     let mut outcome = Outcome::nothing(source_hash(&script.code));
-    let session = Arc::new(gate.session(outcome.run_id.clone()));
+    let going = Going(Arc::new(gate.session(outcome.run_id.clone())));
+    let session = &going.0;
     let policy = gate.policy();
     if let Some(verdict) = refusal(policy, &script.code) {
         session.begin(policy, Some(&outcome.source.given)).await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::executor::{self, OnTimers};
-use crate::session::Session;
+use crate::session::Going;
 use crate::{CallError, Error, Gate, Tool};
 
 /// A tool behind a gate, for host code: the recipe's `secure_tool`.
@@ -36,7 +36,7 @@ use crate::{CallError, Error, Gate, Tool};
 #[derive(Clone)]
 pub struct SecureTool {
     gate: Gate,
-    session: Arc<Session>,
+    going: Arc<Going>,
     begun: Arc<tokio::sync::OnceCell<()>>,
     tool: Tool,
 }
@@ -45,7 +45,7 @@ impl SecureTool {
     pub(crate) fn new(gate: Gate, tool: Tool) -> Self {
         let run_id = uuid::Uuid::now_v7().to_string();
         Self {
-            session: Arc::new(gate.session(run_id)),
+            going: Arc::new(Going(Arc::new(gate.session(run_id)))),
             begun: Arc::default(),
             gate,
             tool,
@@ -69,14 +69,12 @@ impl SecureTool {
         let this = self.clone();
         let called = OnTimers::new(
             Box::pin(async move {
+                let session = &this.going.0;
                 this.begun
-                    .get_or_try_init(|| this.session.begin(this.gate.policy(), None))
+                    .get_or_try_init(|| session.begin(this.gate.policy(), None))
                     .await?;
-                let args = this.session.fits(json.len()).map(|()| json.as_str());
-                let pending = this
-                    .gate
-                    .start(&this.session, this.tool.name(), args)
-                    .await?;
+                let args = session.fits(json.len()).map(|()| json.as_str());
+                let pending = this.gate.start(session, this.tool.name(), args).await?;
                 pending.finish().await
             }),
             executor::timers().map_err(host)?,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use wardian_audit::{Data, Entry, Event, Log};
@@ -331,10 +331,13 @@ impl Session {
     }
 }
 
-/// A run that nobody waits for any more has an end too.
-impl Drop for Session {
+/// Whoever goes on with a session. When this is dropped, the session has an end on the record, also
+/// if nobody has waited for it; what still works for it does not keep it open.
+pub(crate) struct Going(pub(crate) Arc<Session>);
+
+impl Drop for Going {
     fn drop(&mut self) {
-        self.abandon();
+        self.0.abandon();
     }
 }
 

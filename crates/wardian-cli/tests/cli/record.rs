@@ -226,6 +226,19 @@ fn a_run_is_recorded_and_read_back() {
     );
 }
 
+/// For a container whose standard error somebody collects.
+#[test]
+fn a_run_can_be_recorded_on_standard_error() {
+    let output = run(&["run", "--audit", "-", "-c", "print(1)"]);
+    assert_eq!(text(&output.stdout), "1\n");
+    let records: Vec<Value> = text(&output.stderr)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let events: Vec<_> = records.iter().map(|record| &record["event"]).collect();
+    assert_eq!(events, ["run_started", "run_finished"]);
+}
+
 #[test]
 fn a_log_is_verified() {
     let files = files();
