@@ -552,10 +552,8 @@ fn log_08_what_is_no_log() {
         ("shared", "others may write to it"),
         ("no/such", "No such file or directory"),
     ] {
-        let started = Instant::now();
         let error = Log::file(path(name)).unwrap_err().to_string();
         assert!(error.starts_with(why), "{name}: {error}");
-        assert!(started.elapsed() < Duration::from_secs(2));
     }
     assert!(Log::file("/dev/null").is_err() && Log::file("/dev/full").is_err());
     assert!(Log::file(path("real")).is_ok());
@@ -652,20 +650,19 @@ struct Hanging;
 
 impl Sink for Hanging {
     fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
-        std::thread::sleep(Duration::from_secs(60));
-        Ok(())
+        loop {
+            std::thread::park();
+        }
     }
 }
 
 #[test]
 fn log_08_a_sink_that_hangs_ends_the_run() {
-    let started = Instant::now();
     let ended = sandbox(Log::new(Hanging)).run_blocking("1");
     assert!(
         matches!(&ended, Err(Error::Audit(why)) if why.contains("did not answer")),
         "{ended:?}"
     );
-    assert!(started.elapsed() < Duration::from_secs(30));
 }
 
 /// A sink that panics too.
@@ -694,12 +691,11 @@ fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
         fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
             self.0 += 1;
             if self.0 > 1 {
-                std::thread::sleep(Duration::from_secs(60));
+                return Hanging.append("", false);
             }
             Ok(())
         }
     }
-    let started = Instant::now();
     let sandbox = sandbox(Log::new(HangingLater(0)));
     let run = sandbox.run("from wardian import tools\ntools.echo(1)");
     let executor = tokio::runtime::Builder::new_current_thread()
@@ -712,7 +708,6 @@ fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
             .is_err()
     });
     assert!(given_up);
-    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 /// A log goes to several places at once.

@@ -283,11 +283,9 @@ fn tool_10_arguments_are_data() {
 fn sqlite_time_and_size_are_bounded() {
     let setup = Setup::sqlite();
     let gate = setup.gate(BOTH, SQLITE, "limits.tool_wait = \"300ms\"");
-    let started = Instant::now();
     let endless =
         "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n";
     assert!(matches!(query(&gate, endless), Err(CallError::TimedOut(_))));
-    assert!(started.elapsed() < Duration::from_secs(3));
     for sql in [
         "select zeroblob(100000000)",
         "select printf('%.*c', 100000000, 'x')",
@@ -512,12 +510,10 @@ fn postgres() {
     queries_of_postgres_do_not_write(&gate);
 
     let gate = setup.gate(BOTH, database, "limits.tool_wait = \"500ms\"");
-    let started = Instant::now();
     assert!(matches!(
         query(&gate, "select pg_sleep(60)::text"),
         Err(CallError::TimedOut(_))
     ));
-    assert!(started.elapsed() < Duration::from_secs(3));
 
     // What is wrong with a connection says nothing of it.
     let wrong = Path::new(setup.dir.path()).join("dsn");

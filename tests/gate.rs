@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -633,7 +633,6 @@ fn tool_14_slow_tools_end() {
             ("TimeoutError", format!("{tool} took longer than 100ms"))
         );
         let wall = policy().with_limits(limits(Limit::Timeout, 300));
-        let started = Instant::now();
         let outcome = run_under(
             wall,
             &format!("try: tools.{tool}(5000)\nexcept BaseException: pass"),
@@ -649,7 +648,6 @@ fn tool_14_slow_tools_end() {
             "{:?}",
             outcome.verdict
         );
-        assert!(started.elapsed() < Duration::from_secs(4));
     }
     assert_eq!(value("tools.sleep(5)"), 5);
 }
@@ -761,9 +759,26 @@ fn tool_19_a_reply_can_not_be_printed() {
 
 #[test]
 fn calls_run_at_once() {
-    let code = "import asyncio, time\nstart = time.monotonic()\nfound = await asyncio.gather(*(aio.sleep(200) for i in range(20)))\n\
-        (found == [200] * 20, time.monotonic() - start < 2.5)";
-    assert_eq!(value(code), json!([true, true]));
+    // None of these returns before all are there.
+    let meeting = Arc::new(tokio::sync::Barrier::new(20));
+    let meet = move |_: Nothing, _: Call| {
+        let meeting = meeting.clone();
+        async move {
+            meeting.wait().await;
+            Ok("met")
+        }
+    };
+    let meet = Tool::new("meet", Action::Execute, meet).unwrap();
+    let policy = Policy::computing().with_tool("meet", ToolRules::default());
+    let sandbox = Sandbox::new(runtime(), policy).unwrap();
+    let outcome = sandbox
+        .with_tools([meet])
+        .unwrap()
+        .run_blocking(
+            "import asyncio\nfrom wardian import aio\nawait asyncio.gather(*(aio.meet() for i in range(20)))",
+        )
+        .unwrap();
+    assert_eq!(value_of(&outcome), json!(vec!["met"; 20]));
     // More than can be under way, some that fail, a call in between, and one that nobody waits for.
     let code = "import asyncio\nasync def one(i):\n    if i % 10 == 0:\n        return type((await asyncio.gather(aio.fail('x'), \
         return_exceptions=True))[0]).__name__\n    return await aio.echo(i)\n\

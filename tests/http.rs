@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -331,14 +331,12 @@ fn size_and_time_are_bounded() {
             "the answer is longer than 10000 bytes".to_owned()
         ))
     );
-    let started = Instant::now();
     assert_eq!(
         get(&gate, &server.url("/slow")),
         Err(CallError::TimedOut(
             "http_request took longer than 300ms".to_owned()
         ))
     );
-    assert!(started.elapsed() < Duration::from_secs(3));
 }
 
 /// Row URL-09: a host is looked up once, all of its addresses are checked, and the connection goes to

@@ -51,3 +51,9 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
         .and_then(|()| stdout.flush())
         .map_err(exit::cannot_write)
 }
+
+/// Says something on standard error that is no part of the result.
+#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
+pub(crate) fn remark(text: &str) {
+    eprintln!("wardian: {}", Escaper::default().push(text.as_bytes()));
+}

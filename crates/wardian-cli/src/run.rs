@@ -17,6 +17,7 @@ use wardian::{
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
+use crate::output::remark;
 use crate::{approve, problems, tools};
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
@@ -329,12 +330,6 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
         verdict,
         Verdict::Completed | Verdict::Raised(_) | Verdict::Exited { .. }
     )
-}
-
-/// Says on standard error how a run ended.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
-fn remark(how: &str) {
-    eprintln!("wardian: {}", Escaper::default().push(how.as_bytes()));
 }
 
 /// Shows output as it comes, until that fails.

@@ -6,7 +6,7 @@ use wardian::{Policy, Tool, granted_tools, load_policy};
 
 use crate::args::ToolsCommand;
 use crate::exit::Exit;
-use crate::output::{columns, print, print_json};
+use crate::output::{columns, print, print_json, remark};
 
 /// The tools that the command line has for `policy`.
 pub(crate) fn ready(policy: &Policy) -> Result<Vec<Tool>> {
@@ -20,7 +20,17 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
         json,
     } = command;
     let policy = load_policy(policy)?;
-    let tools = granted_tools(&policy, ready(&policy)?)?;
+    let ready = ready(&policy)?;
+    for tool in &ready {
+        let lacking = tool.action().permission() - policy.permissions();
+        for permission in lacking.names() {
+            let name = tool.name();
+            remark(&format!(
+                "scripts do not see {name}: permissions lack {permission}"
+            ));
+        }
+    }
+    let tools = granted_tools(&policy, ready)?;
     if stubs {
         print(STUB_HEAD)?;
         for tool in &tools {

@@ -70,7 +70,7 @@ async fn run_admitted(
         let _slot = runtime.admit().await?;
         session.begin(policy, Some(&outcome.source.given)).await?;
         let streams = Streams::new(stdin, policy.limits(), sink);
-        run_screened(&runtime, &gate, &session, request, streams, &mut outcome).await?;
+        run_screened(&runtime, &gate, session, request, streams, &mut outcome).await?;
     }
     outcome.usage.tool_calls = session.calls();
     outcome.usage.bytes_written = session.quota.bytes_written();

@@ -111,6 +111,13 @@ fn tools_are_listed() {
         "no tool: `[tools.NAME]` in a policy grants one; there are read_file, write_file, list_dir, http_request, db_query, db_execute, send_email\n",
         "",
     );
+    let lacking = "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[tools.write_file]";
+    let lacking = Files::new(&[("policy.toml", lacking)]);
+    let output = run(&["tools", "list", "--policy", &lacking.path("policy.toml")]);
+    assert_eq!(
+        text(&output.stderr),
+        "wardian: scripts do not see write_file: permissions lack WRITE_FILE\n"
+    );
     for (text, said) in [
         ("[tools.read_fil]", "policy.toml:9"),
         (
