@@ -13,6 +13,7 @@ mod audit;
 mod database;
 mod documents;
 mod embedding;
+mod file_tools;
 mod files;
 mod gate;
 mod grants;

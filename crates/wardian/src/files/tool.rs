@@ -5,10 +5,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wardian_policy::{GuestPath, Limit};
-use wasmtime_wasi::p1::types::{Errno, Error, Fdflags, Lookupflags, Oflags, Rights};
+use wasmtime_wasi::p1::types::{Errno, Error, Fdflags, Filetype, Lookupflags, Oflags, Rights};
 
-use super::operation::{self, IO_BYTES, Place};
-use super::{Asked, FileGuard, blocking};
+use super::operation::{self, Failure, IO_BYTES, Place, Room};
+use super::{Asked, FileGuard, OpenFile, Result, blocking};
 use crate::session::Session;
 use crate::{FileOperation, Gate, ToolError};
 
@@ -43,30 +43,10 @@ impl Files {
     /// # Errors
     ///
     /// [`ToolError`] if it may not be read, is not there, or is larger than `max_file_size`.
-    pub async fn read(mut self, path: &str) -> Result<Vec<u8>, ToolError> {
-        let fd = self
-            .open(path, Oflags::empty(), Rights::FD_READ, Fdflags::empty())
-            .await?;
-        let open = self.guard.file(fd).map_err(|error| failure(path, error))?;
-        let most = self.guard.session.quota.file_bytes;
-        let reading = blocking(move || {
-            let mut bytes = Vec::new();
-            loop {
-                let piece = operation::read(&open.file, IO_BYTES, Place::Current)?;
-                if piece.is_empty() {
-                    return Ok(bytes);
-                }
-                bytes.extend(piece);
-                // It has grown since it was opened.
-                if bytes.len() as u64 > most {
-                    return Err(operation::Failure::Limit(Limit::FileSize));
-                }
-            }
-        });
-        let read = reading.await.map_err(|error| failure(path, error))?;
-        let path_of = self.guard.path(fd).map_err(|error| failure(path, error))?;
-        let done = self.guard.done(FileOperation::Read, &path_of, read).await;
-        done.map_err(|error| failure(path, error))
+    pub async fn read(mut self, path: &str) -> std::result::Result<Vec<u8>, ToolError> {
+        let asked = asked(path)?;
+        let read = self.guard.read_whole(asked).await;
+        read.map_err(|error| failure(path, error))
     }
 
     /// Writes a file: a new one, in place of what is there, or at its end. Returns how many bytes.
@@ -79,19 +59,93 @@ impl Files {
         path: &str,
         bytes: Vec<u8>,
         append: bool,
-    ) -> Result<u64, ToolError> {
+    ) -> std::result::Result<u64, ToolError> {
+        let asked = asked(path)?;
+        let written = self.guard.write_whole(asked, bytes, append).await;
+        written.map_err(|error| failure(path, error))
+    }
+
+    /// The entries of a directory, sorted by name. What can't be looked at, a link that leads out
+    /// for one, is not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`] if it may not be read, is not there, or has more than `most` entries.
+    pub async fn list(
+        mut self,
+        path: &str,
+        most: usize,
+    ) -> std::result::Result<Vec<DirectoryEntry>, ToolError> {
+        let directory = asked(path)?;
+        let names = self.guard.names(directory, most).await;
+        let names = names.map_err(|error| failure(path, error))?;
+        if names.len() > most {
+            let why = format!("{} has more than {most} entries", path.escape_debug());
+            return Err(ToolError::failed(why));
+        }
+        let mut entries = Vec::new();
+        for name in names {
+            let beneath = asked(&format!("{}/{name}", path.trim_end_matches('/')))?;
+            if let Ok(found) = self.guard.stat(beneath, Lookupflags::empty()).await {
+                entries.push(DirectoryEntry {
+                    is_dir: found.filetype == Filetype::Directory,
+                    bytes: found.size,
+                    name,
+                });
+            }
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+}
+
+impl FileGuard {
+    async fn opened(
+        &mut self,
+        asked: Asked,
+        flags: Oflags,
+        rights: Rights,
+        fdflags: Fdflags,
+    ) -> Result<Arc<OpenFile>> {
+        let follow = Lookupflags::SYMLINK_FOLLOW;
+        let fd = self.open(asked, follow, flags, rights, fdflags).await?;
+        self.file(fd)
+    }
+
+    async fn read_whole(&mut self, asked: Asked) -> Result<Vec<u8>> {
+        let (rights, none) = (Rights::FD_READ, Fdflags::empty());
+        let open = self.opened(asked, Oflags::empty(), rights, none).await?;
+        let (path, most) = (open.path.clone(), self.session.quota.file_bytes);
+        let read = blocking(move || {
+            let mut bytes = Vec::new();
+            loop {
+                let piece = operation::read(&open.file, IO_BYTES, Place::Current)?;
+                if piece.is_empty() {
+                    return Ok(bytes);
+                }
+                bytes.extend(piece);
+                // It has grown since it was opened.
+                if bytes.len() as u64 > most {
+                    return Err(Failure::Limit(Limit::FileSize));
+                }
+            }
+        });
+        let read = read.await?;
+        self.done(FileOperation::Read, &path, read).await
+    }
+
+    async fn write_whole(&mut self, asked: Asked, bytes: Vec<u8>, append: bool) -> Result<u64> {
         let (flags, fdflags) = match append {
             true => (Oflags::CREAT, Fdflags::APPEND),
             false => (Oflags::CREAT | Oflags::TRUNC, Fdflags::empty()),
         };
-        let fd = self.open(path, flags, Rights::FD_WRITE, fdflags).await?;
-        let open = self.guard.file(fd).map_err(|error| failure(path, error))?;
-        let room = self.guard.room();
+        let open = self.opened(asked, flags, Rights::FD_WRITE, fdflags).await?;
+        let (path, room) = (open.path.clone(), self.room());
         let writing = blocking(move || {
             let (mut written, mut counted) = (0, 0);
             while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
                 let place = if append { Place::End } else { Place::Current };
-                let room = operation::Room {
+                let room = Room {
                     bytes_left: room.bytes_left.saturating_sub(counted),
                     ..room
                 };
@@ -105,77 +159,24 @@ impl Files {
             }
             (counted, Ok(written as u64))
         });
-        let (counted, written) = writing.await.map_err(|error| failure(path, error))?;
-        self.guard.session.quota.wrote(counted);
-        let path_of = self.guard.path(fd).map_err(|error| failure(path, error))?;
-        let done = self
-            .guard
-            .done(FileOperation::Write, &path_of, written)
-            .await;
-        done.map_err(|error| failure(path, error))
+        let (counted, written) = writing.await?;
+        self.session.quota.wrote(counted);
+        self.done(FileOperation::Write, &path, written).await
     }
 
-    /// The entries of a directory, sorted by name; `most` at most.
-    ///
-    /// # Errors
-    ///
-    /// [`ToolError`] if it may not be read, is not there, or has more entries.
-    pub async fn list(mut self, path: &str, most: usize) -> Result<Vec<DirectoryEntry>, ToolError> {
-        self.open(path, Oflags::DIRECTORY, Rights::FD_READ, Fdflags::empty())
-            .await?;
-        let path_of = asked(path)?.path;
-        let listing = self
-            .guard
-            .list(&path_of)
-            .await
-            .map_err(|error| failure(path, error))?;
-        let names = blocking(move || listing.names(most))
-            .await
-            .map_err(|error| failure(path, error))?;
-        let names = self.guard.done(FileOperation::Read, &path_of, names).await;
-        let names = names.map_err(|error| failure(path, error))?;
-        if names.len() > most {
-            return Err(ToolError::failed(format!(
-                "{path} has more than {most} entries"
-            )));
-        }
-        let mut entries = Vec::new();
-        for name in names {
-            let beneath = format!("{}/{name}", path.trim_end_matches('/'));
-            // What can't be looked at, a link that leads out for one, is not shown.
-            if let Ok(found) = self
-                .guard
-                .stat(asked(&beneath)?, Lookupflags::empty())
-                .await
-            {
-                entries.push(DirectoryEntry {
-                    is_dir: found.filetype == wasmtime_wasi::p1::types::Filetype::Directory,
-                    bytes: found.size,
-                    name,
-                });
-            }
-        }
-        entries.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(entries)
-    }
-
-    async fn open(
-        &mut self,
-        path: &str,
-        flags: Oflags,
-        rights: Rights,
-        fdflags: Fdflags,
-    ) -> Result<u32, ToolError> {
+    async fn names(&mut self, asked: Asked, most: usize) -> Result<Vec<String>> {
+        let path = asked.path.clone();
+        let (rights, none) = (Rights::FD_READ, Fdflags::empty());
         let follow = Lookupflags::SYMLINK_FOLLOW;
-        let opened = self
-            .guard
-            .open(asked(path)?, follow, flags, rights, fdflags)
-            .await;
-        opened.map_err(|error| failure(path, error))
+        self.open(asked, follow, Oflags::DIRECTORY, rights, none)
+            .await?;
+        let listing = self.list(&path).await?;
+        let names = blocking(move || listing.names(most)).await?;
+        self.done(FileOperation::Read, &path, names).await
     }
 }
 
-fn asked(path: &str) -> Result<Asked, ToolError> {
+fn asked(path: &str) -> std::result::Result<Asked, ToolError> {
     let directory = matches!(path.rsplit('/').next(), Some("" | "." | ".."));
     match GuestPath::new(path) {
         Ok(path) => Ok(Asked { path, directory }),
