@@ -7,7 +7,7 @@ use serde_json::Value;
 use wardian_policy::Action;
 
 /// Says yes or no to a call. Every async function of an [`ApprovalRequest`] can be made one with
-/// [`approver`](Approver::new).
+/// `<dyn Approver>::new`.
 pub trait Approver: Send + Sync + 'static {
     /// Approves of a call, or refuses it. Not answering within the run's `limits.tool_wait` is a
     /// no.
