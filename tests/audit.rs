@@ -606,6 +606,20 @@ fn log_08_as_the_process_on_a_full_disk() {
     assert!(matches!(ended, Err(Error::Audit(_))), "{ended:?}");
 }
 
+/// Waits for a run for a while, and not to its end.
+fn give_up(run: wardian::Running) {
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let given_up = executor.block_on(async {
+        tokio::time::timeout(Duration::from_millis(500), run)
+            .await
+            .is_err()
+    });
+    assert!(given_up);
+}
+
 /// A run that is given up in the middle of a call has an end, and so has the call.
 #[test]
 fn log_15_a_run_that_is_given_up_in_a_call_has_its_ends() {
@@ -623,16 +637,7 @@ fn log_15_a_run_that_is_given_up_in_a_call_has_its_ends() {
     let run = sandbox
         .with_audit(log)
         .run("from wardian import tools\ntools.hang(1)");
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let given_up = executor.block_on(async {
-        tokio::time::timeout(Duration::from_millis(500), run)
-            .await
-            .is_err()
-    });
-    assert!(given_up);
+    give_up(run);
     let records = recorded(&memory.text());
     assert_eq!(
         names(&records),
@@ -698,16 +703,7 @@ fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
     }
     let sandbox = sandbox(Log::new(HangingLater(0)));
     let run = sandbox.run("from wardian import tools\ntools.echo(1)");
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let given_up = executor.block_on(async {
-        tokio::time::timeout(Duration::from_millis(500), run)
-            .await
-            .is_err()
-    });
-    assert!(given_up);
+    give_up(run);
 }
 
 /// A log goes to several places at once.
