@@ -18,7 +18,7 @@ use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::remark;
-use crate::{approve, problems, tools};
+use crate::{approve, problems};
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
 const FILE_BYTES: u64 = 64 << 20;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let profile = policy.code().profile.name();
     let timeout = policy.limits().timeout();
     let runtime = Runtime::new()?;
-    let tools = tools::ready(&policy)?;
+    let tools = wardian_tools::ready(&policy)?;
     let mut sandbox = Sandbox::new(&runtime, policy)?
         .with_tools(tools)?
         .with_approver(approve::on_the_terminal());

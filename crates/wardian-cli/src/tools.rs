@@ -2,16 +2,11 @@
 
 use anyhow::Result;
 use serde_json::json;
-use wardian::{Policy, Tool, granted_tools, load_policy};
+use wardian::{Policy, granted_tools, load_policy};
 
 use crate::args::ToolsCommand;
 use crate::exit::Exit;
 use crate::output::{columns, print, print_json, remark};
-
-/// The tools that the command line has for `policy`.
-pub(crate) fn ready(policy: &Policy) -> Result<Vec<Tool>> {
-    Ok(wardian_tools::ready(policy)?)
-}
 
 pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
     let ToolsCommand::List {
@@ -20,7 +15,7 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
         json,
     } = command;
     let policy = load_policy(policy)?;
-    let ready = ready(&policy)?;
+    let ready = wardian_tools::ready(&policy)?;
     for tool in &ready {
         let lacking = tool.action().permission() - policy.permissions();
         for permission in lacking.names() {

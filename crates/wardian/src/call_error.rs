@@ -74,15 +74,20 @@ impl CallError {
         }
     }
 
-    /// Which exception it is in Python; `None` if it ends a run.
-    pub(crate) fn failure(&self) -> Option<ToolFailure> {
-        Some(match self {
+    /// Which exception it is in Python.
+    ///
+    /// # Errors
+    ///
+    /// If it ends a run.
+    pub(crate) fn failure(self) -> Result<ToolFailure, Stop> {
+        Ok(match self {
             Self::Refused { .. } => ToolFailure::Refused,
             Self::Type(_) => ToolFailure::Type,
             Self::Value(_) => ToolFailure::Value,
             Self::Failed(_) => ToolFailure::Failed,
             Self::TimedOut(_) => ToolFailure::Timeout,
-            Self::Limit { .. } | Self::Audit(_) => return None,
+            Self::Limit { which, most } => return Err(Stop::Limit(which, most)),
+            Self::Audit(why) => return Err(Stop::Audit(why)),
         })
     }
 

@@ -10,13 +10,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
-use wardian_abi::{ToolCall, ToolFailure, ToolReply, export, tool};
+use wardian_abi::{ToolCall, ToolReply, export, tool};
 use wasmtime::{Caller, Extern, Memory};
 
 use crate::Gate;
 use crate::call_error::{CallError, Refused};
 use crate::guest::{MalformedReport, RunState};
-use crate::session::{Session, Stop};
+use crate::session::Session;
 use crate::under_way::Pending;
 
 /// What a call is longer than its arguments by, at most: names, punctuation.
@@ -48,7 +48,7 @@ impl Calls {
         }
     }
 
-    /// Starts the call that is written in `request`; `None` if it is too long to be one.
+    /// Starts the call that is written in `request`, which is only a length if it is too long.
     async fn start(&mut self, request: Result<Vec<u8>, usize>) -> wasmtime::Result<u32> {
         if self.working.len() + self.ended.len() >= tool::UNDER_WAY {
             return Ok(0);
@@ -111,16 +111,10 @@ fn over() -> Refused {
 fn reply(ended: Result<String, CallError>) -> wasmtime::Result<Vec<u8>> {
     let reply = match ended {
         Ok(json) => RawValue::from_string(json).map(ToolReply::Returned),
-        Err(error) => match error {
-            CallError::Limit { which, most } => {
-                return Err(wasmtime::Error::new(Stop::Limit(which, most)));
-            }
-            CallError::Audit(why) => return Err(wasmtime::Error::new(Stop::Audit(why))),
-            error => Ok(ToolReply::Failed {
-                error: error.failure().unwrap_or(ToolFailure::Failed),
-                message: error.to_string(),
-            }),
-        },
+        Err(error) => Ok(ToolReply::Failed {
+            message: error.to_string(),
+            error: error.failure().map_err(wasmtime::Error::new)?,
+        }),
     };
     Ok(serde_json::to_vec(&reply?)?)
 }

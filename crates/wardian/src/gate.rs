@@ -42,8 +42,12 @@ struct Parts {
     grants: Arc<Grants>,
     /// Those that the policy grants and that its permissions allow.
     tools: BTreeMap<String, Tool>,
+    /// What the guest is told of them.
+    specs: Vec<ToolSpec>,
     approver: Option<Arc<dyn Approver>>,
     log: Option<Log>,
+    /// SHA-256 of what the policy grants, for the record.
+    policy_sha256: String,
     /// Where tools work.
     threads: &'static Handle,
 }
@@ -80,8 +84,10 @@ impl Gate {
     pub(crate) fn between(policy: Policy, grants: Grants) -> Result<Self, Error> {
         Ok(Self(Arc::new(Parts {
             grants: Arc::new(grants),
+            policy_sha256: policy.sha256(),
             policy: Arc::new(policy),
             tools: BTreeMap::new(),
+            specs: Vec::new(),
             approver: None,
             log: None,
             threads: executor::tools()?,
@@ -96,11 +102,11 @@ impl Gate {
     /// As [`granted_tools`].
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
         let granted = granted_tools(&self.0.policy, tools)?;
-        let granted = granted
-            .into_iter()
-            .map(|tool| (tool.name().to_owned(), tool));
-        let granted = granted.collect();
-        Ok(self.with(|parts| parts.tools = granted))
+        let named = |tool: Tool| (tool.name().to_owned(), tool);
+        Ok(self.with(|parts| {
+            parts.specs = granted.iter().map(Tool::spec).collect();
+            parts.tools = granted.into_iter().map(named).collect();
+        }))
     }
 
     /// The same gate, at which `approver` approves of calls where the policy asks for it.
@@ -149,8 +155,12 @@ impl Gate {
         &self.0.grants
     }
 
+    pub(crate) fn policy_sha256(&self) -> &str {
+        &self.0.policy_sha256
+    }
+
     pub(crate) fn specs(&self) -> Vec<ToolSpec> {
-        self.tools().map(Tool::spec).collect()
+        self.0.specs.clone()
     }
 
     /// Takes a call as far as its tool's work, and lets that begin.

@@ -61,14 +61,15 @@ async fn run_admitted(
     let going = Going(Arc::new(gate.session(outcome.run_id.clone())));
     let session = &going.0;
     let policy = gate.policy();
+    let given = outcome.source.given.clone();
     if let Some(verdict) = refusal(policy, &script.code) {
-        session.begin(policy, Some(&outcome.source.given)).await?;
+        session.begin(gate.policy_sha256(), Some(&given)).await?;
         outcome.verdict = verdict;
     } else {
         // What does not fit in a request is no run.
         let (request, stdin) = request_and_stdin(script, &gate)?;
         let _slot = runtime.admit().await?;
-        session.begin(policy, Some(&outcome.source.given)).await?;
+        session.begin(gate.policy_sha256(), Some(&given)).await?;
         let streams = Streams::new(stdin, policy.limits(), sink);
         run_screened(&runtime, &gate, session, request, streams, &mut outcome).await?;
     }

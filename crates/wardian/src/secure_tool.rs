@@ -71,7 +71,7 @@ impl SecureTool {
             Box::pin(async move {
                 let session = &this.going.0;
                 this.begun
-                    .get_or_try_init(|| session.begin(this.gate.policy(), None))
+                    .get_or_try_init(|| session.begin(this.gate.policy_sha256(), None))
                     .await?;
                 let args = session.fits(json.len()).map(|()| json.as_str());
                 let pending = this.gate.start(session, this.tool.name(), args).await?;

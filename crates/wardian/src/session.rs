@@ -160,7 +160,7 @@ impl Session {
     /// The run starts.
     pub(crate) async fn begin(
         &self,
-        policy: &Policy,
+        policy_sha256: &str,
         source_sha256: Option<&str>,
     ) -> Result<(), Stop> {
         if self.log.is_none() {
@@ -172,7 +172,7 @@ impl Session {
         };
         let started = Event::RunStarted {
             source_sha256: source_sha256.map(ToOwned::to_owned),
-            policy_sha256: policy.sha256(),
+            policy_sha256: policy_sha256.to_owned(),
             limits: Limit::ALL
                 .into_iter()
                 .map(|limit| (limit.key().to_owned(), shown(limit)))
