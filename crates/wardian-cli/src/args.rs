@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Read audit logs: what was allowed and refused, and whether the record is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    Attack(AttackArgs),
+    Test(TestArgs),
     /// Print the versions and hashes of engine, interpreter and snapshot.
     Version {
         /// Print one JSON object.
@@ -143,6 +145,63 @@ pub(crate) struct CheckArgs {
     pub(crate) policy: Option<PathBuf>,
 
     /// Print one JSON object for each file.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Try hostile code on a policy, and say what it got.
+///
+/// Each kind of attack runs in a process of its own, under the policy's rules and limits (narrower where
+/// it allows much), in temporary directories and with doubles of tools: nothing that the policy grants is
+/// touched. Without a policy, one that grants something of everything is attacked. Takes a minute or two. Exits
+/// with 0, or with 1 if hostile code got anything.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AttackArgs {
+    /// The policy.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Only these classes and rows: `ESC,FS-07`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+
+    /// So many rows at a time. [default: as many as there are processors]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) jobs: Option<usize>,
+
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write a report to this file: one page of HTML that loads nothing.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// Run scenarios: folders with a script, a policy and what should come of it.
+///
+/// Every folder beneath DIR that has a `main.py` is one: with `policy.toml` (or that of a folder above),
+/// `expect.toml`, and optionally `inputs.json`, `tools.toml` with what tools answer, and `files/` with what
+/// the script finds: `files/data/a.csv` at /data/a.csv. Directories are temporary and tools are doubles, so
+/// nothing that a policy grants is touched. Exits with 0, or with 1 if something is not as it should be.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TestArgs {
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: PathBuf,
+
+    /// The policy of those that have none of their own.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+
+    /// Write expect.toml anew from what comes of the scripts now.
+    #[arg(long)]
+    pub(crate) update: bool,
+
+    /// Write JUnit XML to this file, for continuous integration.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Print one JSON object for each scenario.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -17,7 +17,7 @@ pub(crate) struct Exit(u8);
 impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     const RAISED: Self = Self(1);
-    /// Of `audit`: the log is not as it was written.
+    /// Of `audit`: the log is not as it was written. Of `attack` and `test`: something is not as it should be.
     pub(crate) const BROKEN: Self = Self(1);
     pub(crate) const USAGE: Self = Self(2);
     pub(crate) const REJECTED: Self = Self(120);

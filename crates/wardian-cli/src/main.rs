@@ -4,6 +4,7 @@
 
 mod approve;
 mod args;
+mod attack;
 mod audit;
 mod check;
 mod display;
@@ -12,6 +13,7 @@ mod output;
 mod policy;
 mod problems;
 mod run;
+mod test;
 mod tools;
 
 use anyhow::Result;
@@ -37,6 +39,8 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Policy(command) => return policy::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),
+        Command::Attack(args) => return attack::run(args),
+        Command::Test(args) => return test::run(args),
         Command::Version { json } => write(&version(json)?)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

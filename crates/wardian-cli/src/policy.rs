@@ -102,7 +102,9 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
 fn check(file: &Path, json: bool) -> Result<bool> {
     let checked = load_policy(file);
     // What it tells the tools that are ready; of others only their hosts know.
-    let told = checked.as_ref().map_or(Ok(()), wardian_tools::check);
+    let told = checked
+        .as_ref()
+        .map_or(Ok(()), |policy| wardian_tools::declared(policy).map(drop));
     if json {
         let problems = match &checked {
             Ok(_) => told

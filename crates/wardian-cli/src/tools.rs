@@ -15,7 +15,7 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
         json,
     } = command;
     let policy = load_policy(policy)?;
-    let ready = wardian_tools::ready(&policy)?;
+    let ready = wardian_tools::declared(&policy)?;
     for tool in &ready {
         let lacking = tool.action().permission() - policy.permissions();
         for permission in lacking.names() {

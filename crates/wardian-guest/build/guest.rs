@@ -25,16 +25,20 @@ const KEPT: &[&str] = &[
     "CARGO_SOURCE_",
 ];
 
-/// Builds the guest, if it has changed, and returns the path of its wasm.
-pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<PathBuf> {
+/// The wasm of the two guests.
+pub(crate) struct Built {
+    pub(crate) python: PathBuf,
+    pub(crate) hostile: PathBuf,
+}
+
+/// Builds the guests, if they have changed.
+pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<Built> {
     ensure_target(progress)?;
     println!("cargo:rerun-if-env-changed={PROFILE}");
     let profile = std::env::var(PROFILE).unwrap_or_else(|_| "release".to_owned());
-    let wasm = target
-        .join(TARGET)
-        .join(&profile)
-        .join("wardian_python.wasm");
-    if !wasm.is_file() {
+    let built = target.join(TARGET).join(&profile);
+    let python = built.join("wardian_python.wasm");
+    if !python.is_file() {
         progress.say(&format!(
             "building Python for {TARGET} (about 7 minutes on 2 cores, once; log: {})",
             progress.log_path().display()
@@ -46,6 +50,8 @@ pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<
         .args([
             "build",
             "--locked",
+            "--package=wardian-python",
+            "--package=wardian-hostile",
             "--profile",
             &profile,
             "--target",
@@ -63,12 +69,12 @@ pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<
         .stderr(log)
         .status()?;
     if !status.success() {
-        bail!(
-            "the Python guest did not build:\n{}",
-            tail(progress.log_path())
-        );
+        bail!("the guests did not build:\n{}", tail(progress.log_path()));
     }
-    Ok(wasm)
+    Ok(Built {
+        python,
+        hostile: built.join("wardian_hostile.wasm"),
+    })
 }
 
 /// Paths of this machine don't belong into the artifact, where a script could read them.

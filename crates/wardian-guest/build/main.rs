@@ -50,8 +50,10 @@ fn main() -> Result<()> {
     fs::create_dir_all(&target)?;
     let progress = Progress::new(&target);
 
-    let wasm = guest::build(&root.join("guest"), &target, &progress)?;
-    let wasm = fs::read(&wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
+    let built = guest::build(&root.join("guest"), &target, &progress)?;
+    let read =
+        |wasm: &Path| fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()));
+    let wasm = read(&built.python)?;
     let engine = compile::engine(&triple)?;
     let kept = target.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
 
@@ -69,6 +71,14 @@ fn main() -> Result<()> {
         write_whole(&code, &compiled)?;
         progress.finish();
     }
+    // Compiled in a moment. It runs in the memory of the Python guest, hence is as large.
+    let hostile = snapshot::in_memory_of(&read(&built.hostile)?, &read(&module)?)?;
+    let hostile_code = PathBuf::from(env("OUT_DIR")?).join("hostile.cwasm");
+    write_whole(&hostile_code, &engine.precompile_module(&hostile)?)?;
+    println!(
+        "cargo:rustc-env=WARDIAN_GUEST_HOSTILE={}",
+        hostile_code.display()
+    );
 
     for (name, path) in [("MODULE", &module), ("IMAGE", &image), ("CODE", &code)] {
         println!("cargo:rustc-env=WARDIAN_GUEST_{name}={}", path.display());

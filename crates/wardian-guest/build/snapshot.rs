@@ -77,13 +77,31 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
         .get(..used.next_multiple_of(HOST_PAGE))
         .context("memory is whole pages")?;
     Ok(Snapshot {
-        module: without_data(wasm, memory.len() / WASM_PAGE)?,
+        module: rewritten(wasm, (memory.len() / WASM_PAGE) as u64, Data::Dropped)?,
         image: image.to_vec(),
     })
 }
 
-/// The same module without data segments, its memory `pages` large.
-fn without_data(wasm: &[u8], pages: usize) -> Result<Vec<u8>> {
+/// The module `wasm`, its memory as large as that of `other`.
+pub(crate) fn in_memory_of(wasm: &[u8], other: &[u8]) -> Result<Vec<u8>> {
+    for payload in Parser::new(0).parse_all(other) {
+        if let Payload::MemorySection(memories) = payload? {
+            let memory = memories.into_iter().next().context("it has a memory")??;
+            return rewritten(wasm, memory.initial, Data::Kept);
+        }
+    }
+    bail!("the guest has no memory")
+}
+
+/// What becomes of a module's data segments.
+#[derive(PartialEq)]
+enum Data {
+    Kept,
+    Dropped,
+}
+
+/// The same module, its memory `pages` large.
+fn rewritten(wasm: &[u8], pages: u64, data: Data) -> Result<Vec<u8>> {
     let mut module = wasm_encoder::Module::new();
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
@@ -96,7 +114,7 @@ fn without_data(wasm: &[u8], pages: usize) -> Result<Vec<u8>> {
                     .context("the guest has a memory")??;
                 let mut section = MemorySection::new();
                 section.memory(MemoryType {
-                    minimum: pages as u64,
+                    minimum: pages,
                     maximum: memory.maximum,
                     memory64: memory.memory64,
                     shared: memory.shared,
@@ -111,7 +129,8 @@ fn without_data(wasm: &[u8], pages: usize) -> Result<Vec<u8>> {
                 );
                 copy(&mut module, wasm, &payload);
             }
-            Payload::DataSection(_) | Payload::DataCountSection { .. } => {}
+            Payload::DataSection(_) | Payload::DataCountSection { .. } if data == Data::Dropped => {
+            }
             _ => copy(&mut module, wasm, &payload),
         }
     }

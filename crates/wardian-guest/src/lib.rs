@@ -25,6 +25,13 @@ pub static IMAGE: &[u8] = {
     &PAGES.0
 };
 
+/// The machine code of another guest, which makes the system calls that its source tells it to make: for
+/// testing what stands between a guest and the host. Made and aligned as [`CODE`], and starts in the same memory.
+pub static HOSTILE: &[u8] = {
+    static PAGES: &PageAligned<[u8]> = &PageAligned(*include_bytes!(env!("WARDIAN_GUEST_HOSTILE")));
+    &PAGES.0
+};
+
 /// SHA-256 of [`CODE`], in hex.
 pub const CODE_SHA256: &str = env!("WARDIAN_GUEST_CODE_SHA256");
 

@@ -93,6 +93,26 @@ impl Policy {
         Ok(self)
     }
 
+    /// The same policy, whose directories lie elsewhere on the host: scripts find and may do the same as
+    /// before, in other files. For trying a policy out without touching what it is about.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`] if one of the new directories is not absolute, or shares files with another.
+    pub fn with_hosts(
+        mut self,
+        mut host: impl FnMut(&Grant) -> PathBuf,
+    ) -> Result<Self, GrantError> {
+        for grant in std::mem::take(&mut self.grants) {
+            let moved = Grant::new(&grant.guest.to_string(), host(&grant), grant.access)?;
+            self.add_grant(Grant {
+                at: grant.at,
+                ..moved
+            })?;
+        }
+        Ok(self)
+    }
+
     /// The same policy with one more entry of `allowed_domains`.
     ///
     /// # Errors

@@ -88,13 +88,14 @@ pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
     made(policy, true)
 }
 
-/// Checks what `policy` tells the ready tools that it grants, without reading a secret.
+/// The same tools without a secret: enough to check what the policy tells them, to list them, and to put
+/// a double in their places.
 ///
 /// # Errors
 ///
 /// As [`ready`], but for secrets.
-pub fn check(policy: &Policy) -> Result<(), ConfigError> {
-    made(policy, false).map(drop)
+pub fn declared(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
+    made(policy, false)
 }
 
 fn made(policy: &Policy, with_secrets: bool) -> Result<Vec<Tool>, ConfigError> {

@@ -12,8 +12,7 @@ use crate::calls::Calls;
 use crate::files::{FileGuard, Wasi};
 use crate::memory::MemoryLimit;
 use crate::output::{Capture, Sink};
-use crate::runtime::Machine;
-use crate::{Error, Stream};
+use crate::{Error, Runtime, Stream};
 
 /// How much fuel a run uses before it lets others run: about a millisecond's worth.
 const YIELD_INTERVAL: u64 = 10_000_000;
@@ -82,7 +81,7 @@ pub(crate) struct MalformedReport;
 impl Guest {
     /// A fresh instance. That it can't be had is the host's fault.
     pub(crate) async fn new(
-        machine: &Machine,
+        runtime: &Runtime,
         limits: &Limits,
         streams: Streams,
         files: FileGuard,
@@ -107,7 +106,7 @@ impl Guest {
         let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
         let wasi = Wasi { inner, files };
         let mut store = Store::new(
-            machine.engine(),
+            runtime.machine().engine(),
             RunState {
                 wasi,
                 memory,
@@ -121,7 +120,7 @@ impl Guest {
         store
             .fuel_async_yield_interval(Some(YIELD_INTERVAL))
             .map_err(host)?;
-        let guest = machine.guest();
+        let guest = runtime.guest();
         let instance = guest.instantiate_async(&mut store).await.map_err(host)?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)

@@ -30,6 +30,7 @@ mod approval;
 mod arguments;
 mod call_error;
 mod calls;
+mod double;
 mod engine_config;
 mod error;
 mod executor;

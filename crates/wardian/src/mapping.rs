@@ -35,13 +35,26 @@ use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType
 /// How many memories stay mapped after their runs, for runs to come.
 const KEPT: usize = 64;
 
-/// Makes a module of the guest's code.
+/// Which of the guests that are linked in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Code {
+    Python,
+    #[cfg(feature = "hostile")]
+    Hostile,
+}
+
+/// Makes a module of a guest's code.
 ///
-/// At most one may exist in a process: wasmtime registers code by its address.
-pub(crate) fn load(engine: &Engine) -> wasmtime::Result<Module> {
+/// At most one of each may exist in a process: wasmtime registers code by its address.
+pub(crate) fn load(engine: &Engine, code: Code) -> wasmtime::Result<Module> {
+    let code = match code {
+        Code::Python => CODE,
+        #[cfg(feature = "hostile")]
+        Code::Hostile => wardian_guest::HOSTILE,
+    };
     // SAFETY: the bytes are what wasmtime's `precompile_module` returned in the build script of
     // `wardian-guest`. They are static, and in a mapping that is never writable.
-    unsafe { Module::deserialize_raw(engine, NonNull::from(CODE)) }
+    unsafe { Module::deserialize_raw(engine, NonNull::from(code)) }
 }
 
 /// Makes the code executable where it stands.
@@ -137,8 +150,8 @@ fn sealed_copy() -> io::Result<OwnedFd> {
 }
 
 // SAFETY: a memory has the reservation and the guards that it is asked for. It is not filled
-// with zeros, as the trait wants: wasmtime would then write the module's data segments, and this
-// module's data is the image.
+// with zeros, as the trait wants: wasmtime would then write the module's data segments, and the Python
+// module's data is the image. (The hostile module has segments, which wasmtime writes over it.)
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,

@@ -71,6 +71,17 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
+    /// Its name: `time`, `tool_calls`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Fuel => "fuel",
+            Self::Memory => "memory",
+            Self::ToolCalls => "tool_calls",
+            Self::Records => "records",
+        }
+    }
+
     /// The limit.
     pub const fn limit(self) -> Limit {
         match self {
@@ -304,6 +315,14 @@ impl Verdict {
             Self::Denied { .. } => "denied",
             Self::Limit { .. } => "limit",
             Self::Crashed { .. } => "crashed",
+        }
+    }
+
+    /// Its name, or that of the limit that it is about: `completed`, `fuel`.
+    pub const fn ending(&self) -> &'static str {
+        match self {
+            Self::Limit { which, .. } => which.name(),
+            verdict => verdict.name(),
         }
     }
 }

@@ -98,7 +98,7 @@ async fn run_screened(
     let files = FileGuard::new(policy.clone(), gate.grants().clone(), session.clone());
     let has_tools = gate.tools().len() > 0;
     let calls = has_tools.then(|| Calls::new(gate.clone(), session.clone()));
-    let mut guest = Guest::new(runtime.machine(), limits, streams, files, calls).await?;
+    let mut guest = Guest::new(runtime, limits, streams, files, calls).await?;
 
     let mut screening = rules.is_some();
     let work = async {
@@ -156,7 +156,7 @@ pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violatio
         let request = request(Script::new(source), Some(rules), tools, limits)?;
         let _slot = setting.runtime.admit().await?;
         let started = Instant::now();
-        let mut guest = blank(setting.runtime.machine(), limits).await?;
+        let mut guest = blank(&setting.runtime, limits).await?;
         let work = async {
             guest.hand_over(&request).await?;
             screened(&guest.call(export::SCREEN).await?, &mut hash)
@@ -174,7 +174,7 @@ pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violatio
 pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
     Running::new(runtime.machine(), async move {
         let _slot = runtime.admit().await?;
-        let mut guest = blank(runtime.machine(), &Limits::default()).await?;
+        let mut guest = blank(&runtime, &Limits::default()).await?;
         let modules = guest.call(export::MODULES).await;
         let modules = modules.map_err(|error| Error::Host(format!("{error:#}")))?;
         serde_json::from_slice(&modules).map_err(|error| Error::Host(error.to_string()))
@@ -182,11 +182,11 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
 }
 
 /// A guest that sees nothing.
-async fn blank(machine: &Machine, limits: &Limits) -> Result<Guest, Error> {
+async fn blank(runtime: &Runtime, limits: &Limits) -> Result<Guest, Error> {
     let policy = Arc::new(Policy::computing());
     let session = Arc::new(Session::new(String::new(), &policy, None));
     let files = FileGuard::new(policy, Arc::default(), session);
-    Guest::new(machine, limits, Streams::default(), files, None).await
+    Guest::new(runtime, limits, Streams::default(), files, None).await
 }
 
 /// What comes of `work`, if it ends within the time limit.

@@ -12,6 +12,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
 use crate::engine_config::engine_config;
 use crate::guest::RunState;
+use crate::mapping::Code;
 use crate::{Error, calls, executor, mapping, run};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.
@@ -30,6 +31,8 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 pub(crate) struct Machine {
     engine: Engine,
     guest: InstancePre<RunState>,
+    #[cfg(feature = "hostile")]
+    hostile: InstancePre<RunState>,
     /// Drives timers, and does what may wait for a disk, whatever executor a run is polled on.
     timers: &'static Handle,
 }
@@ -52,14 +55,14 @@ impl Machine {
             .max_wasm_stack(WASM_STACK_BYTES)
             .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES);
         let engine = Engine::new(&config)?;
-        let module = mapping::load(&engine)?;
-        let mut linker = Linker::new(&engine);
-        wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
-        linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
-        let guest = linker.instantiate_pre(&module)?;
+        let guest = linked(&engine, Code::Python)?;
+        #[cfg(feature = "hostile")]
+        let hostile = linked(&engine, Code::Hostile)?;
         Ok(Self {
             engine,
             guest,
+            #[cfg(feature = "hostile")]
+            hostile,
             timers: executor::timers()?,
         })
     }
@@ -68,14 +71,26 @@ impl Machine {
         &self.engine
     }
 
-    pub(crate) fn guest(&self) -> &InstancePre<RunState> {
-        &self.guest
+    pub(crate) fn guest(&self, code: Code) -> &InstancePre<RunState> {
+        match code {
+            Code::Python => &self.guest,
+            #[cfg(feature = "hostile")]
+            Code::Hostile => &self.hostile,
+        }
     }
 
     /// The context in which timers can be made.
     pub(crate) fn timers(&self) -> &'static Handle {
         self.timers
     }
+}
+
+/// A guest with all that it can call.
+fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>> {
+    let mut linker = Linker::new(engine);
+    wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
+    linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
+    linker.instantiate_pre(&mapping::load(engine, code)?)
 }
 
 /// Runs Python, several scripts at a time. Cheap to clone; clones share their slots.
@@ -85,6 +100,7 @@ impl Machine {
 #[derive(Clone)]
 pub struct Runtime {
     machine: &'static Machine,
+    code: Code,
     slots: Arc<Semaphore>,
     slot_count: usize,
     admission_wait: Duration,
@@ -118,8 +134,21 @@ impl Runtime {
         }
     }
 
+    /// The same runtime, whose scripts are not Python but programs of a guest that plays by no rule: for
+    /// testing what stands between guests and this host. `wardian-testkit` writes such programs.
+    #[cfg(feature = "hostile")]
+    #[must_use]
+    pub fn hostile(mut self) -> Self {
+        self.code = Code::Hostile;
+        self
+    }
+
     pub(crate) fn machine(&self) -> &'static Machine {
         self.machine
+    }
+
+    pub(crate) fn guest(&self) -> &'static InstancePre<RunState> {
+        self.machine.guest(self.code)
     }
 
     /// Waits for a free slot, in the context of [`Machine::timers`].
@@ -208,6 +237,7 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, Error> {
         Ok(Runtime {
             machine: Machine::get()?,
+            code: Code::Python,
             slots: Arc::new(Semaphore::new(self.concurrent_runs)),
             slot_count: self.concurrent_runs,
             admission_wait: self.admission_wait,

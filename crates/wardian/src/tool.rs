@@ -88,8 +88,8 @@ pub(crate) struct Declared {
     pub(crate) action: Action,
     pub(crate) resource: Option<String>,
     pub(crate) signature: Signature,
-    parameters: Value,
-    returns: Value,
+    pub(crate) parameters: Value,
+    pub(crate) returns: Value,
     /// Arguments that are not recorded.
     pub(crate) secret_args: Vec<String>,
     /// Texts that neither scripts nor the record see.
@@ -138,15 +138,6 @@ impl Tool {
         Args: Serialize + DeserializeOwned + JsonSchema + Send + 'static,
         H: Handler<Args>,
     {
-        let wrong = |why: &str| ToolDefinitionError {
-            tool: name.to_owned(),
-            why: why.to_owned(),
-        };
-        if !is_tool_name(name) {
-            return Err(wrong(
-                "has a name that no tool can have: lower-case letters, digits and `_`, 64 at most",
-            ));
-        }
         let schema =
             || SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let parameters = schema()
@@ -158,8 +149,7 @@ impl Tool {
             .into_generator()
             .into_root_schema_for::<H::Output>()
             .to_value();
-        let signature = Signature::new(name, &parameters, &returns, arguments::fields::<Args>())
-            .map_err(|why| wrong(&why))?;
+        let signature = signature(name, &parameters, &returns, arguments::fields::<Args>())?;
         let known: Vec<String> = signature.names().map(ToOwned::to_owned).collect();
         let handler = Arc::new(handler);
         let read = move |value: Value| {
@@ -188,7 +178,7 @@ impl Tool {
         })))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Declared)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Declared)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
@@ -287,6 +277,25 @@ impl Tool {
     pub(crate) fn spec(&self) -> ToolSpec {
         self.0.signature.spec(&self.0.name)
     }
+}
+
+/// A tool's signature, if it can have that name and these parameters.
+pub(crate) fn signature(
+    name: &str,
+    parameters: &Value,
+    returns: &Value,
+    order: Option<&[&str]>,
+) -> Result<Signature, ToolDefinitionError> {
+    let wrong = |why: String| ToolDefinitionError {
+        tool: name.to_owned(),
+        why,
+    };
+    if !is_tool_name(name) {
+        let letters =
+            "has a name that no tool can have: lower-case letters, digits and `_`, 64 at most";
+        return Err(wrong(letters.to_owned()));
+    }
+    Signature::new(name, parameters, returns, order).map_err(wrong)
 }
 
 impl fmt::Debug for Tool {

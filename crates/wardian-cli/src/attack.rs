@@ -1,0 +1,132 @@
+//! `wardian attack`: what hostile code gets under a policy.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use wardian::load_policy;
+use wardian_testkit::attack::{Grade, Report, Suite, SuiteError};
+
+use crate::args::AttackArgs;
+use crate::exit::{Exit, Usage};
+use crate::output::{columns, print, print_json};
+
+pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
+    let mut suite = match &args.policy {
+        Some(file) => Suite::new(load_policy(file)?),
+        None => Suite::built_in(),
+    };
+    suite = suite.only(args.only).map_err(usage)?;
+    if let Some(jobs) = args.jobs {
+        suite = suite.jobs(jobs);
+    }
+    let this = std::env::current_exe().context("cannot find this program to start it again")?;
+    let command = || {
+        let mut command = Command::new(&this);
+        command.args(std::env::args_os().skip(1));
+        command
+    };
+    let bar = progress(suite.len());
+    let report = suite
+        .run(command, |row| {
+            bar.set_message(row.id.clone());
+            bar.inc(1);
+            if row.grade == Grade::Unsafe {
+                bar.suspend(|| crate::output::remark(&format!("{} {}: unsafe", row.id, row.name)));
+            }
+        })
+        .map_err(usage)?;
+    bar.finish_and_clear();
+    if let Some(file) = &args.report {
+        fs::write(file, report.html())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match args.json {
+        true => {
+            let mut shown = json!(report);
+            shown["safe"] = report.is_safe().into();
+            print_json(&shown)?;
+        }
+        false => show(&report)?,
+    }
+    Ok(if report.is_safe() {
+        Exit::SUCCESS
+    } else {
+        Exit::BROKEN
+    })
+}
+
+/// What does not name a row is the user's to mend.
+fn usage(error: SuiteError) -> anyhow::Error {
+    match error {
+        SuiteError::Unknown { .. } => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// A bar on the terminal; none where nobody looks.
+pub(crate) fn progress(len: usize) -> ProgressBar {
+    let bar = ProgressBar::new(len as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn show(report: &Report) -> Result<()> {
+    let mut table = columns(&[
+        "class",
+        "safe",
+        "wrong type, but safe",
+        "unsafe",
+        "not applicable",
+    ]);
+    let all = Grade::ALL.map(|grade| report.count(grade));
+    for (name, counts) in report
+        .classes()
+        .into_iter()
+        .chain([("all".to_owned(), all)])
+    {
+        let counts = counts.map(|count| count.to_string());
+        table.add_row([name].into_iter().chain(counts));
+    }
+    print(&format!("{table}\n\n"))?;
+    for grade in [Grade::Unsafe, Grade::WrongType] {
+        for row in report.rows.iter().filter(|row| row.grade == grade) {
+            print(&format!("{} {}: {grade}\n", row.id, row.name))?;
+            for detail in &row.details {
+                print(&format!(
+                    "  {} ended {}: {}\n",
+                    detail.what, detail.ending, detail.note
+                ))?;
+                for finding in &detail.findings {
+                    print(&format!("    {finding}\n"))?;
+                }
+            }
+        }
+    }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in &report.rows {
+        let Some(reason) = &row.reason else {
+            continue;
+        };
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, rows)) => rows.push(&row.id),
+            None => reasons.push((reason, vec![&row.id])),
+        }
+    }
+    for (reason, rows) in reasons {
+        print(&format!("not applicable: {} ({reason})\n", rows.join(", ")))?;
+    }
+    let played: usize = report.rows.iter().map(|row| row.played).sum();
+    print(&format!(
+        "{played} payloads and twins in {} s; the latest run ended {} ms after its time\n",
+        report.wall_ms / 1_000,
+        report.late_ms()
+    ))
+}

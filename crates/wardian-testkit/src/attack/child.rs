@@ -1,0 +1,725 @@
+//! One row, in a process of its own: plays its payloads and its twin, and looks at the world after each.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::exit;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use wardian::audit::{Memory, verify};
+use wardian::{
+    Access, Action, Allowance, DomainRule, Gate, Limit, Limits, Log, Outcome, Permission, Policy,
+    Profile, Runtime, Sandbox, Script, Source, ToolRules, Verdict,
+};
+use wardian_tools::{Resolver, http_request_with};
+
+use crate::attack::probes::{self, Probes, SECRET};
+use crate::attack::row::{FUEL, Kind, Need, Row, SECONDS, rows};
+use crate::attack::watch::{Canary, Held, plant};
+use crate::attack::{Suite, host};
+use crate::fixture::records;
+use crate::hostile::Program;
+use crate::{Fixture, runtime};
+
+/// How late a run may end before that is a finding. The promise is 250 ms; a test that holds the machine to
+/// it would fail on a busy one, so how late it was is in the report, and the soak holds it to the promise.
+const LATE: Duration = Duration::from_secs(2);
+
+/// What stands around what is kept of an output: the mark where it was cut.
+const MARK_BYTES: u64 = 200;
+
+/// Of a benign twin that does not work.
+const PROVES_NOTHING: &str = "does not work, so that the attacks prove nothing";
+
+/// What a payload says that has got what it wanted.
+const ESCAPED: &str = "ESCAPED";
+
+/// Python for payloads that try one thing after another: none may succeed.
+const ATTEMPT: &str = "
+def attempt(*wishes):
+    done = []
+    for number, wish in enumerate(wishes):
+        try:
+            got = wish()
+        except Exception:
+            continue
+        done.append((number, repr(got)[:80]))
+    return f'ESCAPED: {done}' if done else 'nothing'
+";
+
+/// What a child does, as it tells its parent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// The row means nothing under the policy.
+    NotApplicable(String),
+    /// It begins with this.
+    Begin(String),
+    /// It has ended so.
+    End(Played),
+}
+
+/// What came of a payload.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Played {
+    /// How it ended.
+    pub(crate) ending: String,
+    /// Whether that is an ending that it may have.
+    pub(crate) right: bool,
+    /// What must not be.
+    pub(crate) findings: Vec<String>,
+    /// How late its end was, in milliseconds.
+    pub(crate) late_ms: u64,
+    /// More about the ending.
+    pub(crate) note: String,
+}
+
+impl Played {
+    /// Of something that is no run.
+    pub(crate) fn plain(ending: &str, findings: Vec<String>) -> Self {
+        Self {
+            ending: ending.to_owned(),
+            right: true,
+            findings,
+            ..Self::default()
+        }
+    }
+
+    /// Of something that should not have gone wrong.
+    fn failed(why: impl ToString) -> Self {
+        Self::plain("failed", vec![why.to_string()])
+    }
+}
+
+/// Does what the parent asks for, and ends the process.
+pub(crate) fn serve(suite: &Suite, task: &str) -> ! {
+    let (id, dir) = task.split_once(':').unwrap_or_default();
+    let dir = Path::new(dir);
+    let served = rows()
+        .iter()
+        .find(|row| row.id == id)
+        .ok_or_else(|| io::Error::other("there is no such row"))
+        .and_then(|row| Child::new(suite, row, dir))
+        .and_then(|mut child| child.play());
+    exit(match served {
+        Ok(()) => 0,
+        Err(_) => 1,
+    })
+}
+
+struct Child<'s> {
+    suite: &'s Suite,
+    row: &'static Row,
+    dir: PathBuf,
+    steps: File,
+}
+
+impl<'s> Child<'s> {
+    fn new(suite: &'s Suite, row: &'static Row, dir: &Path) -> io::Result<Self> {
+        // An abort is seen without a core file.
+        let none = rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
+        let steps = OpenOptions::new().append(true).open(dir.join("steps"))?;
+        Ok(Self {
+            suite,
+            row,
+            dir: dir.to_owned(),
+            steps,
+        })
+    }
+
+    fn step(&mut self, step: &Step) -> io::Result<()> {
+        let mut line = serde_json::to_vec(step)?;
+        line.push(b'\n');
+        self.steps.write_all(&line)
+    }
+
+    fn play(&mut self) -> io::Result<()> {
+        let row = self.row;
+        if let Some(why) = self.missing() {
+            return self.step(&Step::NotApplicable(why));
+        }
+        let mut before = None;
+        let twin = row
+            .benign
+            .iter()
+            .map(|twin| ("the benign twin".to_owned(), twin, true));
+        let numbered = |(at, payload)| (format!("payload {}", at + 1), payload, false);
+        // The twin goes first: what a process needs once, it then has.
+        for (name, payload, benign) in twin.chain(row.payloads.iter().enumerate().map(numbered)) {
+            self.step(&Step::Begin(name))?;
+            let played = match Arena::new(self, benign) {
+                Ok(arena) => arena.play(row, payload, benign),
+                Err(error) => Played::failed(error),
+            };
+            self.step(&Step::End(played))?;
+            if before.is_none() {
+                before = Some(Held::now()?);
+            }
+        }
+        self.step(&Step::Begin("what is left behind".to_owned()))?;
+        let findings = before.map_or_else(Vec::new, |before| Held::findings(&before));
+        self.step(&Step::End(Played::plain("looked", findings)))
+    }
+
+    /// Why the row means nothing under this policy.
+    fn missing(&self) -> Option<String> {
+        let policy = &self.suite.policy;
+        let runs = match self.row.kind {
+            Kind::Python | Kind::Fetch => true,
+            // Those of the library itself bring a policy of their own.
+            Kind::Host => !self.row.needs.is_empty(),
+            Kind::Urls | Kind::Names | Kind::Policies => false,
+        };
+        if runs && !probes::apply(policy) {
+            return Some("the policy lets no script run: no EXECUTE_CODE".to_owned());
+        }
+        if self.row.kind == Kind::Fetch
+            && !policy.permissions().contains(Permission::NETWORK_ACCESS)
+        {
+            return Some("the policy lets nothing on the network: no NETWORK_ACCESS".to_owned());
+        }
+        let lacks = |need: &&Need| match need {
+            Need::ReadOnly => read_only(policy).next().is_none(),
+            Need::ReadWrite => !has(policy, Access::READ_WRITE),
+            Need::Domain => allowed_host(policy).is_none(),
+        };
+        let need = self.row.needs.iter().find(lacks)?;
+        Some(need.missing().to_owned())
+    }
+}
+
+/// The directories that may only be read.
+fn read_only(policy: &Policy) -> impl Iterator<Item = PathBuf> {
+    policy
+        .grants()
+        .filter(|grant| policy.access(grant) == Access::READ)
+        .map(|grant| grant.host().to_owned())
+}
+
+fn has(policy: &Policy, access: Access) -> bool {
+    policy
+        .grants()
+        .any(|grant| policy.access(grant).contains(access))
+}
+
+/// A host that the policy allows under `https`, by its name.
+fn allowed_host(policy: &Policy) -> Option<String> {
+    if !policy.permissions().contains(Permission::NETWORK_ACCESS) {
+        return None;
+    }
+    let named = |rule: &DomainRule| {
+        let rule = rule.to_string();
+        let host = rule.strip_prefix("https://")?.strip_suffix(":443")?;
+        let host = host.replacen("*.", "sub.", 1);
+        host.starts_with(|char: char| char.is_ascii_alphabetic())
+            .then_some(host)
+    };
+    policy.domains().find_map(named)
+}
+
+/// Everything that one payload is played in.
+pub(crate) struct Arena {
+    fixture: Fixture,
+    canary: Canary,
+    probes: Probes,
+    read: Option<String>,
+    write: Option<(String, PathBuf)>,
+    served: u16,
+}
+
+impl Arena {
+    fn new(child: &Child<'_>, benign: bool) -> Result<Self, Box<dyn std::error::Error>> {
+        let row = child.row;
+        let server = TcpListener::bind(("127.0.0.1", 0))?;
+        let served = server.local_addr()?.port();
+        let base = &child.suite.policy;
+        let limits = narrowed(base.limits(), row)?;
+        let mut policy = Probes::granted(base.clone().with_limits(limits));
+        let dir = tempfile::Builder::new()
+            .prefix("arena-")
+            .tempdir_in(&child.dir)?
+            .keep();
+        if row.kind == Kind::Fetch {
+            let mut rules = ToolRules::default();
+            // The suite's own server may be reached where a redirect starts, and by the twin.
+            if benign
+                || row
+                    .payloads
+                    .iter()
+                    .any(|payload| payload.split(' ').count() > 2)
+            {
+                let here = json!(["127.0.0.1/32"]);
+                rules.config.insert("private_networks".to_owned(), here);
+            }
+            policy = policy.with_tool("http_request", rules);
+        }
+        let fixture = Fixture::in_directory(policy, &dir)?;
+        let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()).collect())?;
+        for grant in fixture.policy().grants() {
+            plant(grant.host(), &canary.outside)?;
+        }
+        canary.look()?;
+        let probes = Probes::default();
+        let mut arena = Self {
+            read: fixture.granted(Access::READ).map(|(guest, _)| guest),
+            write: fixture.granted(Access::READ_WRITE),
+            fixture,
+            canary,
+            probes,
+            served,
+        };
+        for tool in arena.probes.tools(arena.fixture.policy())? {
+            arena.fixture = arena.fixture.with_tool(tool);
+        }
+        for tool in &child.suite.tools {
+            arena.fixture = arena.fixture.with_tool(tool.clone());
+        }
+        if row.kind == Kind::Fetch {
+            arena.serve(server, row);
+        }
+        Ok(arena)
+    }
+
+    /// Plays a payload, and looks at the world.
+    fn play(self, row: &'static Row, payload: &str, benign: bool) -> Played {
+        let mut played = match row.kind {
+            Kind::Python => self.python(row, payload, benign),
+            Kind::Urls => self.url(payload, benign),
+            Kind::Fetch => self.fetch(row, payload, benign),
+            Kind::Names => name(row, payload, benign),
+            Kind::Policies => policy_file(payload, benign),
+            Kind::Host => Played::plain(
+                "done",
+                host::run(payload, &self).err().into_iter().collect(),
+            ),
+        };
+        played.findings.extend(self.canary.findings());
+        played.findings.extend(self.probes.findings());
+        played.findings.dedup();
+        played
+    }
+
+    pub(crate) fn fixture(&self) -> &Fixture {
+        &self.fixture
+    }
+
+    /// A sandbox of the policy, for source of any kind.
+    pub(crate) fn sandbox(&self, log: Log) -> Result<Sandbox, String> {
+        let policy = self
+            .fixture
+            .policy()
+            .clone()
+            .with_code(Profile::Open.code());
+        let gate = self.fixture.gate_under(policy, log);
+        let gate = gate.map_err(|error| error.to_string())?;
+        Ok(Sandbox::behind(runtime(), gate))
+    }
+
+    /// A directory for reading and writing, as scripts and as the host see it.
+    pub(crate) fn writable(&self) -> Option<&(String, PathBuf)> {
+        self.write.as_ref()
+    }
+
+    fn python(&self, row: &Row, payload: &str, benign: bool) -> Played {
+        let attempt = if payload.contains("attempt(") {
+            ATTEMPT
+        } else {
+            ""
+        };
+        let code = format!("{attempt}{}\n{payload}", row.setup);
+        let policy = self.fixture.policy().clone();
+        let may: &[String] = if benign {
+            &["completed".to_owned()]
+        } else {
+            &row.may
+        };
+        let mut played = self.run(runtime(), policy.clone(), &code, Some(may));
+        // Screening is advice. What it refuses must be harmless too.
+        if played.ending == "rejected" && policy.code().screening().is_some() {
+            let open = policy.with_code(Profile::Open.code());
+            let again = self.run(runtime(), open, &code, Some(may));
+            played.findings.extend(again.findings);
+            played.late_ms = played.late_ms.max(again.late_ms);
+            (played.ending, played.right) = (again.ending, again.right);
+            played.note = again.note;
+        }
+        if benign && !played.right {
+            played
+                .findings
+                .push(format!("{PROVES_NOTHING}: {}", played.note));
+        }
+        played
+    }
+
+    /// Runs a program of the hostile guest; whatever its end, it has one.
+    pub(crate) fn hostile(&self, program: &Program) -> Played {
+        let policy = self
+            .fixture
+            .policy()
+            .clone()
+            .with_code(Profile::Open.code());
+        let hostile = runtime().clone().hostile();
+        self.run(&hostile, policy, &program.source(), None)
+    }
+
+    /// Runs a script or a program. `may` says how it may end: `None` for in any way.
+    fn run(&self, runtime: &Runtime, policy: Policy, code: &str, may: Option<&[String]>) -> Played {
+        let (log, memory) = Log::memory();
+        let prepared = self
+            .fixture
+            .gate_under(policy, log)
+            .map(|gate| Sandbox::behind(runtime, gate))
+            .and_then(|sandbox| Ok((sandbox.run_blocking(self.script(code))?, sandbox)));
+        let (outcome, sandbox) = match prepared {
+            Ok(done) => done,
+            Err(error) => return Played::failed(error),
+        };
+        let ending = match &outcome.verdict {
+            Verdict::Raised(raised) => raised.r#type.clone(),
+            verdict => verdict.ending().to_owned(),
+        };
+        let raised = matches!(outcome.verdict, Verdict::Raised(_));
+        let right = may.is_none_or(|may| {
+            may.iter()
+                .any(|may| *may == ending || (raised && may == "raised"))
+        });
+        let limits = sandbox.policy().limits();
+        let late = match limits.timeout() {
+            Allowance::AtMost(timeout) => outcome.usage.wall.saturating_sub(timeout),
+            Allowance::Unlimited => Duration::ZERO,
+        };
+        let mut findings = self.of_outcome(&outcome, limits);
+        if late > LATE {
+            findings.push(format!("ended {} ms after its time", late.as_millis()));
+        }
+        findings.extend(of_log(&memory, &outcome, &self.canary.secret));
+        // The next one finds nothing of this one, and works.
+        let next = self
+            .fixture
+            .gate_under(
+                sandbox.policy().clone().with_code(Profile::Open.code()),
+                Log::memory().0,
+            )
+            .and_then(|gate| {
+                Sandbox::behind(crate::runtime(), gate).run_blocking("sum(range(10))")
+            });
+        match next {
+            Ok(outcome) if outcome.value == Some(wardian::Value::Json(json!(45))) => {}
+            Ok(outcome) => findings.push(format!("the next run did not work: {}", outcome.verdict)),
+            Err(error) => findings.push(format!("the next run did not start: {error}")),
+        }
+        let note = match &outcome.verdict {
+            Verdict::Raised(raised) => format!("{}: {}", raised.r#type, raised.message),
+            verdict => format!("{verdict}"),
+        };
+        Played {
+            ending,
+            right,
+            findings,
+            late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+            note: note.chars().take(200).collect(),
+        }
+    }
+
+    /// A script that knows what there is.
+    pub(crate) fn script(&self, code: &str) -> Script {
+        let canary = self.canary.outside.join("canary.txt").display().to_string();
+        let mut script = Script::new(code)
+            .input("CANARY", canary)
+            .input("PORT", self.canary.port().unwrap_or(0));
+        if let Some(read) = &self.read {
+            script = script.input("READ", read.clone());
+        }
+        if let Some((write, _)) = &self.write {
+            script = script.input("WRITE", write.clone());
+        }
+        script
+    }
+
+    fn of_outcome(&self, outcome: &Outcome, limits: &Limits) -> Vec<String> {
+        let mut findings = Vec::new();
+        let shown = outcome.json().to_string();
+        for (secret, what) in [
+            (self.canary.secret.as_str(), "the canary"),
+            (SECRET, "a tool's secret"),
+        ] {
+            if shown.contains(secret) {
+                findings.push(format!("has seen {what}"));
+            }
+        }
+        let granted = self.fixture.path().join("grant-").display().to_string();
+        if shown.contains(&granted) {
+            findings.push("has seen where a granted directory lies on the host".to_owned());
+        }
+        let said = [
+            outcome.stdout.text().into_owned(),
+            outcome.json()["value"].to_string(),
+        ];
+        if let Some(said) = said.iter().find(|said| said.contains(ESCAPED)) {
+            let said: String = said.chars().take(300).collect();
+            findings.push(said.trim().to_owned());
+        }
+        let usage = &outcome.usage;
+        for (limit, used, spare) in [
+            (Limit::Memory, usage.memory_peak_bytes, 0),
+            (Limit::BytesWritten, usage.bytes_written, 0),
+            (Limit::FilesCreated, usage.files_created, 0),
+            (Limit::ToolCalls, usage.tool_calls, 1),
+            (
+                Limit::Stdout,
+                outcome.stdout.text().len() as u64,
+                MARK_BYTES,
+            ),
+            (
+                Limit::Stderr,
+                outcome.stderr.text().len() as u64,
+                MARK_BYTES,
+            ),
+        ] {
+            let most = limits.get(limit).or_max();
+            if used > most.saturating_add(spare) {
+                findings.push(format!("{} is {most}, and {used} were used", limit.key()));
+            }
+        }
+        if let Some((_, directory)) = &self.write {
+            let lies = size(directory);
+            let most = limits.get(Limit::BytesWritten).or_max();
+            if lies > most.saturating_add(1 << 20) {
+                findings.push(format!("has written {lies} bytes, of {most} allowed"));
+            }
+        }
+        findings
+    }
+
+    /// The policy decides on a URL.
+    fn url(&self, url: &str, benign: bool) -> Played {
+        let policy = self.fixture.policy();
+        let url = url.replace("{host}", &allowed_host(policy).unwrap_or_default());
+        let allowed = policy.check(Action::HttpRequest, &url).allowed();
+        let finding = match (benign, allowed) {
+            (true, false) => Some(format!("{url} {PROVES_NOTHING}")),
+            (false, true) => Some(format!("{url:?} is allowed")),
+            _ => None,
+        };
+        Played::plain(
+            if allowed { "allowed" } else { "refused" },
+            finding.into_iter().collect(),
+        )
+    }
+
+    /// `http_request` asks for a URL whose host has this address, at which a redirect may be.
+    fn fetch(&self, row: &Row, payload: &str, benign: bool) -> Played {
+        let mut words = payload.split(' ');
+        let url = self.ports(words.next().unwrap_or_default());
+        let address: IpAddr = match words.next().unwrap_or_default().parse() {
+            Ok(address) => address,
+            Err(error) => return Played::failed(error),
+        };
+        let allowed = || -> Result<Policy, Box<dyn std::error::Error>> {
+            let port = self.canary.port()?;
+            Ok(self
+                .fixture
+                .policy()
+                .clone()
+                .with_domain(&format!("http://canary.wardian.test:{port}"))?
+                .with_domain(&format!("http://served.wardian.test:{}", self.served))?)
+        };
+        // A policy that allows every host allows these.
+        let policy = allowed().unwrap_or_else(|_| self.fixture.policy().clone());
+        let tool = match http_request_with(&policy, Arc::new(Everything(address))) {
+            Ok(tool) => tool,
+            Err(error) => return Played::failed(error),
+        };
+        let (log, memory) = Log::memory();
+        let code = format!(
+            "from wardian import tools\ntools.http_request({})",
+            json!(url)
+        );
+        let outcome = Gate::new(policy.with_code(Profile::Open.code()))
+            .and_then(|gate| gate.with_tools([tool]))
+            .map(|gate| Sandbox::behind(runtime(), gate.with_audit(log)))
+            .and_then(|sandbox| sandbox.run_blocking(code));
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Played::failed(error),
+        };
+        let mut findings = of_log(&memory, &outcome, &self.canary.secret);
+        let note = outcome.verdict.to_string();
+        let (ending, right) = match &outcome.verdict {
+            Verdict::Raised(raised) => (
+                raised.r#type.clone(),
+                !benign && row.may.contains(&raised.r#type),
+            ),
+            verdict => (verdict.ending().to_owned(), benign),
+        };
+        if (ending == "completed") != benign {
+            findings.push(match benign {
+                true => format!("{PROVES_NOTHING}: {note}"),
+                false => format!("{url} was fetched"),
+            });
+        }
+        Played {
+            ending,
+            right,
+            findings,
+            note,
+            ..Played::default()
+        }
+    }
+
+    fn ports(&self, text: &str) -> String {
+        text.replace("{port}", &self.canary.port().unwrap_or(0).to_string())
+            .replace("{served}", &self.served.to_string())
+    }
+
+    /// Answers one request after another: with the payload's redirect, or with a word.
+    fn serve(&self, server: TcpListener, row: &'static Row) {
+        let location = |payload: &String| payload.split(' ').nth(2).map(|to| self.ports(to));
+        // All payloads of a row with a redirect have one; which one is asked for by the path.
+        let locations: Vec<_> = row.payloads.iter().map(location).collect();
+        thread::spawn(move || {
+            for connection in server.incoming() {
+                let Ok(mut connection) = connection else {
+                    return;
+                };
+                let mut request = [0; 4096];
+                let read = connection.read(&mut request).unwrap_or(0);
+                let request =
+                    String::from_utf8_lossy(request.get(..read).unwrap_or_default()).into_owned();
+                let number = request
+                    .split(['/', ' '])
+                    .nth(2)
+                    .and_then(|number| number.parse::<usize>().ok());
+                let location =
+                    number.and_then(|number| locations.get(number.checked_sub(1)?)?.clone());
+                let answer = match location {
+                    Some(to) => {
+                        format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
+                    }
+                    None => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+                };
+                let _ = connection.write_all(answer.as_bytes());
+            }
+        });
+    }
+}
+
+/// The limits of the policy, so narrow that a row ends soon.
+fn narrowed(limits: &Limits, row: &Row) -> Result<Limits, wardian::LimitError> {
+    let fuel = row.fuel.map_or(FUEL, |fuel| fuel as u64);
+    let seconds = row
+        .seconds
+        .map_or(Duration::from_secs(SECONDS), Duration::from_secs_f64);
+    let milliseconds = u64::try_from(seconds.as_millis()).unwrap_or(u64::MAX);
+    let mut narrowed = limits.clone();
+    for (limit, most) in [
+        (Limit::Fuel, fuel),
+        (Limit::Timeout, milliseconds),
+        (Limit::Memory, Limit::Memory.default_amount()),
+        (Limit::ToolWait, 1_000),
+        (Limit::Records, 20_000),
+    ] {
+        let most = limits.get(limit).or_max().min(most);
+        narrowed = narrowed.with(limit, Allowance::AtMost(most))?;
+    }
+    Ok(narrowed)
+}
+
+/// What has to be true of every record.
+fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    let text = memory.text();
+    match verify(text.as_bytes()) {
+        Ok(verified) if verified.open_runs.is_empty() && verified.open_calls.is_empty() => {}
+        Ok(_) => findings.push("the log has a run or a call without an end".to_owned()),
+        Err(error) => findings.push(format!("the log does not hold: {error}")),
+    }
+    let records = records(memory);
+    if records.len() != text.lines().count()
+        || text.chars().any(|char| char.is_control() && char != '\n')
+    {
+        findings.push("the log has a line that is not a record".to_owned());
+    }
+    let of = |event: &str| {
+        let named = records.iter().filter(|record| record["event"] == event);
+        named.collect::<Vec<&Value>>()
+    };
+    let (started, finished) = (of("run_started"), of("run_finished"));
+    let same = finished
+        .iter()
+        .all(|end| end["verdict"] == outcome.verdict.name());
+    if started.len() != 1 || finished.len() != 1 || !same {
+        findings.push("the log does not have the run's start and its end, once".to_owned());
+    }
+    if text.contains(secret) || text.contains(SECRET) {
+        findings.push("the log has a secret".to_owned());
+    }
+    findings
+}
+
+/// Bytes in the files beneath a directory.
+fn size(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => size(&entry.path()),
+            Ok(data) if data.is_file() => data.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// What a tool is taken to do by its name.
+fn name(row: &Row, name: &str, benign: bool) -> Played {
+    let guess = Action::infer(name).map_or("refused", Action::name);
+    let finding = match benign {
+        true => (guess == "refused").then(|| format!("{name} {PROVES_NOTHING}")),
+        false => {
+            (!row.may.iter().any(|may| may == guess)).then(|| format!("{name} passes for {guess}"))
+        }
+    };
+    Played::plain(guess, finding.into_iter().collect())
+}
+
+/// A policy file has to be refused, and its twin read.
+fn policy_file(text: &str, benign: bool) -> Played {
+    let source = Source {
+        path: Some("/srv/agent/policy.toml".into()),
+        home: Some("/home/ada".into()),
+        ..Source::text("policy.toml", text)
+    };
+    let read = Policy::parse(&source);
+    let finding = match (&read, benign) {
+        (Err(problems), true) => Some(format!("{PROVES_NOTHING}: {problems}")),
+        (Ok(_), false) => Some("is a policy".to_owned()),
+        _ => None,
+    };
+    let mut played = Played::plain(
+        if read.is_ok() { "read" } else { "refused" },
+        finding.into_iter().collect(),
+    );
+    if let Err(problems) = read {
+        played.note = problems.to_string();
+    }
+    played
+}
+
+/// Every host has this address.
+struct Everything(IpAddr);
+
+impl Resolver for Everything {
+    fn resolve(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let address = self.0;
+        Box::pin(async move { Ok(vec![address]) })
+    }
+}

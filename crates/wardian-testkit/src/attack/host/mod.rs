@@ -1,0 +1,122 @@
+//! Attacks that are no script: on the library's interface, on many runs at once, by raw system calls.
+//!
+//! Each is a function whose error says what should not be.
+
+mod library;
+mod load;
+mod raw;
+mod record;
+mod rules;
+mod source;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wardian::{Allowance, Limits, Outcome, Policy, Profile, Sandbox, Script};
+
+use crate::attack::child::Arena;
+use crate::runtime;
+
+type Result<T = ()> = std::result::Result<T, String>;
+
+/// Plays the attack of this name.
+pub(crate) fn run(name: &str, arena: &Arena) -> Result {
+    match name {
+        "residue" => load::residue(),
+        "poisoned" => load::poisoned(),
+        "huge_inputs" => load::huge_inputs(),
+        "crowd" => load::crowd(),
+        "cancellations" => load::cancellations(),
+        "blocked_executor" => load::blocked_executor(),
+        "race" => load::race(arena),
+        "tool_race" => load::tool_race(arena),
+
+        "nested_brackets" => source::nested_brackets(),
+        "nested_statements" => source::nested_statements(),
+        "chains" => source::chains(),
+        "token_bombs" => source::token_bombs(),
+        "long_literals" => source::long_literals(),
+        "other_text" => source::other_text(),
+        "mutations" => source::mutations(),
+
+        "raw_tool_calls" => raw::tool_calls(arena),
+        "raw_tool_memory" => raw::tool_memory(arena),
+        "renumber" => raw::renumber(arena),
+        "after_a_trap" => raw::after_a_trap(arena),
+        "hostile_reports" => raw::reports(arena),
+        "every_import" => raw::every_import(arena),
+
+        "mode_bits" => rules::mode_bits(arena),
+        "url_prefixes" => rules::url_prefixes(),
+        "url_forms" => rules::url_forms(),
+        "http_headers" => rules::http_headers(),
+        "names_spelling" => rules::names_spelling(),
+        "argument_forms" => rules::argument_forms(arena),
+        "open_defaults" => rules::open_defaults(),
+
+        "log_invisible" => record::invisible(arena),
+        "log_secrets" => record::secrets(arena),
+        "log_long" => record::long(arena),
+        "sinks_that_fail" => record::sinks_that_fail(),
+        "one_log" => record::one_log(arena),
+        "tampering" => record::tampering(arena),
+        "report_html" => record::report_html(),
+
+        "blocking_in_async" => library::blocking_in_async(),
+        "two_runtimes" => library::two_runtimes(),
+        "many_threads" => library::many_threads(),
+        "small_stack" => library::small_stack(),
+        "drop_order" => library::drop_order(),
+        "little_address_space" => library::little_address_space(),
+        "artifact_hashes" => library::artifact_hashes(),
+        "randomness" => library::randomness(),
+        other => Err(format!("there is no attack {other}")),
+    }
+}
+
+fn ensure(holds: bool, what: impl Into<String>) -> Result {
+    match holds {
+        true => Ok(()),
+        false => Err(what.into()),
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+/// Computing, from source of any kind, for a few seconds at most.
+fn computing() -> Result<Policy> {
+    let limits = Limits::default()
+        .with_fuel(Allowance::AtMost(5_000_000_000))
+        .and_then(|limits| limits.with_timeout(Allowance::AtMost(Duration::from_secs(5))))
+        .map_err(text)?;
+    Ok(Policy::computing()
+        .with_limits(limits)
+        .with_code(Profile::Open.code()))
+}
+
+fn sandbox() -> Result<Sandbox> {
+    Sandbox::new(runtime(), computing()?).map_err(text)
+}
+
+fn outcome(script: impl Into<Script>) -> Result<Outcome> {
+    sandbox()?.run_blocking(script).map_err(text)
+}
+
+/// The value of a script that has to work.
+fn value(script: impl Into<Script>) -> Result<Value> {
+    let outcome = outcome(script)?;
+    match outcome.value {
+        Some(wardian::Value::Json(value)) => Ok(value),
+        _ => Err(format!("did not work: {}", outcome.verdict)),
+    }
+}
+
+/// Runs still work.
+fn works() -> Result {
+    ensure(
+        value("6 * 7")? == json!(42),
+        "the next run has another value",
+    )
+}

@@ -1,0 +1,266 @@
+//! The record: text that is not what it seems, secrets, sinks that fail, many writers, tampering.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wardian::audit::{Sink, verify};
+use wardian::{Error, Log};
+
+use super::{Result, ensure, text};
+use crate::attack::Report;
+use crate::attack::child::Arena;
+use crate::attack::report::{Finding, Grade, RowReport};
+use crate::attack::row::rows;
+use crate::fixture::records;
+
+/// Calls a tool of the suite's so often, with these arguments, from the host.
+fn recorded(arena: &Arena, tool: &str, args: &[Value]) -> Result<(String, Vec<Value>)> {
+    let (log, memory) = Log::memory();
+    let gate = arena.fixture().gate(log).map_err(text)?;
+    let tool = gate.tool(tool).ok_or("the tool is not there")?;
+    for args in args {
+        // What comes of it does not matter here.
+        let _ = tool.call_blocking(args);
+    }
+    drop((tool, gate));
+    verify(memory.text().as_bytes()).map_err(text)?;
+    Ok((memory.text(), records(&memory)))
+}
+
+/// What nobody can see, or what turns text around, is escaped.
+pub(super) fn invisible(arena: &Arena) -> Result {
+    let args: Vec<_> = [
+        "\u{202e}evil",
+        "\u{200b}",
+        "e\u{301}\u{301}",
+        "\u{2066}x\u{2069}",
+        "\u{feff}",
+    ]
+    .map(|text| json!({ "text": text }))
+    .into();
+    let (log, _) = recorded(arena, "probe_echo", &args)?;
+    let deceptive = ['\u{202e}', '\u{200b}', '\u{2066}', '\u{feff}'];
+    ensure(!log.contains(deceptive), "the log holds what can't be seen")
+}
+
+/// What looks like a secret is not written.
+pub(super) fn secrets(arena: &Arena) -> Result {
+    let secret = "sk-proj-0123456789abcdef0123456789abcdef";
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
+    let args: Vec<_> = [
+        format!("Authorization: Bearer {secret}"),
+        format!("https://user:{secret}@host/"),
+        format!("https://host/?token={secret}"),
+        format!("{{\"api_key\": \"{secret}\"}}"),
+        format!("password={secret}"),
+        jwt.to_owned(),
+        format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----"),
+    ]
+    .into_iter()
+    .map(|text| json!({ "text": text }))
+    .collect();
+    let (log, _) = recorded(arena, "probe_echo", &args)?;
+    for secret in [secret, jwt] {
+        ensure(!log.contains(secret), "the log holds a secret")?;
+    }
+    Ok(())
+}
+
+/// A record is bounded, and says how long it was.
+pub(super) fn long(arena: &Arena) -> Result {
+    let (log, records) = recorded(
+        arena,
+        "probe_echo",
+        &[json!({ "text": "x".repeat(500_000) })],
+    )?;
+    ensure(
+        log.lines().all(|line| line.len() < 16 << 10),
+        "a record is longer than 16 KiB",
+    )?;
+    let cut = records.iter().any(|record| {
+        let data = record.get("data").unwrap_or(record);
+        data["args_truncated"] == true && data["args_bytes"].as_u64() > Some(500_000)
+    });
+    ensure(cut, "no record says that its arguments were cut")
+}
+
+/// A sink that fails after so many lines, or never answers.
+struct Failing {
+    lines: Arc<AtomicU64>,
+    good: u64,
+    hangs: bool,
+}
+
+impl Sink for Failing {
+    fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
+        if self.lines.fetch_add(1, Ordering::Relaxed) < self.good {
+            return Ok(());
+        }
+        if self.hangs {
+            thread::sleep(Duration::from_secs(3_600));
+        }
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+}
+
+/// What can't be recorded does not happen, and the host is told.
+pub(super) fn sinks_that_fail() -> Result {
+    for good in 0..2 {
+        let log = Log::new(Failing {
+            lines: Arc::default(),
+            good,
+            hangs: false,
+        });
+        let started = Instant::now();
+        let ended = super::sandbox()?
+            .with_audit(log)
+            .run_blocking("open('/etc/passwd')");
+        ensure(
+            matches!(ended, Err(Error::Audit(_))),
+            format!("with {good} lines written: {ended:?}"),
+        )?;
+        ensure(
+            started.elapsed() < Duration::from_secs(30),
+            "it took long to say so",
+        )?;
+    }
+    let full = Log::file("/dev/full");
+    let ended = full.map(|log| {
+        super::sandbox()?
+            .with_audit(log)
+            .run_blocking("1")
+            .map_err(text)
+    });
+    ensure(
+        !matches!(ended, Ok(Ok(_))),
+        "a run was recorded on a full disk",
+    )?;
+    let hangs = Log::new(Failing {
+        lines: Arc::default(),
+        good: 1,
+        hangs: true,
+    });
+    let started = Instant::now();
+    let ended = super::sandbox()?
+        .with_audit(hangs)
+        .run_blocking("open('/etc/passwd')");
+    ensure(
+        matches!(ended, Err(Error::Audit(_))),
+        format!("with a sink that hangs: {ended:?}"),
+    )?;
+    ensure(
+        started.elapsed() < Duration::from_secs(60),
+        "a sink that hangs holds a run",
+    )
+}
+
+/// Many runs at once write one chain.
+pub(super) fn one_log(arena: &Arena) -> Result {
+    let (log, memory) = Log::memory();
+    let gate = arena.fixture().gate(log).map_err(text)?;
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let Some(tool) = gate.tool("probe_echo") else {
+                    return;
+                };
+                for i in 0..20 {
+                    let _ = tool.call_blocking(&json!({ "text": i.to_string() }));
+                }
+            });
+        }
+    });
+    drop(gate);
+    let verified = verify(memory.text().as_bytes()).map_err(text)?;
+    ensure(
+        verified.records >= 16 * 41,
+        format!("{} records of 16 × 20 calls", verified.records),
+    )?;
+    ensure(
+        verified.open_runs.is_empty() && verified.open_calls.is_empty(),
+        "something has no end",
+    )
+}
+
+/// Every line that is changed, removed, doubled or moved shows.
+pub(super) fn tampering(arena: &Arena) -> Result {
+    let (log, _) = recorded(
+        arena,
+        "probe_echo",
+        &[json!({"text": "a"}), json!({"text": "b"})],
+    )?;
+    let lines: Vec<&str> = log.lines().collect();
+    let written = |lines: &[&str]| {
+        lines
+            .iter()
+            .flat_map(|line| [*line, "\n"])
+            .collect::<String>()
+    };
+    for at in 0..lines.len() {
+        let mut less = lines.clone();
+        less.remove(at);
+        let mut more = lines.clone();
+        more.insert(at, lines.get(at).copied().unwrap_or_default());
+        let mut moved = lines.clone();
+        moved.swap(at, (at + 1) % lines.len());
+        for changed in [more, moved] {
+            ensure(
+                verify(written(&changed).as_bytes()).is_err(),
+                format!("line {} was doubled or moved", at + 1),
+            )?;
+        }
+        // A cut at the end shows against a head that somebody has kept.
+        let last = at + 1 == lines.len();
+        ensure(
+            last || verify(written(&less).as_bytes()).is_err(),
+            format!("line {} was removed", at + 1),
+        )?;
+        let line = lines.get(at).copied().unwrap_or_default();
+        for byte in (0..line.len()).step_by(7) {
+            let mut changed = log.clone().into_bytes();
+            let start: usize = lines.iter().take(at).map(|line| line.len() + 1).sum();
+            if let Some(byte) = changed.get_mut(start + byte) {
+                *byte ^= 1;
+            }
+            ensure(
+                verify(changed.as_slice()).is_err(),
+                format!("byte {byte} of line {} was changed", at + 1),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What hostile code has said is text in the report of the suite, and nothing else.
+pub(super) fn report_html() -> Result {
+    let hostile =
+        "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></style>](javascript:x)\u{202e}";
+    let row = rows().first().ok_or("there is no row")?;
+    let mut report = RowReport::left_out(row, hostile);
+    report.grade = Grade::Unsafe;
+    report.endings.push(hostile.to_owned());
+    report.details.push(Finding {
+        what: "payload 1".to_owned(),
+        ending: hostile.to_owned(),
+        note: hostile.to_owned(),
+        findings: vec![hostile.to_owned()],
+    });
+    let page = Report::new(
+        &super::computing()?.with_agent(hostile),
+        vec![report],
+        Duration::ZERO,
+    )
+    .html();
+    for bad in ["<script", "<img", "onerror=alert(1)>", "\u{202e}"] {
+        ensure(!page.contains(bad), format!("the page holds {bad:?}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! Hostile code, tried on a policy: what it gets, and what it does to the host.
+//!
+//! The [rows](rows) are kinds of attack, each with payloads and with a benign twin that has to work. They
+//! run in a [`Fixture`](crate::Fixture) of the policy, so that nothing that the policy is about is touched, with
+//! less fuel and time where it allows more. Each row runs in a process of its own, so that an abort is seen.
+//! After each payload the world is looked at: a canary outside of the granted directories, what is granted for
+//! reading only, a socket that nobody may connect to, the record, memory, descriptors, threads and children of
+//! the process, and whether the next run works.
+//!
+//! ```no_run
+//! # // A doctest has no process to start again.
+//! // tests/attacks.rs
+//! use wardian_testkit::attack::Suite;
+//!
+//! #[test]
+//! fn hostile_code_gets_nothing() {
+//!     let policy = wardian::load_policy("support.toml").unwrap();
+//!     Suite::new(policy).run_in_test("hostile_code_gets_nothing").assert_safe();
+//! }
+//! ```
+
+mod child;
+mod host;
+mod html;
+mod probes;
+mod report;
+mod row;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use wardian::{Policy, Tool};
+
+pub use report::{Finding, Grade, Report, RowReport};
+pub use row::{Row, rows};
+
+use crate::attack::child::Step;
+use crate::attack::row::POLICY;
+
+/// Tells a process that it is to try one row: its id, and after a colon the directory for its work.
+const CHILD: &str = "WARDIAN_ATTACK_ROW";
+
+/// How often a child is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Beyond the limits of its runs: to start, to look around, to settle.
+const ROW_GRACE: Duration = Duration::from_secs(60);
+
+/// The attacks, for one policy.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    policy: Policy,
+    tools: Vec<Tool>,
+    only: Vec<String>,
+    jobs: usize,
+}
+
+/// Why the suite can't be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuiteError {
+    /// No row has this name.
+    #[error("{name} is neither a class of attacks nor one of them; there are {}", classes().join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// A process can't be started, or its directory not be made.
+    #[error("cannot start an attack: {0}")]
+    Process(#[from] io::Error),
+}
+
+/// The classes, in their order.
+fn classes() -> Vec<&'static str> {
+    let mut classes: Vec<_> = rows().iter().map(Row::class).collect();
+    classes.dedup();
+    classes
+}
+
+impl Suite {
+    /// All attacks, on `policy`.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            tools: Vec::new(),
+            only: Vec::new(),
+            jobs: thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// All attacks, on a policy of the suite's own that grants something of everything, so that every
+    /// attack means something.
+    ///
+    /// # Panics
+    ///
+    /// Never: the policy is part of this crate, and a test reads it.
+    #[expect(clippy::panic, reason = "the policy is part of this crate")]
+    pub fn built_in() -> Self {
+        match Policy::parse(&wardian::Source::text("attacks/policy.toml", POLICY)) {
+            Ok(policy) => Self::new(policy),
+            Err(problems) => panic!("{problems}"),
+        }
+    }
+
+    /// The same suite with these tools, as the host has them, in place of doubles. They are called by
+    /// hostile code: give them nothing that may not break.
+    #[must_use]
+    pub fn with_tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    /// Only these classes and rows: `ESC`, `FS-07`.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Unknown`] if one of them is not there.
+    pub fn only(mut self, only: impl IntoIterator<Item = String>) -> Result<Self, SuiteError> {
+        for name in only {
+            if !rows().iter().any(|row| row.is_named(&name)) {
+                return Err(SuiteError::Unknown { name });
+            }
+            self.only.push(name);
+        }
+        Ok(self)
+    }
+
+    /// So many rows at a time. As many as there are processors, by default.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> Self {
+        self.jobs = jobs.max(1);
+        self
+    }
+
+    /// How many rows there are to try.
+    pub fn len(&self) -> usize {
+        self.chosen().len()
+    }
+
+    /// Is there nothing to try?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn chosen(&self) -> Vec<&'static Row> {
+        let is_chosen =
+            |row: &&Row| self.only.is_empty() || self.only.iter().any(|only| row.is_named(only));
+        rows().iter().filter(is_chosen).collect()
+    }
+
+    /// Tries every row, each in a process that `command` makes: this program, started again so that it
+    /// comes to this call once more. There the call does not return. `progress` is told of each row that is
+    /// done.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError::Process`] if a process can't be started.
+    pub fn run(
+        &self,
+        command: impl Fn() -> Command + Sync,
+        progress: impl Fn(&RowReport) + Sync,
+    ) -> Result<Report, SuiteError> {
+        if let Some(task) = std::env::var_os(CHILD) {
+            child::serve(self, &task.to_string_lossy());
+        }
+        let started = Instant::now();
+        let chosen = self.chosen();
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        let failed = Mutex::new(None);
+        thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                scope.spawn(|| {
+                    while let Some((at, row)) = take(&next, &chosen) {
+                        match self.row(row, &command) {
+                            Ok(report) => {
+                                progress(&report);
+                                lock(&done).push((at, report));
+                            }
+                            Err(error) => *lock(&failed) = Some(error),
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = lock(&failed).take() {
+            return Err(error.into());
+        }
+        let mut done = std::mem::take(&mut *lock(&done));
+        done.sort_by_key(|(at, _)| *at);
+        let rows = done.into_iter().map(|(_, report)| report).collect();
+        Ok(Report::new(&self.policy, rows, started.elapsed()))
+    }
+
+    /// As [`run`](Self::run), in a test of this name, module path included, as `cargo test` prints it.
+    ///
+    /// # Panics
+    ///
+    /// If the suite can't be run.
+    #[expect(clippy::panic, reason = "a test that can't run has failed")]
+    pub fn run_in_test(&self, test: &str) -> Report {
+        let command = || {
+            // That of a test binary is there.
+            let program = std::env::current_exe().unwrap_or_default();
+            let mut command = Command::new(program);
+            command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+            command
+        };
+        match self.run(command, |_| {}) {
+            Ok(report) => report,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Tries one row in a process of its own.
+    fn row(&self, row: &'static Row, command: impl Fn() -> Command) -> io::Result<RowReport> {
+        if let Some(why) = &row.left_out {
+            return Ok(RowReport::left_out(row, why));
+        }
+        let started = Instant::now();
+        let dir = tempfile::Builder::new()
+            .prefix("wardian-attack-")
+            .tempdir()?;
+        let steps = Steps(dir.path().join("steps"));
+        fs::write(&steps.0, "")?;
+        let mut child = command()
+            .env(CHILD, format!("{}:{}", row.id, dir.path().display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut looked = Steps::read(&steps.0);
+        let mut changed = Instant::now();
+        let ended = loop {
+            if let Some(status) = child.try_wait()? {
+                break Ended::Itself(status);
+            }
+            let now = Steps::read(&steps.0);
+            if now.len() != looked.len() {
+                (looked, changed) = (now, Instant::now());
+            }
+            if changed.elapsed() > ROW_GRACE {
+                child.kill()?;
+                child.wait()?;
+                break Ended::Killed;
+            }
+            thread::sleep(LOOK);
+        };
+        Ok(report::judge(
+            row,
+            &Steps::read(&steps.0),
+            &ended,
+            started.elapsed(),
+        ))
+    }
+}
+
+/// How a child has ended.
+enum Ended {
+    Itself(ExitStatus),
+    /// It did nothing any more.
+    Killed,
+}
+
+/// What a child has written of what it does.
+struct Steps(PathBuf);
+
+impl Steps {
+    fn read(path: &Path) -> Vec<Step> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+}
+
+fn take(next: &AtomicUsize, rows: &[&'static Row]) -> Option<(usize, &'static Row)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    Some((at, rows.get(at).copied()?))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

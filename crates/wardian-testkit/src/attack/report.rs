@@ -1,0 +1,266 @@
+//! What came of the suite: a grade for each row, and why.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use wardian::Policy;
+
+use crate::attack::Ended;
+use crate::attack::child::{Played, Step};
+use crate::attack::row::Row;
+
+/// What came of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// It means nothing under this policy, or can't be tried.
+    NotApplicable,
+    /// Hostile code got nothing, and ended as it should.
+    Safe,
+    /// It got nothing, but ended in another way than it should.
+    WrongType,
+    /// It got something, or what it did was not noticed.
+    Unsafe,
+}
+
+impl Grade {
+    /// All of them, from good to bad.
+    pub const ALL: [Self; 4] = [
+        Self::Safe,
+        Self::WrongType,
+        Self::Unsafe,
+        Self::NotApplicable,
+    ];
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Safe => "safe",
+            Self::WrongType => "wrong type, but safe",
+            Self::Unsafe => "UNSAFE",
+            Self::NotApplicable => "not applicable",
+        })
+    }
+}
+
+/// What came of one thing that was played in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Which: a payload by its number, the benign twin.
+    pub what: String,
+    /// How it ended.
+    pub ending: String,
+    /// More about that. Hostile code can have chosen the words.
+    pub note: String,
+    /// What must not be; empty if only the ending was not among the expected.
+    pub findings: Vec<String>,
+}
+
+/// What came of one row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RowReport {
+    /// Its id: `ESC-01`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its grade.
+    pub grade: Grade,
+    /// Why it is not applicable.
+    pub reason: Option<String>,
+    /// What was played, the benign twin included.
+    pub played: usize,
+    /// How the payloads have ended, each way once.
+    pub endings: Vec<String>,
+    /// What was not as it should be.
+    pub details: Vec<Finding>,
+    /// How late the latest of its runs was, in milliseconds.
+    pub late_ms: u64,
+    /// How long it took, in milliseconds.
+    pub wall_ms: u64,
+}
+
+/// What came of the suite.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The agent of the policy.
+    pub agent: String,
+    /// SHA-256 of what the policy grants.
+    pub policy_sha256: String,
+    /// Row by row.
+    pub rows: Vec<RowReport>,
+    /// How long all of it took, in milliseconds.
+    pub wall_ms: u64,
+}
+
+impl RowReport {
+    fn new(row: &Row, grade: Grade) -> Self {
+        Self {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            grade,
+            reason: None,
+            played: 0,
+            endings: Vec::new(),
+            details: Vec::new(),
+            late_ms: 0,
+            wall_ms: 0,
+        }
+    }
+
+    /// Of a row that is not tried.
+    pub(crate) fn left_out(row: &Row, why: &str) -> Self {
+        Self {
+            reason: Some(why.to_owned()),
+            ..Self::new(row, Grade::NotApplicable)
+        }
+    }
+
+    /// Its class: `ESC`.
+    pub fn class(&self) -> &str {
+        self.id.split('-').next().unwrap_or_default()
+    }
+}
+
+/// What a row comes to, by what its process has said, and how that ended.
+pub(crate) fn judge(row: &Row, steps: &[Step], ended: &Ended, wall: Duration) -> RowReport {
+    let mut report = RowReport::new(row, Grade::Safe);
+    report.wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+    let mut open: Option<&str> = None;
+    for step in steps {
+        match step {
+            Step::NotApplicable(why) => return RowReport::left_out(row, why),
+            Step::Begin(what) => open = Some(what),
+            Step::End(played) => report.add(open.take().unwrap_or_default(), played),
+        }
+    }
+    let died = match ended {
+        Ended::Killed => Some("the process did nothing any more, and was killed".to_owned()),
+        Ended::Itself(status) if !status.success() => {
+            Some(format!("the process ended by itself: {status}"))
+        }
+        Ended::Itself(_) if open.is_some() || report.played == 0 => {
+            Some("the process ended before the row did".to_owned())
+        }
+        Ended::Itself(_) => None,
+    };
+    if let Some(died) = died {
+        report.grade = Grade::Unsafe;
+        report.details.push(Finding {
+            what: open.unwrap_or("the start").to_owned(),
+            ending: "died".to_owned(),
+            note: String::new(),
+            findings: vec![died],
+        });
+    }
+    report
+}
+
+impl RowReport {
+    fn add(&mut self, what: &str, played: &Played) {
+        self.played += 1;
+        self.late_ms = self.late_ms.max(played.late_ms);
+        if what.starts_with("payload") && !self.endings.contains(&played.ending) {
+            self.endings.push(played.ending.clone());
+        }
+        let grade = match (played.findings.is_empty(), played.right) {
+            (true, true) => Grade::Safe,
+            (true, false) => Grade::WrongType,
+            (false, _) => Grade::Unsafe,
+        };
+        self.grade = self.grade.max(grade);
+        if grade != Grade::Safe {
+            self.details.push(Finding {
+                what: what.to_owned(),
+                ending: played.ending.clone(),
+                note: played.note.clone(),
+                findings: played.findings.clone(),
+            });
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(policy: &Policy, rows: Vec<RowReport>, wall: Duration) -> Self {
+        Self {
+            agent: policy.agent().to_owned(),
+            policy_sha256: policy.sha256(),
+            rows,
+            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Did hostile code get nothing in any row, and was there a row?
+    pub fn is_safe(&self) -> bool {
+        self.count(Grade::Unsafe) == 0 && self.rows.len() > self.count(Grade::NotApplicable)
+    }
+
+    /// How many rows have this grade.
+    pub fn count(&self, grade: Grade) -> usize {
+        self.rows.iter().filter(|row| row.grade == grade).count()
+    }
+
+    /// The classes in their order, each with how many of its rows have each of [`Grade::ALL`].
+    pub fn classes(&self) -> Vec<(String, [usize; 4])> {
+        let mut classes: Vec<(String, [usize; 4])> = Vec::new();
+        for row in &self.rows {
+            if classes.last().is_none_or(|(class, _)| class != row.class()) {
+                classes.push((row.class().to_owned(), [0; 4]));
+            }
+            let counts = classes.last_mut().map(|(_, counts)| counts);
+            for (grade, count) in Grade::ALL.into_iter().zip(counts.into_iter().flatten()) {
+                *count += usize::from(row.grade == grade);
+            }
+        }
+        classes
+    }
+
+    /// How late the latest run was, in milliseconds.
+    pub fn late_ms(&self) -> u64 {
+        self.rows.iter().map(|row| row.late_ms).max().unwrap_or(0)
+    }
+
+    /// Asserts that no row is unsafe, and that some mean something.
+    ///
+    /// # Panics
+    ///
+    /// With what was found, row by row, if one is.
+    #[track_caller]
+    pub fn assert_safe(&self) {
+        assert!(self.is_safe(), "{self}");
+    }
+
+    /// The report as one HTML file, which loads nothing.
+    pub fn html(&self) -> String {
+        super::html::page(self)
+    }
+}
+
+impl fmt::Display for Report {
+    /// Every row that is not safe, with what was found.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for row in self.rows.iter().filter(|row| !row.details.is_empty()) {
+            writeln!(f, "{} {}: {}", row.id, row.name, row.grade)?;
+            for detail in &row.details {
+                writeln!(
+                    f,
+                    "  {}: {} {}",
+                    detail.what,
+                    detail.ending,
+                    detail.note.escape_debug()
+                )?;
+                for finding in &detail.findings {
+                    writeln!(f, "    {}", finding.escape_debug())?;
+                }
+            }
+        }
+        for grade in Grade::ALL {
+            writeln!(f, "{:>4} {grade}", self.count(grade))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! The rows of the suite: what is tried, what it needs, what may come of it. They are data, in
+//! `attacks/*.toml`.
+
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+/// The files of the suite, in its order.
+const FILES: &[(&str, &str)] = &[
+    ("esc", include_str!("../../attacks/esc.toml")),
+    ("val", include_str!("../../attacks/val.toml")),
+    ("res", include_str!("../../attacks/res.toml")),
+    ("fs", include_str!("../../attacks/fs.toml")),
+    ("url", include_str!("../../attacks/url.toml")),
+    ("tool", include_str!("../../attacks/tool.toml")),
+    ("log", include_str!("../../attacks/log.toml")),
+    ("api", include_str!("../../attacks/api.toml")),
+    ("sup", include_str!("../../attacks/sup.toml")),
+];
+
+/// The suite's policy, under which every row applies.
+pub(crate) const POLICY: &str = include_str!("../../attacks/policy.toml");
+
+/// One kind of attack.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Row {
+    /// Its name for good: `ESC-01`.
+    pub id: String,
+    /// What kind of attack it is.
+    pub name: String,
+    /// How its payloads are played.
+    #[serde(default)]
+    pub(crate) kind: Kind,
+    /// What a policy has to grant for it to mean anything.
+    #[serde(default)]
+    pub(crate) needs: Vec<Need>,
+    /// Python that goes before each payload and before the benign twin.
+    #[serde(default)]
+    pub(crate) setup: String,
+    /// How payloads may end, besides being rejected by the code profile: the name of an ending
+    /// (`completed`, `raised`, `fuel`), or the type of an exception.
+    #[serde(default)]
+    pub(crate) may: Vec<String>,
+    /// What is tried: Python, URLs, policies, names of functions.
+    #[serde(default)]
+    pub(crate) payloads: Vec<String>,
+    /// What is no attack and has to work: a policy that refused everything would pass otherwise.
+    #[serde(default)]
+    pub(crate) benign: Option<String>,
+    /// Fuel for each run, if not [`FUEL`].
+    #[serde(default)]
+    pub(crate) fuel: Option<f64>,
+    /// Seconds for each run, if not [`SECONDS`].
+    #[serde(default)]
+    pub(crate) seconds: Option<f64>,
+    /// Why it is not tried.
+    #[serde(default)]
+    pub(crate) left_out: Option<String>,
+}
+
+/// What a run of a row may use, unless the row says more or the policy less.
+pub(crate) const FUEL: u64 = 5_000_000_000;
+pub(crate) const SECONDS: u64 = 3;
+
+/// How payloads are played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Each is a script.
+    #[default]
+    Python,
+    /// Each is a URL that the policy has to refuse; `{host}` is one that it allows.
+    Urls,
+    /// Each is a URL that `http_request` has to refuse; every name has the address after the space.
+    Fetch,
+    /// Each is a tool's name, whose action is guessed; the twin's has to be.
+    Names,
+    /// Each is a policy file that has to be refused.
+    Policies,
+    /// Each is the name of a function in `host.rs`.
+    Host,
+}
+
+/// What a row needs of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Need {
+    /// A directory to read from and not to write to.
+    ReadOnly,
+    /// A directory to write to and read from.
+    ReadWrite,
+    /// A host that is allowed, among others that are not.
+    Domain,
+}
+
+impl Need {
+    pub(crate) fn missing(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "the policy grants no directory for reading only",
+            Self::ReadWrite => "the policy grants no directory for reading and writing",
+            Self::Domain => "the policy allows no host by its name",
+        }
+    }
+}
+
+/// Every row of the suite, in its order.
+///
+/// # Panics
+///
+/// If the data are not as they have to be, which a test finds.
+#[expect(clippy::panic, reason = "the data are part of this crate")]
+pub fn rows() -> &'static [Row] {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        row: Vec<Row>,
+    }
+    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
+    ROWS.get_or_init(|| {
+        let read = |(name, text): &(&str, &str)| match toml::from_str::<File>(text) {
+            Ok(file) => file.row,
+            Err(error) => panic!("attacks/{name}.toml: {error}"),
+        };
+        FILES.iter().flat_map(read).collect()
+    })
+}
+
+impl Row {
+    /// The class: `ESC`.
+    pub fn class(&self) -> &str {
+        self.id.split('-').next().unwrap_or_default()
+    }
+
+    /// Does `only` name it: its class, or itself?
+    pub(crate) fn is_named(&self, only: &str) -> bool {
+        self.class().eq_ignore_ascii_case(only) || self.id.eq_ignore_ascii_case(only)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many of each class as the catalogue has.
+    #[test]
+    fn every_row_of_the_catalogue_is_there() {
+        let mut expected = Vec::new();
+        for (class, last) in [
+            ("ESC", 28),
+            ("VAL", 20),
+            ("RES", 45),
+            ("FS", 26),
+            ("URL", 18),
+            ("TOOL", 22),
+            ("LOG", 15),
+            ("API", 12),
+            ("SUP", 12),
+        ] {
+            expected.extend((1..=last).map(|number| format!("{class}-{number:02}")));
+        }
+        let ids: Vec<_> = rows().iter().map(|row| row.id.clone()).collect();
+        assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn every_row_is_tried_or_says_why_not() {
+        for row in rows() {
+            assert_eq!(
+                row.left_out.is_some(),
+                row.payloads.is_empty(),
+                "{}",
+                row.id
+            );
+            if row.left_out.is_none() && row.kind == Kind::Python {
+                assert!(row.benign.is_some(), "{} has no benign twin", row.id);
+                assert!(
+                    !row.may.is_empty(),
+                    "{} says of no ending that it is right",
+                    row.id
+                );
+            }
+        }
+    }
+}
