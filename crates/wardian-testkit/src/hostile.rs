@@ -25,7 +25,7 @@ enum Kind {
 }
 
 macro_rules! table {
-    ($($name:ident($($kind:ident),*))*) => {
+    ($($name:ident($($kind:ident),*) $(-> $never:tt)?)*) => {
         const IMPORTS: &[(&str, &[Kind])] = &[$((stringify!($name), &[$(Kind::$kind),*])),*];
     };
 }

@@ -31,6 +31,9 @@ pub(crate) fn engine_config() -> Config {
     // they are what bounds checks are compiled against.
     config.guard_before_linear_memory(true);
 
+    // Memory comes from a creator of ours, which wasmtime can't map its own images into.
+    config.memory_init_cow(false);
+
     // Nobody reads wasm stack traces: a crash is reported by its trap code. Without these the
     // artifact is a third smaller, and a trap is cheaper.
     config.wasm_backtrace_max_frames(None);

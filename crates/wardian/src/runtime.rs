@@ -31,8 +31,6 @@ const HOST_STACK_BYTES: usize = 1 << 20;
 pub(crate) struct Machine {
     engine: Engine,
     guest: InstancePre<RunState>,
-    #[cfg(feature = "hostile")]
-    hostile: InstancePre<RunState>,
     /// Drives timers, and does what may wait for a disk, whatever executor a run is polled on.
     timers: &'static Handle,
 }
@@ -56,27 +54,15 @@ impl Machine {
             .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES);
         let engine = Engine::new(&config)?;
         let guest = linked(&engine, Code::Python)?;
-        #[cfg(feature = "hostile")]
-        let hostile = linked(&engine, Code::Hostile)?;
         Ok(Self {
             engine,
             guest,
-            #[cfg(feature = "hostile")]
-            hostile,
             timers: executor::timers()?,
         })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    pub(crate) fn guest(&self, code: Code) -> &InstancePre<RunState> {
-        match code {
-            Code::Python => &self.guest,
-            #[cfg(feature = "hostile")]
-            Code::Hostile => &self.hostile,
-        }
     }
 
     /// The context in which timers can be made.
@@ -100,7 +86,7 @@ fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>
 #[derive(Clone)]
 pub struct Runtime {
     machine: &'static Machine,
-    code: Code,
+    guest: &'static InstancePre<RunState>,
     slots: Arc<Semaphore>,
     slot_count: usize,
     admission_wait: Duration,
@@ -136,11 +122,19 @@ impl Runtime {
 
     /// The same runtime, whose scripts are not Python but programs of a guest that plays by no rule: for
     /// testing what stands between guests and this host. `wardian-testkit` writes such programs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] if this machine can't run them.
     #[cfg(feature = "hostile")]
-    #[must_use]
-    pub fn hostile(mut self) -> Self {
-        self.code = Code::Hostile;
-        self
+    pub fn hostile(mut self) -> Result<Self, Error> {
+        static HOSTILE: OnceLock<Result<InstancePre<RunState>, String>> = OnceLock::new();
+        let linked = || linked(&self.machine.engine, Code::Hostile);
+        self.guest = HOSTILE
+            .get_or_init(|| linked().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| Error::Engine(error.clone()))?;
+        Ok(self)
     }
 
     pub(crate) fn machine(&self) -> &'static Machine {
@@ -148,7 +142,7 @@ impl Runtime {
     }
 
     pub(crate) fn guest(&self) -> &'static InstancePre<RunState> {
-        self.machine.guest(self.code)
+        self.guest
     }
 
     /// Waits for a free slot, in the context of [`Machine::timers`].
@@ -235,9 +229,10 @@ impl RuntimeBuilder {
     ///
     /// [`Error::Engine`] if this machine can't run the guest.
     pub fn build(self) -> Result<Runtime, Error> {
+        let machine = Machine::get()?;
         Ok(Runtime {
-            machine: Machine::get()?,
-            code: Code::Python,
+            machine,
+            guest: &machine.guest,
             slots: Arc::new(Semaphore::new(self.concurrent_runs)),
             slot_count: self.concurrent_runs,
             admission_wait: self.admission_wait,

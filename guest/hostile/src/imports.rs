@@ -1,7 +1,8 @@
 //! Every function of WASI preview 1, in the order of its definition: what the hostile guest can
 //! call, and what the harness has it call. Both read this page.
 //!
-//! A parameter is a kind of `i32` (`fd`, `pointer`, `length`, `flags`) or an `i64` (`wide`).
+//! A parameter is a kind of `i32` (`fd`, `pointer`, `length`, `flags`) or an `i64` (`wide`). A function returns an
+//! errno, or never.
 
 macro_rules! imports {
     ($then:ident) => {
@@ -51,7 +52,7 @@ macro_rules! imports {
             sock_recv(fd, pointer, length, flags, pointer, pointer)
             sock_send(fd, pointer, length, flags, pointer)
             sock_shutdown(fd, flags)
-            proc_exit(flags)
+            proc_exit(flags) -> !
         }
     };
 }

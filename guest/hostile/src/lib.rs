@@ -42,12 +42,17 @@ macro_rules! wasm_type {
     };
 }
 
+macro_rules! errno {
+    () => { i32 };
+    (!) => { ! };
+}
+
 macro_rules! declare {
-    ($($name:ident($($kind:ident),*))*) => {
+    ($($name:ident($($kind:ident),*) $(-> $never:tt)?)*) => {
         mod wasi {
             #[link(wasm_import_module = "wasi_snapshot_preview1")]
             unsafe extern "C" {
-                $(pub(crate) fn $name($(_: wasm_type!($kind)),*) -> i32;)*
+                $(pub(crate) fn $name($(_: wasm_type!($kind)),*) -> errno!($($never)?);)*
             }
         }
     };
@@ -55,7 +60,7 @@ macro_rules! declare {
 
 /// Calls the import of that number.
 macro_rules! call {
-    ($($name:ident($($kind:ident),*))*) => {
+    ($($name:ident($($kind:ident),*) $(-> $never:tt)?)*) => {
         fn call(number: u8, program: &mut Program) -> Option<i32> {
             let mut at = 0;
             $(

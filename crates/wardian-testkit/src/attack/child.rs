@@ -31,6 +31,9 @@ use crate::{Fixture, runtime};
 /// it would fail on a busy one, so how late it was is in the report, and the soak holds it to the promise.
 const LATE: Duration = Duration::from_secs(2);
 
+/// How long a call waits for its tool.
+const TOOL_WAIT: Duration = Duration::from_secs(1);
+
 /// What stands around what is kept of an output: the mark where it was cut.
 const MARK_BYTES: u64 = 200;
 
@@ -368,8 +371,10 @@ impl Arena {
             .policy()
             .clone()
             .with_code(Profile::Open.code());
-        let hostile = runtime().clone().hostile();
-        self.run(&hostile, policy, &program.source(), None)
+        match runtime().clone().hostile() {
+            Ok(hostile) => self.run(&hostile, policy, &program.source(), None),
+            Err(error) => Played::failed(error),
+        }
     }
 
     /// Runs a script or a program. `may` says how it may end: `None` for in any way.
@@ -620,13 +625,13 @@ fn narrowed(limits: &Limits, row: &Row) -> Result<Limits, wardian::LimitError> {
     let seconds = row
         .seconds
         .map_or(Duration::from_secs(SECONDS), Duration::from_secs_f64);
-    let milliseconds = u64::try_from(seconds.as_millis()).unwrap_or(u64::MAX);
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let mut narrowed = limits.clone();
     for (limit, most) in [
         (Limit::Fuel, fuel),
-        (Limit::Timeout, milliseconds),
+        (Limit::Timeout, nanoseconds(seconds)),
         (Limit::Memory, Limit::Memory.default_amount()),
-        (Limit::ToolWait, 1_000),
+        (Limit::ToolWait, nanoseconds(TOOL_WAIT)),
         (Limit::Records, 20_000),
     ] {
         let most = limits.get(limit).or_max().min(most);

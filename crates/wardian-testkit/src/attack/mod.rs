@@ -27,7 +27,7 @@ mod report;
 mod row;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -48,6 +48,9 @@ const CHILD: &str = "WARDIAN_ATTACK_ROW";
 
 /// How often a child is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How much is kept of what a child that has died said last.
+const SAID_BYTES: usize = 400;
 
 /// Beyond the limits of its runs: to start, to look around, to settle.
 const ROW_GRACE: Duration = Duration::from_secs(60);
@@ -227,21 +230,22 @@ impl Suite {
         let dir = tempfile::Builder::new()
             .prefix("wardian-attack-")
             .tempdir()?;
-        let steps = Steps(dir.path().join("steps"));
-        fs::write(&steps.0, "")?;
+        let [steps, said] = ["steps", "stderr"].map(|name| dir.path().join(name));
+        fs::write(&steps, "")?;
         let mut child = command()
             .env(CHILD, format!("{}:{}", row.id, dir.path().display()))
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(&said)?)
             .spawn()?;
-        let mut looked = Steps::read(&steps.0);
+        let mut looked = read(&steps);
         let mut changed = Instant::now();
         let ended = loop {
             if let Some(status) = child.try_wait()? {
                 break Ended::Itself(status);
             }
-            let now = Steps::read(&steps.0);
+            let now = read(&steps);
             if now.len() != looked.len() {
                 (looked, changed) = (now, Instant::now());
             }
@@ -252,12 +256,11 @@ impl Suite {
             }
             thread::sleep(LOOK);
         };
-        Ok(report::judge(
-            row,
-            &Steps::read(&steps.0),
-            &ended,
-            started.elapsed(),
-        ))
+        let said = fs::read(&said)?;
+        let last = said.get(said.len().saturating_sub(SAID_BYTES)..);
+        let said = String::from_utf8_lossy(last.unwrap_or_default());
+        let wall = started.elapsed();
+        Ok(report::judge(row, &read(&steps), &ended, &said, wall))
     }
 }
 
@@ -269,15 +272,11 @@ enum Ended {
 }
 
 /// What a child has written of what it does.
-struct Steps(PathBuf);
-
-impl Steps {
-    fn read(path: &Path) -> Vec<Step> {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    }
+fn read(steps: &Path) -> Vec<Step> {
+    let text = fs::read_to_string(steps).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 fn take(next: &AtomicUsize, rows: &[&'static Row]) -> Option<(usize, &'static Row)> {

@@ -31,7 +31,8 @@ pub(super) fn blocking_in_async() -> Result {
 /// All runtimes share one engine: nothing of one can be strange to another.
 pub(super) fn two_runtimes() -> Result {
     let [one, two] = [Runtime::new().map_err(text)?, Runtime::new().map_err(text)?];
-    for runtime in [&one, &two, &one.clone(), &two.clone().hostile(), &one] {
+    let hostile = two.clone().hostile().map_err(text)?;
+    for runtime in [&one, &two, &one.clone(), &hostile, &one] {
         let sandbox = Sandbox::new(runtime, Policy::computing()).map_err(text)?;
         sandbox.run_blocking("1").map_err(text)?;
     }
