@@ -206,6 +206,10 @@ impl Fixture {
         }));
     }
 
+    pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.iter()
+    }
+
     /// The policy, with the fixture's directories.
     pub fn policy(&self) -> &Policy {
         &self.policy

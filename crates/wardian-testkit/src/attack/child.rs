@@ -1,12 +1,11 @@
 //! One row, in a process of its own: plays its payloads and its twin, and looks at the world after each.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpListener};
+use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -21,6 +20,7 @@ use wardian_tools::{Resolver, http_request_with};
 
 use crate::attack::probes::{self, Probes, SECRET};
 use crate::attack::row::{FUEL, Kind, Need, Row, SECONDS, rows};
+use crate::attack::server::Server;
 use crate::attack::watch::{Canary, Held, plant};
 use crate::attack::{Suite, host};
 use crate::fixture::records;
@@ -237,14 +237,12 @@ pub(crate) struct Arena {
     probes: Probes,
     read: Option<String>,
     write: Option<(String, PathBuf)>,
-    served: u16,
+    served: Server,
 }
 
 impl Arena {
     fn new(child: &Child<'_>, benign: bool) -> Result<Self, Box<dyn std::error::Error>> {
         let row = child.row;
-        let server = TcpListener::bind(("127.0.0.1", 0))?;
-        let served = server.local_addr()?.port();
         let base = &child.suite.policy;
         let limits = narrowed(base.limits(), row)?;
         let mut policy = Probes::granted(base.clone().with_limits(limits));
@@ -279,16 +277,13 @@ impl Arena {
             fixture,
             canary,
             probes,
-            served,
+            served: Server::start()?,
         };
         for tool in arena.probes.tools(arena.fixture.policy())? {
             arena.fixture = arena.fixture.with_tool(tool);
         }
         for tool in &child.suite.tools {
             arena.fixture = arena.fixture.with_tool(tool.clone());
-        }
-        if row.kind == Kind::Fetch {
-            arena.serve(server, row);
         }
         Ok(arena)
     }
@@ -537,7 +532,10 @@ impl Arena {
                 .policy()
                 .clone()
                 .with_domain(&format!("http://canary.wardian.test:{port}"))?
-                .with_domain(&format!("http://served.wardian.test:{}", self.served))?)
+                .with_domain(&format!(
+                    "http://served.wardian.test:{}",
+                    self.served.port()
+                ))?)
         };
         // A policy that allows every host allows these.
         let policy = allowed().unwrap_or_else(|_| self.fixture.policy().clone());
@@ -550,8 +548,17 @@ impl Arena {
             "from wardian import tools\ntools.http_request({})",
             json!(url)
         );
+        if let Some(to) = words.next() {
+            self.served.redirect(self.ports(to));
+        }
+        let others = self
+            .fixture
+            .tools()
+            .filter(|other| other.name() != tool.name())
+            .cloned();
+        let tools: Vec<_> = others.chain([tool.clone()]).collect();
         let outcome = Gate::new(policy.with_code(Profile::Open.code()))
-            .and_then(|gate| gate.with_tools([tool]))
+            .and_then(|gate| gate.with_tools(tools))
             .map(|gate| Sandbox::behind(runtime(), gate.with_audit(log)))
             .and_then(|sandbox| sandbox.run_blocking(code));
         let outcome = match outcome {
@@ -584,38 +591,7 @@ impl Arena {
 
     fn ports(&self, text: &str) -> String {
         text.replace("{port}", &self.canary.port().unwrap_or(0).to_string())
-            .replace("{served}", &self.served.to_string())
-    }
-
-    /// Answers one request after another: with the payload's redirect, or with a word.
-    fn serve(&self, server: TcpListener, row: &'static Row) {
-        let location = |payload: &String| payload.split(' ').nth(2).map(|to| self.ports(to));
-        // All payloads of a row with a redirect have one; which one is asked for by the path.
-        let locations: Vec<_> = row.payloads.iter().map(location).collect();
-        thread::spawn(move || {
-            for connection in server.incoming() {
-                let Ok(mut connection) = connection else {
-                    return;
-                };
-                let mut request = [0; 4096];
-                let read = connection.read(&mut request).unwrap_or(0);
-                let request =
-                    String::from_utf8_lossy(request.get(..read).unwrap_or_default()).into_owned();
-                let number = request
-                    .split(['/', ' '])
-                    .nth(2)
-                    .and_then(|number| number.parse::<usize>().ok());
-                let location =
-                    number.and_then(|number| locations.get(number.checked_sub(1)?)?.clone());
-                let answer = match location {
-                    Some(to) => {
-                        format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
-                    }
-                    None => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
-                };
-                let _ = connection.write_all(answer.as_bytes());
-            }
-        });
+            .replace("{served}", &self.served.port().to_string())
     }
 }
 
@@ -632,7 +608,7 @@ fn narrowed(limits: &Limits, row: &Row) -> Result<Limits, wardian::LimitError> {
         (Limit::Timeout, nanoseconds(seconds)),
         (Limit::Memory, Limit::Memory.default_amount()),
         (Limit::ToolWait, nanoseconds(TOOL_WAIT)),
-        (Limit::Records, 20_000),
+        (Limit::Records, 5_000),
     ] {
         let most = limits.get(limit).or_max().min(most);
         narrowed = narrowed.with(limit, Allowance::AtMost(most))?;

@@ -33,10 +33,9 @@ pub(crate) fn page(report: &Report) -> String {
         (0, false) => "Nothing was tried".to_owned(),
         (rows, _) => format!("{rows} unsafe"),
     };
-    let agent = if report.agent.is_empty() {
-        "without a name"
-    } else {
-        &report.agent
+    let agent = match report.agent.as_str() {
+        "" => "without a name".to_owned(),
+        agent => shown(agent),
     };
     html! {
         (DOCTYPE)
@@ -90,7 +89,7 @@ fn one(row: &RowReport) -> maud::Markup {
                 span.name { (row.name) }
                 span.grade class=(class(row.grade)) { (row.grade) }
             }
-            @if let Some(reason) = &row.reason { p.small { (reason) } }
+            @if let Some(reason) = &row.reason { p.small { (shown(reason)) } }
             @if row.played > 0 {
                 p.small {
                     (row.played) " played in " (row.wall_ms) " ms, ended: "

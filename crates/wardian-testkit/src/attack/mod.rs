@@ -25,6 +25,7 @@ mod html;
 mod probes;
 mod report;
 mod row;
+mod server;
 mod watch;
 
 use std::path::Path;

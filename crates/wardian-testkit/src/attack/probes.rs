@@ -151,7 +151,7 @@ impl Probes {
                 tokio::time::sleep(Duration::from_secs(3_600)).await;
                 Ok(())
             })?,
-            Tool::new("probe_panic", execute, panics)?,
+            Tool::new("probe_panic", execute, panics)?.keeping_secret(SECRET),
             Tool::new("probe_huge", execute, async |_: Nothing, _: Call| {
                 Ok("x".repeat(64 << 20))
             })?,

@@ -127,7 +127,13 @@ impl RowReport {
 }
 
 /// What a row comes to, by what its process has said, and how that ended.
-pub(crate) fn judge(row: &Row, steps: &[Step], ended: &Ended, said: &str, wall: Duration) -> RowReport {
+pub(crate) fn judge(
+    row: &Row,
+    steps: &[Step],
+    ended: &Ended,
+    said: &str,
+    wall: Duration,
+) -> RowReport {
     let mut report = RowReport::new(row, Grade::Safe);
     report.wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
     let mut open: Option<&str> = None;
