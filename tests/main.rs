@@ -24,6 +24,7 @@ mod language;
 mod limits;
 mod mail;
 mod modules;
+mod scenarios;
 mod screening;
 mod world;
 

@@ -113,7 +113,6 @@ impl Fixture {
         };
         for tool in tools {
             if !FILE_TOOLS.contains(&tool.name()) {
-                let unanswered = || ToolError::failed("this test has no answer of this tool");
                 fixture.double(tool, move |_| Err(unanswered()));
             } else {
                 fixture.tools.push(tool);
@@ -168,8 +167,7 @@ impl Fixture {
         arguments: &[&str],
         answer: impl Fn(&Value) -> Result<Value, ToolError> + Send + Sync + 'static,
     ) -> Result<Self, FixtureError> {
-        let unanswered = |_| Err(ToolError::failed("not yet"));
-        let mut tool = Tool::double(name, action, arguments, unanswered)?;
+        let mut tool = Tool::double(name, action, arguments, |_| Err(unanswered()))?;
         if let Some(first) = arguments.first() {
             tool = tool.resource(first)?;
         }
@@ -226,8 +224,14 @@ impl Fixture {
 
     /// The same under a policy that grants the same directories.
     pub(crate) fn gate_under(&self, policy: Policy, log: Log) -> Result<Gate, wardian::Error> {
+        let known = |name: &str| self.tools.iter().any(|tool| tool.name() == name);
+        let strange = policy.tools().keys().filter(|name| !known(name));
+        // Of the host's own tools, a policy says no more than their names.
+        let strange: Vec<_> = strange
+            .filter_map(|name| Tool::double(name, Action::Execute, &[], |_| Err(unanswered())).ok())
+            .collect();
         let mut gate = Gate::new(policy)?
-            .with_tools(self.tools.iter().cloned())?
+            .with_tools(self.tools.iter().cloned().chain(strange))?
             .with_audit(log);
         if self.approving {
             gate = gate.with_approver(<dyn Approver>::new(|_| async {
@@ -304,6 +308,10 @@ impl Fixture {
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
+}
+
+fn unanswered() -> ToolError {
+    ToolError::failed("this test has no answer of this tool")
 }
 
 /// The records of a log, one object each.

@@ -368,19 +368,13 @@ fn expected(
         });
     let gone = before.keys().filter(|path| !after.contains_key(*path));
     let gone = gone.map(|path| (path.clone(), ExpectedFile::There(false)));
-    let keep = |record: &Value| {
-        let record = record.as_object()?;
+    let keep = |record: Map<String, Value>| {
         let event = record.get("event")?.as_str()?;
         if event.starts_with("run_") {
             return None;
         }
-        let kept = record
-            .iter()
-            .filter(|(key, _)| RECORDED.contains(&key.as_str()));
-        Some(
-            kept.map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
-        )
+        let kept = |key: &String| RECORDED.contains(&key.as_str());
+        Some(record.into_iter().filter(|(key, _)| kept(key)).collect())
     };
     Ok(Expected {
         verdict: ran.ending().to_owned(),
@@ -393,8 +387,17 @@ fn expected(
         value: value(ran).filter(|value| value != "null"),
         refusals: Some(refusals(ran)).filter(|refusals| !refusals.is_empty()),
         files: new.chain(gone).collect(),
-        audit: ran.records().iter().filter_map(keep).collect(),
+        audit: ran.records().iter().map(flat).filter_map(keep).collect(),
     })
+}
+
+/// A record with what scripts and tools have said beside the host's own words.
+fn flat(record: &Value) -> Map<String, Value> {
+    let mut record = record.as_object().cloned().unwrap_or_default();
+    if let Some(Value::Object(data)) = record.remove("data") {
+        record.extend(data);
+    }
+    record
 }
 
 fn exception(ran: &Ran) -> Option<String> {
@@ -519,9 +522,9 @@ fn compare(expected: &Expected, fixture: &Fixture, ran: &Ran) -> Result<Vec<Stri
             }
         }
     }
-    let mut records = ran.records().iter();
+    let mut records = ran.records().iter().map(flat);
     for should in &expected.audit {
-        let is_meant = |record: &Value| {
+        let is_meant = |record: Map<String, Value>| {
             should
                 .iter()
                 .all(|(key, value)| record.get(key) == Some(value))

@@ -463,7 +463,11 @@ impl Arena {
         }
         let said = [
             outcome.stdout.text().into_owned(),
-            outcome.json()["value"].to_string(),
+            outcome
+                .json()
+                .get("value")
+                .map(Value::to_string)
+                .unwrap_or_default(),
         ];
         if let Some(said) = said.iter().find(|said| said.contains(ESCAPED)) {
             let said: String = said.chars().take(300).collect();

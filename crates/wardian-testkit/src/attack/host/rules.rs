@@ -52,7 +52,7 @@ pub(super) fn url_prefixes() -> Result {
         "version = 1\npermissions = [\"NETWORK_ACCESS\"]\nallowed_domains = [\"api.example.com\"]\n[tools.probe]\nargs.url = { prefix = \"https://api.example.com/v1/\" }",
     )?;
     let tool = Tool::double("probe", Action::HttpRequest, &["url"], |args| {
-        Ok(args["url"].clone())
+        Ok(args.get("url").cloned().unwrap_or_default())
     })
     .and_then(|tool| tool.resource("url"))
     .map_err(text)?;
@@ -106,7 +106,7 @@ pub(super) fn http_headers() -> Result {
         );
         let outcome = sandbox.run_blocking(code).map_err(text)?;
         ensure(
-            outcome.json()["value"] == json!(true),
+            outcome.json().get("value") == Some(&json!(true)),
             format!("{bad}: {}", outcome.verdict),
         )?;
     }

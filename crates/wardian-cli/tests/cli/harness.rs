@@ -1,0 +1,110 @@
+//! `wardian attack` and `wardian test`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{run, text};
+
+fn attack(args: &[&str]) -> Value {
+    let output = run(&[&["attack", "--json"], args].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let unsafe_rows: Vec<_> = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["grade"] == "unsafe")
+        .collect();
+    assert!(unsafe_rows.is_empty(), "{unsafe_rows:#?}");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    report
+}
+
+/// Every row that can be tried means something under the suite's own policy, and none is unsafe.
+#[test]
+fn hostile_code_gets_nothing() {
+    let report = attack(&[]);
+    for row in report["rows"].as_array().unwrap() {
+        let not = row["grade"] == "not_applicable";
+        assert_eq!(not, row["played"] == 0, "{row}");
+    }
+    assert_eq!(report["rows"].as_array().unwrap().len(), 198);
+}
+
+/// The classes that a policy decides on, under each example.
+#[test]
+fn hostile_code_gets_nothing_under_the_examples() {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let files = fs::read_dir(policies).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    assert!(files.len() > 5);
+    for file in files {
+        attack(&[
+            "--policy",
+            file.to_str().unwrap(),
+            "--only",
+            "ESC,FS,URL,TOOL",
+        ]);
+    }
+}
+
+#[test]
+fn wrong_usage_of_attack() {
+    let output = run(&["attack", "--only", "XYZ"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("XYZ is neither a class of attacks"));
+}
+
+/// The report is one page that loads nothing.
+#[test]
+fn the_report_is_a_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("report.html");
+    attack(&["--only", "URL-01", "--report", file.to_str().unwrap()]);
+    let page = fs::read_to_string(file).unwrap();
+    assert!(page.contains("No unsafe row") && page.contains("URL-01"));
+    assert!(!page.contains("<script") && !page.contains("src="));
+}
+
+#[test]
+fn scenarios_say_what_is_not_as_it_should_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let directory = dir.path().to_str().unwrap();
+    let empty = run(&["test", directory]);
+    assert_eq!(empty.status.code(), Some(2));
+    assert!(text(&empty.stderr).contains("holds no scenario"));
+
+    fs::create_dir(path("adds")).unwrap();
+    fs::write(
+        path("policy.toml"),
+        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n",
+    )
+    .unwrap();
+    fs::write(path("adds/main.py"), "print(1 + 1)\n").unwrap();
+    let without = run(&["test", directory]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(text(&without.stdout).contains("there is no expect.toml"));
+
+    assert!(run(&["test", directory, "--update"]).status.success());
+    assert!(run(&["test", directory]).status.success());
+
+    fs::write(path("adds/main.py"), "print(1 + 2)\n").unwrap();
+    let junit = path("junit.xml");
+    let wrong = run(&["test", directory, "--junit", junit.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let said = text(&wrong.stdout);
+    assert!(
+        said.contains(r#"stdout should be "2\n", and is "3\n""#),
+        "{said}"
+    );
+    assert!(
+        fs::read_to_string(junit)
+            .unwrap()
+            .contains("failures=\"1\"")
+    );
+}
