@@ -47,7 +47,9 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
     match args.json {
         true => {
             let mut shown = json!(report);
-            shown["safe"] = report.is_safe().into();
+            if let Some(shown) = shown.as_object_mut() {
+                shown.insert("safe".to_owned(), report.is_safe().into());
+            }
             print_json(&shown)?;
         }
         false => show(&report)?,

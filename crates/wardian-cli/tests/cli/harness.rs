@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{run, text};
 
 fn attack(args: &[&str]) -> Value {
-    let output = run(&[&["attack", "--json"], args].concat());
+    let output = run(&[&["attack", "--json", "--jobs", "1"], args].concat());
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let unsafe_rows: Vec<_> = report["rows"]
         .as_array()

@@ -1,6 +1,6 @@
 //! The command line, on the real binary.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 mod harness;
 mod record;
