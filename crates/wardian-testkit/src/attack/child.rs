@@ -184,7 +184,7 @@ impl<'s> Child<'s> {
             Kind::Urls | Kind::Names | Kind::Policies => false,
         };
         if runs && !probes::apply(policy) {
-            return Some("the policy lets no script run: no EXECUTE_CODE".to_owned());
+            return Some(Need::Scripts.missing().to_owned());
         }
         if self.row.kind == Kind::Fetch
             && !policy.permissions().contains(Permission::NETWORK_ACCESS)
@@ -192,6 +192,7 @@ impl<'s> Child<'s> {
             return Some("the policy lets nothing on the network: no NETWORK_ACCESS".to_owned());
         }
         let lacks = |need: &&Need| match need {
+            Need::Scripts => !probes::apply(policy),
             Need::ReadOnly => read_only(policy).next().is_none(),
             Need::ReadWrite => !has(policy, Access::READ_WRITE),
             Need::Domain => allowed_host(policy).is_none(),

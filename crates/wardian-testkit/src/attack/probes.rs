@@ -67,7 +67,6 @@ impl Probes {
         let policy = [
             "probe_echo",
             "probe_path",
-            "probe_denied",
             "probe_slow",
             "probe_panic",
             "probe_huge",

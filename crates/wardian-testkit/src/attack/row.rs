@@ -87,6 +87,8 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Need {
+    /// That scripts run.
+    Scripts,
     /// A directory to read from and not to write to.
     ReadOnly,
     /// A directory to write to and read from.
@@ -98,6 +100,7 @@ pub(crate) enum Need {
 impl Need {
     pub(crate) fn missing(self) -> &'static str {
         match self {
+            Self::Scripts => "the policy lets no script run: no EXECUTE_CODE",
             Self::ReadOnly => "the policy grants no directory for reading only",
             Self::ReadWrite => "the policy grants no directory for reading and writing",
             Self::Domain => "the policy allows no host by its name",
