@@ -77,9 +77,13 @@ impl Probes {
         .fold(policy, |policy, name| {
             policy.with_tool(name, ToolRules::default())
         });
-        granted.into_iter().fold(policy, |policy, (name, rules)| {
+        let policy = granted.into_iter().fold(policy, |policy, (name, rules)| {
             policy.with_tool(name, rules)
-        })
+        });
+        match lacking(&policy) {
+            Some(_) => policy.with_tool("probe_denied", ToolRules::default()),
+            None => policy,
+        }
     }
 
     /// The tools themselves.
