@@ -196,6 +196,9 @@ impl<'s> Child<'s> {
             Need::ReadOnly => read_only(policy).next().is_none(),
             Need::ReadWrite => !has(policy, Access::READ_WRITE),
             Need::Domain => allowed_host(policy).is_none(),
+            Need::OtherHosts => policy
+                .check(Action::HttpRequest, "https://evil.example/")
+                .allowed(),
         };
         let need = self.row.needs.iter().find(lacks)?;
         Some(need.missing().to_owned())

@@ -93,8 +93,10 @@ pub(crate) enum Need {
     ReadOnly,
     /// A directory to write to and read from.
     ReadWrite,
-    /// A host that is allowed, among others that are not.
+    /// A host that is allowed by its name.
     Domain,
+    /// Hosts that are not allowed.
+    OtherHosts,
 }
 
 impl Need {
@@ -103,6 +105,7 @@ impl Need {
             Self::Scripts => "the policy lets no script run: no EXECUTE_CODE",
             Self::ReadOnly => "the policy grants no directory for reading only",
             Self::ReadWrite => "the policy grants no directory for reading and writing",
+            Self::OtherHosts => "the policy allows every host",
             Self::Domain => "the policy allows no host by its name",
         }
     }
