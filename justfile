@@ -24,6 +24,10 @@ deny:
 modules:
     UPDATE_EXPECT=1 cargo test --release -p wardian-tests modules
 
-# Fuzz a target for ten minutes: policy_file, matchers. Needs cargo-fuzz; finds go to target/fuzz
+# Run hostile and benign code at random for minutes, and draw what that costs. Clock steps need Debian's libfaketime
+soak minutes="20" seed="1":
+    cargo bench -p wardian-tests --bench soak -- --minutes {{minutes}} --seed {{seed}} --plot docs/soak.svg
+
+# Fuzz a target for ten minutes: policy_file, matchers, guest_messages, audit_log. Needs cargo-fuzz; finds go to target/fuzz
 fuzz target seconds="600":
     mkdir -p target/fuzz/{{target}} && cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} ../../target/fuzz/{{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096

@@ -1,14 +1,19 @@
 //! The words that host and guest exchange: one request in, one report out, both JSON.
 //!
-//! Types and names, and what both sides must work out alike. The host trusts nothing that it reads here: it checks the length
-//! and range of a report before parsing, and the depth and size of the value after.
+//! Types and names, what both sides must work out alike, and how the host reads what the guest says: it trusts
+//! nothing of it. It checks the length and range of a report before parsing, and the depth and size of the
+//! value after.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+mod read;
+
+pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
 pub const VERSION: u32 = 3;
@@ -149,7 +154,7 @@ pub struct Request {
     /// `sys.argv[1:]`.
     pub args: Vec<String>,
     /// Global variables that are set before the script starts.
-    pub inputs: Map<String, Value>,
+    pub inputs: Map<String, serde_json::Value>,
     /// The whole of `os.environ`.
     pub env: BTreeMap<String, String>,
     /// The tools that it can call.
@@ -252,14 +257,14 @@ pub struct Reply {
     pub source_sha256: String,
 }
 
-/// How a script ended, in the guest's own words.
+/// How a script ended, in the guest's own words; its value as it is written, or as the host reads it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum Report {
+pub enum Report<V = ReportedValue> {
     /// It ran to its end.
     Completed {
         /// The value of its final expression; JSON `null` where there is none.
-        value: ReportedValue,
+        value: V,
     },
     /// An exception went uncaught.
     Raised(Raised),
@@ -284,7 +289,7 @@ pub struct Raised {
     pub line: Option<u32>,
 }
 
-/// The value of a script's final expression.
+/// The value of a script's final expression, as the guest writes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum ReportedValue {
@@ -295,6 +300,21 @@ pub enum ReportedValue {
         /// Python's `repr`; absent where the value is too large to ask for one.
         repr: Option<String>,
         /// Why the value is not JSON, in one sentence.
+        reason: String,
+    },
+}
+
+/// The value of a script's final expression.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// As JSON; `null` where there is no final expression or it is `None`.
+    Json(serde_json::Value),
+    /// It can't be written as JSON.
+    Opaque {
+        /// Python's `repr`; absent where the value is too large to ask for one.
+        repr: Option<String>,
+        /// Why it can't.
         reason: String,
     },
 }

@@ -1,6 +1,8 @@
 //! `wardian attack`: what hostile code gets under a policy.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         command.args(std::env::args_os().skip(1));
         command
     };
+    // Before the work, so that a wrong path costs none.
+    let page = args.report.as_deref().map(create).transpose()?;
     let bar = progress(suite.len());
     let report = suite
         .run(command, |row| {
@@ -40,10 +44,6 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         })
         .map_err(usage)?;
     bar.finish_and_clear();
-    if let Some(file) = &args.report {
-        fs::write(file, report.html())
-            .with_context(|| format!("cannot write {}", file.display()))?;
-    }
     match args.json {
         true => {
             let mut shown = json!(report);
@@ -54,11 +54,20 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         }
         false => show(&report)?,
     }
+    if let Some((mut file, path)) = page {
+        file.write_all(report.html().as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(if report.is_safe() {
         Exit::SUCCESS
     } else {
         Exit::BROKEN
     })
+}
+
+fn create(path: &Path) -> Result<(File, &Path)> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok((file, path))
 }
 
 /// What does not name a row is the user's to mend.
@@ -101,12 +110,12 @@ fn show(report: &Report) -> Result<()> {
     for grade in [Grade::Unsafe, Grade::WrongType] {
         for row in report.rows.iter().filter(|row| row.grade == grade) {
             print(&format!("{} {}: {grade}\n", row.id, row.name))?;
-            for detail in &row.details {
+            for tried in row.not_safe() {
                 print(&format!(
                     "  {} ended {}: {}\n",
-                    detail.what, detail.ending, detail.note
+                    tried.what, tried.ending, tried.note
                 ))?;
-                for finding in &detail.findings {
+                for finding in &tried.findings {
                     print(&format!("    {finding}\n"))?;
                 }
             }
@@ -125,9 +134,9 @@ fn show(report: &Report) -> Result<()> {
     for (reason, rows) in reasons {
         print(&format!("not applicable: {} ({reason})\n", rows.join(", ")))?;
     }
-    let played: usize = report.rows.iter().map(|row| row.played).sum();
+    let tried: usize = report.rows.iter().map(|row| row.attempts.len()).sum();
     print(&format!(
-        "{played} payloads and twins in {} s; the latest run ended {} ms after its time\n",
+        "{tried} payloads and twins in {} s; the latest run ended {} ms after its time\n",
         report.wall_ms / 1_000,
         report.late_ms()
     ))

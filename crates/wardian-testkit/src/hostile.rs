@@ -257,7 +257,8 @@ impl Random {
 
     fn program(mut self, calls: usize) -> Program {
         for _ in 0..calls {
-            if self.rng.random_ratio(1, 30) {
+            // Most of what can be said to it wrongly ends the run.
+            if self.rng.random_ratio(1, 300) {
                 self.tool();
             } else {
                 self.call();

@@ -1,12 +1,11 @@
 //! JSON in, typed arguments out; typed replies in, JSON out. Both bounded.
 
-use std::fmt;
 use std::io;
 
+use serde::Serialize;
 use serde::de::value::Error as PlainError;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde_json::{Map, Value};
 
 /// How deeply a reply may be nested.
 const REPLY_DEPTH: usize = 100;
@@ -21,7 +20,7 @@ pub(crate) struct ArgumentError {
 
 /// Parses the arguments of a call: a JSON object, in which no key stands twice at any depth.
 pub(crate) fn parse(json: &str) -> Result<Value, ArgumentError> {
-    let Strict(value) = serde_json::from_str(json).map_err(|error| ArgumentError {
+    let value = wardian_abi::strict_json(json).map_err(|error| ArgumentError {
         is_type: false,
         message: format!("the arguments are not JSON as it has to be: {error}"),
     })?;
@@ -127,72 +126,6 @@ impl io::Write for Bounded {
     }
 }
 
-/// JSON in which no key stands twice.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
-        Ok(bool.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
-        let number = Number::from_f64(number).ok_or_else(|| E::custom("not a number"))?;
-        Ok(number.into())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(list.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((key, Strict(item))) = items.next_entry::<String, Strict>()? {
-            if map.insert(key, item).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
-            }
-        }
-        Ok(map.into())
-    }
-}
-
 /// The fields of a struct in the order of its declaration, which JSON Schema does not keep.
 pub(crate) fn fields<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
     struct Asking<'a>(&'a mut Option<&'static [&'static str]>);
@@ -228,6 +161,7 @@ pub(crate) fn fields<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;

@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
-use wardian_abi::{ToolCall, ToolReply, export, tool};
+use wardian_abi::{Malformed, ToolCall, ToolReply, export, tool};
 use wasmtime::{Caller, Extern, Memory};
 
 use crate::Gate;
 use crate::call_error::{CallError, Refused};
-use crate::guest::{MalformedReport, RunState};
+use crate::guest::RunState;
 use crate::session::Session;
 use crate::under_way::Pending;
 
@@ -55,8 +55,7 @@ impl Calls {
         }
         let started = match &request {
             Ok(request) => {
-                let ToolCall { tool, args } = serde_json::from_slice(request)
-                    .map_err(|_| wasmtime::Error::new(MalformedReport))?;
+                let ToolCall { tool, args } = ToolCall::read(request)?;
                 let args = args.get();
                 let fits = self.session.fits(args.len()).map(|()| args);
                 let allowed = if self.closed { Err(over()) } else { fits };
@@ -126,12 +125,12 @@ pub(crate) fn host_function(
 ) -> Box<dyn Future<Output = wasmtime::Result<u64>> + Send + '_> {
     Box::new(async move {
         let Some(Extern::Memory(memory)) = caller.get_export(export::MEMORY) else {
-            return Err(wasmtime::Error::new(MalformedReport));
+            return Err(wasmtime::Error::new(Malformed));
         };
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
         // A guest that was given no tools has nothing to say here.
         let Some(calls) = state.calls() else {
-            return Err(wasmtime::Error::new(MalformedReport));
+            return Err(wasmtime::Error::new(Malformed));
         };
         match operation {
             tool::START => {
@@ -161,7 +160,7 @@ pub(crate) fn host_function(
                 calls.closed = true;
                 Ok(0)
             }
-            _ => Err(wasmtime::Error::new(MalformedReport)),
+            _ => Err(wasmtime::Error::new(Malformed)),
         }
     })
 }
@@ -169,7 +168,7 @@ pub(crate) fn host_function(
 fn range(bytes: &[u8], at: u32, len: usize) -> wasmtime::Result<&[u8]> {
     let at = at as usize;
     let range = at.checked_add(len).and_then(|end| bytes.get(at..end));
-    range.ok_or_else(|| wasmtime::Error::new(MalformedReport))
+    range.ok_or_else(|| wasmtime::Error::new(Malformed))
 }
 
 fn take(
@@ -180,10 +179,10 @@ fn take(
     len: u32,
 ) -> wasmtime::Result<u64> {
     if reply.len() != len as usize {
-        return Err(wasmtime::Error::new(MalformedReport));
+        return Err(wasmtime::Error::new(Malformed));
     }
     memory
         .write(&mut caller, at as usize, reply)
-        .map_err(|_| wasmtime::Error::new(MalformedReport))?;
+        .map_err(|_| wasmtime::Error::new(Malformed))?;
     Ok(u64::from(len))
 }

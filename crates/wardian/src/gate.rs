@@ -203,7 +203,6 @@ impl Gate {
             data.resource = asked.resource;
             data.args = asked.args;
         });
-        session.note(event, said).await?;
         let under_way = UnderWay {
             call,
             tool,
@@ -212,6 +211,8 @@ impl Gate {
             session: session.clone(),
             started,
         };
+        let unfinished = session.is_recorded().then(|| under_way.unfinished());
+        session.note_start(event, said, unfinished).await?;
         let context = Call {
             gate: self.clone(),
             session: session.clone(),

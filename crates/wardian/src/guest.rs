@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use wardian_abi::{REPORT_BYTES, export};
+use wardian_abi::{Malformed, REPORT_BYTES, export};
 use wardian_policy::{Limit, Limits};
 use wasmtime::{Instance, Memory, Store};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -73,11 +73,6 @@ pub(crate) struct Guest {
     fuel: u64,
 }
 
-/// The guest returned something that is not a report.
-#[derive(Debug, thiserror::Error)]
-#[error("the guest's report is malformed")]
-pub(crate) struct MalformedReport;
-
 impl Guest {
     /// A fresh instance. That it can't be had is the host's fault.
     pub(crate) async fn new(
@@ -146,7 +141,7 @@ impl Guest {
         }
         self.memory
             .write(&mut self.store, at as usize, request)
-            .map_err(|_| wasmtime::Error::new(MalformedReport))
+            .map_err(|_| wasmtime::Error::new(Malformed))
     }
 
     /// Calls one of the guest's functions, and returns what it reports.
@@ -156,7 +151,7 @@ impl Guest {
             .get_typed_func::<(), u64>(&mut self.store, function)?;
         let report = function.call_async(&mut self.store, ()).await?;
         self.receive(report)
-            .ok_or_else(|| wasmtime::Error::new(MalformedReport))
+            .ok_or_else(|| wasmtime::Error::new(Malformed))
     }
 
     /// Copies the report out of the guest: its address in the upper half of `report`, its length

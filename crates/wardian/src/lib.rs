@@ -58,9 +58,7 @@ pub use call_error::CallError;
 pub use error::Error;
 pub use files::{DirectoryEntry, Files};
 pub use gate::{Gate, granted_tools};
-pub use outcome::{
-    LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Value, Verdict, Wish,
-};
+pub use outcome::{LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Verdict, Wish};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};
 pub use run::Running;
@@ -69,7 +67,7 @@ pub use sandbox::Sandbox;
 pub use script::Script;
 pub use secure_tool::SecureTool;
 pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError};
-pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Violation};
+pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Value, Violation};
 pub use wardian_audit as audit;
 pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{

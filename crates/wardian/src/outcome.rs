@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use wardian_abi::{Raised, Violation};
+use wardian_abi::{Raised, Value, Violation};
 
 use wardian_policy::{Limit, Location};
 
@@ -111,22 +111,6 @@ pub enum Trap {
     Report,
     /// Anything else that WebAssembly stops at.
     Other,
-}
-
-/// The value of a script's final expression.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Value {
-    /// As JSON; `null` where there is no final expression or it is `None`.
-    Json(serde_json::Value),
-    /// It can't be written as JSON.
-    Opaque {
-        /// Python's `repr`; absent where the value is too large to ask for one.
-        repr: Option<String>,
-        /// Why it can't.
-        reason: String,
-    },
 }
 
 /// What a run used.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wardian_abi::{
-    Reply, Report, ReportedValue, Request, Screening, ToolSpec, VERSION, export, sha256, tool,
+    Malformed, Reply, Report, Request, Screening, ToolSpec, VERSION, export, sha256, tool,
 };
 use wardian_policy::{Action, Allowance, CodeRules, Limit, Limits, Policy};
 use wasmtime_wasi::I32Exit;
@@ -15,7 +15,7 @@ use wasmtime_wasi::I32Exit;
 use crate::calls::Calls;
 use crate::executor::OnTimers;
 use crate::files::FileGuard;
-use crate::guest::{Guest, MalformedReport, Streams};
+use crate::guest::{Guest, Streams};
 use crate::memory::MemoryLimit;
 use crate::output::Sink;
 use crate::runtime::Machine;
@@ -301,13 +301,9 @@ fn value_depth(limits: &Limits) -> u32 {
     u32::try_from(limits.get(Limit::ValueDepth).or_max()).unwrap_or(u32::MAX)
 }
 
-/// What the guest has found in the source. It must be the source that it was given.
+/// What the guest has found in the source that it was given.
 fn screened(screening: &[u8], hash: &mut SourceHash) -> wasmtime::Result<Vec<Violation>> {
-    let screening: Screening =
-        serde_json::from_slice(screening).map_err(|_| wasmtime::Error::new(MalformedReport))?;
-    if screening.source_sha256 != hash.given {
-        return Err(wasmtime::Error::new(MalformedReport));
-    }
+    let screening = Screening::read(screening, &hash.given)?;
     hash.screened = Some(screening.source_sha256);
     Ok(screening.violations)
 }
@@ -331,47 +327,15 @@ fn why_unscreened(why: &Verdict) -> Violation {
 
 /// What the guest says of how it ended, of the source that it was given.
 fn judge(reply: &[u8], hash: &mut SourceHash, limits: &Limits) -> (Verdict, Option<Value>) {
-    let malformed = (Verdict::Crashed { trap: Trap::Report }, None);
-    let Ok(Reply {
-        report,
-        source_sha256,
-    }) = serde_json::from_slice(reply)
-    else {
-        return malformed;
+    let value_bytes = limits.get(Limit::Value).or_max();
+    let Ok(report) = Reply::read(reply, &hash.given, value_bytes, value_depth(limits)) else {
+        return (Verdict::Crashed { trap: Trap::Report }, None);
     };
-    if source_sha256 != hash.given {
-        return malformed;
-    }
-    hash.run = Some(source_sha256);
+    hash.run = Some(hash.given.clone());
     match report {
-        Report::Completed { value } => match checked(value, limits) {
-            Some(value) => (Verdict::Completed, Some(value)),
-            None => malformed,
-        },
+        Report::Completed { value } => (Verdict::Completed, Some(value)),
         Report::Raised(raised) => (Verdict::Raised(raised), None),
         Report::Exited { code } => (Verdict::Exited { code }, None),
-    }
-}
-
-/// The value, if the guest has kept to the limits that it was given.
-fn checked(value: ReportedValue, limits: &Limits) -> Option<Value> {
-    match value {
-        ReportedValue::Json(json) => {
-            let value: serde_json::Value = serde_json::from_str(json.get()).ok()?;
-            let fits = json.get().len() as u64 <= limits.get(Limit::Value).or_max()
-                && depth(&value) <= value_depth(limits);
-            fits.then_some(Value::Json(value))
-        }
-        ReportedValue::Opaque { repr, reason } => Some(Value::Opaque { repr, reason }),
-    }
-}
-
-/// How deeply a value is nested. The parser has bounded it to 128.
-fn depth(value: &serde_json::Value) -> u32 {
-    match value {
-        serde_json::Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        serde_json::Value::Object(items) => 1 + items.values().map(depth).max().unwrap_or(0),
-        _ => 0,
     }
 }
 
@@ -380,7 +344,7 @@ fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) ->
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Verdict::Exited { code: exit.0 };
     }
-    if error.is::<MalformedReport>() {
+    if error.is::<Malformed>() {
         return Verdict::Crashed { trap: Trap::Report };
     }
     let trap = match error.downcast_ref::<wasmtime::Trap>() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,45 @@ pub(crate) struct Session {
     records: AtomicU64,
     calls: AtomicU64,
     calls_of: Mutex<BTreeMap<String, u64>>,
-    open_calls: Mutex<BTreeMap<u64, (Event, Data)>>,
     refusals: Mutex<Refusals>,
     pub(crate) quota: Quota,
-    /// Whether it was told to the log that this has started, and not yet that it has ended.
-    open: Mutex<bool>,
+    on_record: Arc<Mutex<OnRecord>>,
+    /// The log could not take a record: an end can't be written either.
+    broken: AtomicBool,
+}
+
+/// What the log has of a session. It changes while a record is written, and only then: a record can be on its
+/// way on another thread when nobody waits for it any more.
+#[derive(Default)]
+struct OnRecord {
+    started: bool,
+    /// It has an end, or will not start any more.
+    over: bool,
+    /// Calls that have started, each with the record of its end if it does not come to one.
+    calls: BTreeMap<u64, (Event, Data)>,
+}
+
+impl OnRecord {
+    /// Writes a record, unless the session is over. `unfinished` is for the start of a call.
+    fn write(
+        &mut self,
+        log: &Log,
+        entry: Entry<'_>,
+        unfinished: Option<(Event, Data)>,
+    ) -> io::Result<()> {
+        if self.over {
+            return Err(io::Error::other("the run is over"));
+        }
+        log.record(&entry)?;
+        match (entry.event, unfinished) {
+            (Event::RunStarted { .. }, _) => self.started = true,
+            (Event::RunFinished { .. }, _) => self.over = true,
+            (Event::ToolStarted { call, .. }, Some(end)) => drop(self.calls.insert(call, end)),
+            (Event::ToolFinished { call, .. }, _) => drop(self.calls.remove(&call)),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Session {
@@ -62,10 +96,10 @@ impl Session {
             records: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             calls_of: Mutex::default(),
-            open_calls: Mutex::default(),
             refusals: Mutex::default(),
             quota: Quota::new(policy.limits()),
-            open: Mutex::new(false),
+            on_record: Arc::default(),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -101,6 +135,20 @@ impl Session {
     ///
     /// If that fails, or there is too much of it. Then it must not be done.
     pub(crate) async fn note(&self, event: Event, data: Data) -> Result<(), Stop> {
+        self.note_start(event, data, None).await
+    }
+
+    /// Takes note of the start of a call; `unfinished` is the record of its end if it does not come to one.
+    ///
+    /// # Errors
+    ///
+    /// As [`note`](Self::note).
+    pub(crate) async fn note_start(
+        &self,
+        event: Event,
+        data: Data,
+        unfinished: Option<(Event, Data)>,
+    ) -> Result<(), Stop> {
         if self.log.is_none() {
             return Ok(());
         }
@@ -109,35 +157,50 @@ impl Session {
         if count >= most {
             return Err(Stop::Limit(LimitKind::Records, most));
         }
-        self.write(event, data).await
+        self.write(event, data, unfinished).await
     }
 
-    async fn write(&self, event: Event, data: Data) -> Result<(), Stop> {
-        let written = self.written(event, data).await;
+    async fn write(
+        &self,
+        event: Event,
+        data: Data,
+        unfinished: Option<(Event, Data)>,
+    ) -> Result<(), Stop> {
+        let written = self.written(event, data, unfinished).await;
         if written.is_err() {
-            // Its end can't be written either.
-            *lock(&self.open) = false;
+            self.broken.store(true, Ordering::Relaxed);
         }
         written
     }
 
-    async fn written(&self, event: Event, data: Data) -> Result<(), Stop> {
-        let Some(log) = &self.log else { return Ok(()) };
+    async fn written(
+        &self,
+        event: Event,
+        data: Data,
+        unfinished: Option<(Event, Data)>,
+    ) -> Result<(), Stop> {
+        let Some(log) = self.log.clone() else {
+            return Ok(());
+        };
         let failed = |error: io::Error| Stop::Audit(error.to_string());
-        if !log.waits() {
-            return self.record(log, event, data).map_err(failed);
-        }
-        // The clock goes on while a disk is waited for, and an end to the waiting there is.
-        let (log, run, agent) = (log.clone(), self.run_id.clone(), self.agent.clone());
-        let writing = tokio::task::spawn_blocking(move || {
+        let waits = log.waits();
+        let (run, agent) = (self.run_id.clone(), self.agent.clone());
+        let on_record = self.on_record.clone();
+        let record = move || {
             let (run, agent) = (&run, &agent);
-            log.record(&Entry {
+            let entry = Entry {
                 run,
                 agent,
                 event,
                 data,
-            })
-        });
+            };
+            lock(&on_record).write(&log, entry, unfinished)
+        };
+        if !waits {
+            return record().map_err(failed);
+        }
+        // The clock goes on while a disk is waited for, and an end to the waiting there is.
+        let writing = tokio::task::spawn_blocking(record);
         match tokio::time::timeout(AUDIT_WAIT, writing).await {
             Ok(Ok(written)) => written.map_err(failed),
             Ok(Err(_)) => Err(Stop::Audit("its sink panicked".to_owned())),
@@ -145,16 +208,6 @@ impl Session {
                 "its sink did not answer for {AUDIT_WAIT:?}"
             ))),
         }
-    }
-
-    fn record(&self, log: &Log, event: Event, data: Data) -> io::Result<()> {
-        let (run, agent) = (&self.run_id, &self.agent);
-        log.record(&Entry {
-            run,
-            agent,
-            event,
-            data,
-        })
     }
 
     /// The run starts.
@@ -178,16 +231,15 @@ impl Session {
                 .map(|limit| (limit.key().to_owned(), shown(limit)))
                 .collect(),
         };
-        self.write(started, Data::default()).await?;
-        *lock(&self.open) = true;
-        Ok(())
+        self.write(started, Data::default(), None).await
     }
 
     /// The run has ended, as its outcome says.
     pub(crate) async fn end(&self, outcome: &Outcome) -> Result<(), Error> {
         let ended = async {
-            for (event, data) in self.unfinished() {
-                self.write(event, data).await?;
+            let unfinished = lock(&self.on_record).calls.clone();
+            for (event, data) in unfinished.into_values() {
+                self.write(event, data, None).await?;
             }
             match &outcome.verdict {
                 Verdict::Rejected { violations } => {
@@ -196,7 +248,8 @@ impl Session {
                         .map(|found| format!("{}:{}: {}", found.line, found.column, found.message));
                     let data = data(|data| data.violations = shown.collect());
                     let violations = violations.len() as u64;
-                    self.write(Event::Rejected { violations }, data).await?;
+                    self.write(Event::Rejected { violations }, data, None)
+                        .await?;
                 }
                 Verdict::Limit {
                     which,
@@ -208,18 +261,17 @@ impl Session {
                         used: *used,
                         most: *allowed,
                     };
-                    self.write(event, Data::default()).await?;
+                    self.write(event, Data::default(), None).await?;
                 }
                 _ => {}
             }
-            *lock(&self.open) = false;
             let verdict = &outcome.verdict;
             let code = match verdict {
                 Verdict::Exited { code } => Some(*code),
                 _ => None,
             };
             let end = self.finished(verdict.name(), code, outcome.usage.fuel);
-            self.write(end, why(verdict)).await
+            self.write(end, why(verdict), None).await
         };
         ended.await.map_err(Error::from)
     }
@@ -237,16 +289,29 @@ impl Session {
 
     /// The run has not come to an outcome, or host code has let go of its tool.
     fn abandon(&self) {
-        let was_open = std::mem::replace(&mut *lock(&self.open), false);
-        let Some(log) = self.log.clone().filter(|_| was_open) else {
+        let Some(log) = self.log.clone() else {
             return;
         };
-        let end = self.finished("stopped", None, 0);
-        let mut last = self.unfinished();
-        last.push((end, Data::default()));
+        // A record may be on its way, to a sink that hangs.
+        let over = self
+            .on_record
+            .try_lock()
+            .is_ok_and(|on_record| on_record.over);
+        if over || self.broken.load(Ordering::Relaxed) {
+            return;
+        }
+        let end = (self.finished("stopped", None, 0), Data::default());
         let (run, agent, waits) = (self.run_id.clone(), self.agent.clone(), log.waits());
+        let on_record = self.on_record.clone();
         let record = move || {
-            for (event, data) in last {
+            let mut on_record = lock(&on_record);
+            if !on_record.started {
+                // Its start, if that is on its way, is not written any more.
+                on_record.over = true;
+                return;
+            }
+            let calls = on_record.calls.clone().into_values();
+            for (event, data) in calls.chain([end]) {
                 let (run, agent) = (&run, &agent);
                 let entry = Entry {
                     run,
@@ -255,7 +320,7 @@ impl Session {
                     data,
                 };
                 // There is nobody left to tell.
-                let _ = log.record(&entry);
+                let _ = on_record.write(&log, entry, None);
             }
         };
         if !waits {
@@ -297,23 +362,6 @@ impl Session {
                 1
             }
         }
-    }
-
-    /// A call has started; this is what its end is if it does not come to one.
-    pub(crate) fn opened(&self, call: u64, unfinished: (Event, Data)) {
-        if self.log.is_some() {
-            lock(&self.open_calls).insert(call, unfinished);
-        }
-    }
-
-    pub(crate) fn closed(&self, call: u64) {
-        lock(&self.open_calls).remove(&call);
-    }
-
-    fn unfinished(&self) -> Vec<(Event, Data)> {
-        std::mem::take(&mut *lock(&self.open_calls))
-            .into_values()
-            .collect()
     }
 
     /// Keeps what was refused, for the outcome.

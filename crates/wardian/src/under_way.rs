@@ -61,17 +61,19 @@ impl Pending {
         };
         let ended = ended.map(|reply| hide(&reply, &under_way.tool.secrets));
         let (event, data) = under_way.end(&ended, at);
-        under_way.session.closed(under_way.call);
         under_way.session.note(event, data).await?;
         ended.map_err(|ended| under_way.error(ended))
     }
 }
 
 impl UnderWay {
+    /// The record of its end, if it does not come to one.
+    pub(crate) fn unfinished(&self) -> (Event, Data) {
+        self.end(&Err(Ended::Lost), self.started)
+    }
+
     /// Lets the tool work: on the caller's thread if it never waits, else on `threads`.
     pub(crate) fn begin(self, threads: &Handle, work: BoxFuture<'static, Worked>) -> Pending {
-        let unfinished = self.end(&Err(Ended::Lost), self.started);
-        self.session.opened(self.call, unfinished);
         let mut working = Box::pin(AssertUnwindSafe(work).catch_unwind().map(|ended| {
             let ended = match ended {
                 Ok(returned) => returned.map_err(Ended::Failed),

@@ -90,20 +90,20 @@ fn one(row: &RowReport) -> maud::Markup {
                 span.grade class=(class(row.grade)) { (row.grade) }
             }
             @if let Some(reason) = &row.reason { p.small { (shown(reason)) } }
-            @if row.played > 0 {
+            @if !row.attempts.is_empty() {
                 p.small {
-                    (row.played) " played in " (row.wall_ms) " ms, ended: "
-                    @for (at, ending) in row.endings.iter().enumerate() {
+                    (row.attempts.len()) " tried in " (row.wall_ms) " ms, ended: "
+                    @for (at, ending) in row.endings().into_iter().enumerate() {
                         @if at > 0 { ", " }
                         code { (shown(ending)) }
                     }
                 }
             }
             ul {
-                @for detail in &row.details {
+                @for tried in row.not_safe() {
                     li {
-                        (detail.what) ": " code { (shown(&detail.ending)) } " " code { (shown(&detail.note)) }
-                        @for finding in &detail.findings { br; strong { code { (shown(finding)) } } }
+                        (tried.what) ": " code { (shown(&tried.ending)) } " " code { (shown(&tried.note)) }
+                        @for finding in &tried.findings { br; strong { code { (shown(finding)) } } }
                     }
                 }
             }

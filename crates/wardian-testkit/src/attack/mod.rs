@@ -19,13 +19,16 @@
 //! }
 //! ```
 
+mod arena;
 mod child;
 mod host;
 mod html;
+mod needs;
 mod probes;
 mod report;
 mod row;
 mod server;
+mod soak;
 mod watch;
 
 use std::path::Path;
@@ -38,8 +41,9 @@ use std::{fs, io};
 
 use wardian::{Policy, Tool};
 
-pub use report::{Finding, Grade, Report, RowReport};
+pub use report::{Attempt, Grade, Report, RowReport};
 pub use row::{Row, rows};
+pub use soak::{SoakRun, What};
 
 use crate::attack::child::Step;
 use crate::attack::row::POLICY;

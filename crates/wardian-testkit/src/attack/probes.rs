@@ -6,9 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wardian::{
-    Action, Call, Constraint, Permission, Policy, Tool, ToolDefinitionError, ToolError, ToolRules,
-};
+use wardian::{Action, Call, Constraint, Policy, Tool, ToolDefinitionError, ToolError, ToolRules};
 
 /// What some of the tools know and nobody else may.
 pub(crate) const SECRET: &str = "probe-secret-5f2d11c0a9";
@@ -202,9 +200,4 @@ async fn nested(_: Nothing, _: Call) -> Result<Value, ToolError> {
 fn lacking(policy: &Policy) -> Option<Action> {
     let lacks = |action: &Action| !policy.permissions().contains(action.permission());
     Action::ALL.into_iter().find(lacks)
-}
-
-/// May scripts run, and call what only takes that?
-pub(crate) fn apply(policy: &Policy) -> bool {
-    policy.permissions().contains(Permission::EXECUTE_CODE)
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use wardian::Policy;
 
 use crate::attack::Ended;
-use crate::attack::child::{Played, Step};
+use crate::attack::arena::Played;
+use crate::attack::child::Step;
 use crate::attack::row::Row;
 
 /// What came of a row.
@@ -45,12 +46,14 @@ impl fmt::Display for Grade {
     }
 }
 
-/// What came of one thing that was played in a row.
+/// What came of one thing that was tried in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Finding {
+pub struct Attempt {
     /// Which: a payload by its number, the benign twin.
     pub what: String,
+    /// Its grade.
+    pub grade: Grade,
     /// How it ended.
     pub ending: String,
     /// More about that. Hostile code can have chosen the words.
@@ -71,12 +74,8 @@ pub struct RowReport {
     pub grade: Grade,
     /// Why it is not applicable.
     pub reason: Option<String>,
-    /// What was played, the benign twin included.
-    pub played: usize,
-    /// How the payloads have ended, each way once.
-    pub endings: Vec<String>,
-    /// What was not as it should be.
-    pub details: Vec<Finding>,
+    /// What was tried, the benign twin included.
+    pub attempts: Vec<Attempt>,
     /// How late the latest of its runs was, in milliseconds.
     pub late_ms: u64,
     /// How long it took, in milliseconds.
@@ -104,9 +103,7 @@ impl RowReport {
             name: row.name.clone(),
             grade,
             reason: None,
-            played: 0,
-            endings: Vec::new(),
-            details: Vec::new(),
+            attempts: Vec::new(),
             late_ms: 0,
             wall_ms: 0,
         }
@@ -123,6 +120,29 @@ impl RowReport {
     /// Its class: `ESC`.
     pub fn class(&self) -> &str {
         self.id.split('-').next().unwrap_or_default()
+    }
+
+    /// How the payloads have ended, each way once.
+    pub fn endings(&self) -> Vec<&str> {
+        let mut endings = Vec::new();
+        for tried in &self.attempts {
+            if tried.what.starts_with("payload") && !endings.contains(&tried.ending.as_str()) {
+                endings.push(tried.ending.as_str());
+            }
+        }
+        endings
+    }
+
+    /// What was not as it should be.
+    pub fn not_safe(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts
+            .iter()
+            .filter(|tried| tried.grade != Grade::Safe)
+    }
+
+    fn add(&mut self, tried: Attempt) {
+        self.grade = self.grade.max(tried.grade);
+        self.attempts.push(tried);
     }
 }
 
@@ -141,7 +161,10 @@ pub(crate) fn judge(
         match step {
             Step::NotApplicable(why) => return RowReport::left_out(row, why),
             Step::Begin(what) => open = Some(what),
-            Step::End(played) => report.add(open.take().unwrap_or_default(), played),
+            Step::End(played) => {
+                report.late_ms = report.late_ms.max(played.late_ms);
+                report.add(attempt(open.take().unwrap_or_default(), played));
+            }
         }
     }
     let died = match ended {
@@ -149,15 +172,15 @@ pub(crate) fn judge(
         Ended::Itself(status) if !status.success() => {
             Some(format!("the process ended by itself: {status}"))
         }
-        Ended::Itself(_) if open.is_some() || report.played == 0 => {
+        Ended::Itself(_) if open.is_some() || report.attempts.is_empty() => {
             Some("the process ended before the row did".to_owned())
         }
         Ended::Itself(_) => None,
     };
     if let Some(died) = died {
-        report.grade = Grade::Unsafe;
-        report.details.push(Finding {
+        report.add(Attempt {
             what: open.unwrap_or("the start").to_owned(),
+            grade: Grade::Unsafe,
             ending: "died".to_owned(),
             note: said.trim().to_owned(),
             findings: vec![died],
@@ -166,27 +189,17 @@ pub(crate) fn judge(
     report
 }
 
-impl RowReport {
-    fn add(&mut self, what: &str, played: &Played) {
-        self.played += 1;
-        self.late_ms = self.late_ms.max(played.late_ms);
-        if what.starts_with("payload") && !self.endings.contains(&played.ending) {
-            self.endings.push(played.ending.clone());
-        }
-        let grade = match (played.findings.is_empty(), played.right) {
+fn attempt(what: &str, played: &Played) -> Attempt {
+    Attempt {
+        what: what.to_owned(),
+        grade: match (played.findings.is_empty(), played.right) {
             (true, true) => Grade::Safe,
             (true, false) => Grade::WrongType,
             (false, _) => Grade::Unsafe,
-        };
-        self.grade = self.grade.max(grade);
-        if grade != Grade::Safe {
-            self.details.push(Finding {
-                what: what.to_owned(),
-                ending: played.ending.clone(),
-                note: played.note.clone(),
-                findings: played.findings.clone(),
-            });
-        }
+        },
+        ending: played.ending.clone(),
+        note: played.note.clone(),
+        findings: played.findings.clone(),
     }
 }
 
@@ -249,17 +262,14 @@ impl Report {
 impl fmt::Display for Report {
     /// Every row that is not safe, with what was found.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for row in self.rows.iter().filter(|row| !row.details.is_empty()) {
-            writeln!(f, "{} {}: {}", row.id, row.name, row.grade)?;
-            for detail in &row.details {
-                writeln!(
-                    f,
-                    "  {}: {} {}",
-                    detail.what,
-                    detail.ending,
-                    detail.note.escape_debug()
-                )?;
-                for finding in &detail.findings {
+        for row in &self.rows {
+            for (at, tried) in row.not_safe().enumerate() {
+                if at == 0 {
+                    writeln!(f, "{} {}: {}", row.id, row.name, row.grade)?;
+                }
+                let note = tried.note.escape_debug();
+                writeln!(f, "  {}: {} {note}", tried.what, tried.ending)?;
+                for finding in &tried.findings {
                     writeln!(f, "    {}", finding.escape_debug())?;
                 }
             }

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::attack::needs::Need;
+
 /// The files of the suite, in its order.
 const FILES: &[(&str, &str)] = &[
     ("esc", include_str!("../../attacks/esc.toml")),
@@ -81,34 +83,6 @@ pub(crate) enum Kind {
     Policies,
     /// Each is the name of a function in `host.rs`.
     Host,
-}
-
-/// What a row needs of a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Need {
-    /// That scripts run.
-    Scripts,
-    /// A directory to read from and not to write to.
-    ReadOnly,
-    /// A directory to write to and read from.
-    ReadWrite,
-    /// A host that is allowed by its name.
-    Domain,
-    /// Hosts that are not allowed.
-    OtherHosts,
-}
-
-impl Need {
-    pub(crate) fn missing(self) -> &'static str {
-        match self {
-            Self::Scripts => "the policy lets no script run: no EXECUTE_CODE",
-            Self::ReadOnly => "the policy grants no directory for reading only",
-            Self::ReadWrite => "the policy grants no directory for reading and writing",
-            Self::OtherHosts => "the policy allows every host",
-            Self::Domain => "the policy allows no host by its name",
-        }
-    }
 }
 
 /// Every row of the suite, in its order.

@@ -10,10 +10,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use wardian::{Error, Log, Runtime, Sandbox, Script, Verdict};
+use wardian::{Error, Log, Outcome, Runtime, Sandbox, Script, Verdict};
 
 use super::{Result, computing, ensure, outcome, sandbox, text, value, works};
-use crate::attack::child::Arena;
+use crate::attack::arena::Arena;
 use crate::runtime;
 
 const MARKER: &str = "residue-0b5c5a3f";
@@ -180,15 +180,7 @@ pub(super) fn blocked_executor() -> Result {
     for script in ["while True: pass", "import time\ntime.sleep(100)"] {
         let started = Instant::now();
         // An executor that has no timers, on this thread.
-        let outcome = pollster::block_on(sandbox.run(script)).map_err(text)?;
-        ensure(
-            matches!(outcome.verdict, Verdict::Limit { .. }),
-            format!("{script}: {}", outcome.verdict),
-        )?;
-        ensure(
-            started.elapsed() < Duration::from_secs(10),
-            "the time limit struck late",
-        )?;
+        struck(pollster::block_on(sandbox.run(script)), started)?;
     }
     // A runtime whose only worker is blocked, while another thread waits for the run.
     let host = tokio::runtime::Builder::new_multi_thread()
@@ -197,17 +189,18 @@ pub(super) fn blocked_executor() -> Result {
         .map_err(text)?;
     let blocker = host.spawn(async { thread::sleep(Duration::from_secs(2)) });
     let started = Instant::now();
-    let outcome = sandbox.run_blocking("while True: pass").map_err(text)?;
-    ensure(
-        matches!(outcome.verdict, Verdict::Limit { .. }),
-        format!("{}", outcome.verdict),
-    )?;
-    ensure(
-        started.elapsed() < Duration::from_secs(10),
-        "the time limit struck late",
-    )?;
+    struck(sandbox.run_blocking("while True: pass"), started)?;
     drop(blocker);
     Ok(())
+}
+
+/// A limit has ended the run, and not late.
+fn struck(ended: std::result::Result<Outcome, Error>, started: Instant) -> Result {
+    let verdict = ended.map_err(text)?.verdict;
+    let limit = matches!(verdict, Verdict::Limit { .. });
+    ensure(limit, format!("no limit struck: {verdict}"))?;
+    let in_time = started.elapsed() < Duration::from_secs(10);
+    ensure(in_time, "the time limit struck late")
 }
 
 /// Reads and writes a path over and over while another run changes what lies there.

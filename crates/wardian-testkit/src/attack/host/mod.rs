@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wardian::{Allowance, Limits, Outcome, Policy, Profile, Sandbox, Script};
 
-use crate::attack::child::Arena;
+use crate::attack::arena::Arena;
 use crate::runtime;
 
 type Result<T = ()> = std::result::Result<T, String>;

@@ -3,7 +3,7 @@
 use wardian::{Trap, Verdict};
 
 use super::{Result, ensure, works};
-use crate::attack::child::Arena;
+use crate::attack::arena::Arena;
 use crate::hostile::{Arg, DATA, Ending, Program};
 
 /// The operations of the import for tools: `wardian_abi::tool`.
@@ -15,14 +15,18 @@ const CLOSE: u32 = 3;
 const HUGE: Arg = Arg::Is(u32::MAX as u64);
 const HERE: Arg = Arg::Is(DATA as u64);
 
-/// Plays programs; nothing is found after any of them.
+/// Plays a program, after which nothing is found. How it ended.
+fn ending(arena: &Arena, name: &str, program: &Program) -> Result<String> {
+    let played = arena.hostile(program);
+    let found = format!("{name}: {:?}", played.findings);
+    ensure(played.findings.is_empty(), found)?;
+    Ok(played.ending)
+}
+
+/// Plays programs that may end in any way.
 fn play(arena: &Arena, programs: impl IntoIterator<Item = (&'static str, Program)>) -> Result {
     for (name, program) in programs {
-        let played = arena.hostile(&program);
-        ensure(
-            played.findings.is_empty(),
-            format!("{name}: {:?}", played.findings),
-        )?;
+        ending(arena, name, &program)?;
     }
     works()
 }
@@ -163,7 +167,7 @@ pub(super) fn renumber(arena: &Arena) -> Result {
 
 /// Every way in which WebAssembly ends, and a fresh instance after it.
 pub(super) fn after_a_trap(arena: &Arena) -> Result {
-    for (ending, right) in [
+    for (way, right) in [
         (Ending::Unreachable, ["crashed"].as_slice()),
         (Ending::Load, &["crashed"]),
         (Ending::Store, &["crashed"]),
@@ -173,15 +177,10 @@ pub(super) fn after_a_trap(arena: &Arena) -> Result {
         (Ending::Grow, &["completed"]),
         (Ending::GrowHuge, &["completed"]),
     ] {
-        let played = arena.hostile(&Program::new().end(ending).complete("1"));
-        ensure(
-            played.findings.is_empty(),
-            format!("{ending:?}: {:?}", played.findings),
-        )?;
-        ensure(
-            right.contains(&played.ending.as_str()),
-            format!("{ending:?} is {}, not {right:?}", played.ending),
-        )?;
+        let name = format!("{way:?}");
+        let ended = ending(arena, &name, &Program::new().end(way).complete("1"))?;
+        let wrong = format!("{name} is {ended}, not {right:?}");
+        ensure(right.contains(&ended.as_str()), wrong)?;
         works()?;
     }
     Ok(())
@@ -227,22 +226,12 @@ pub(super) fn reports(arena: &Arena) -> Result {
         ),
     ];
     for (name, program) in programs {
-        let played = arena.hostile(&program);
-        ensure(
-            played.findings.is_empty(),
-            format!("{name}: {:?}", played.findings),
-        )?;
-        ensure(
-            played.ending == trap,
-            format!("{name} is {}", played.ending),
-        )?;
+        let ended = ending(arena, name, &program)?;
+        ensure(ended == trap, format!("{name} is {ended}"))?;
     }
     // One that does not lie is believed.
-    let played = arena.hostile(&Program::new().complete("[1, 2]"));
-    ensure(
-        played.ending == "completed",
-        format!("a report that is one is {}", played.ending),
-    )?;
+    let ended = ending(arena, "no lie", &Program::new().complete("[1, 2]"))?;
+    ensure(ended == "completed", format!("what is no lie is {ended}"))?;
     works()
 }
 

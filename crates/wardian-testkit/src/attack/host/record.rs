@@ -12,8 +12,8 @@ use wardian::{Error, Log};
 
 use super::{Result, ensure, text};
 use crate::attack::Report;
-use crate::attack::child::Arena;
-use crate::attack::report::{Finding, Grade, RowReport};
+use crate::attack::arena::Arena;
+use crate::attack::report::{Attempt, Grade, RowReport};
 use crate::attack::row::rows;
 use crate::fixture::records;
 
@@ -113,53 +113,29 @@ impl Sink for Failing {
 
 /// What can't be recorded does not happen, and the host is told.
 pub(super) fn sinks_that_fail() -> Result {
-    for good in 0..2 {
-        let log = Log::new(Failing {
+    let failing = |good, hangs| {
+        Log::new(Failing {
             lines: Arc::default(),
             good,
-            hangs: false,
-        });
-        let started = Instant::now();
-        let ended = super::sandbox()?
-            .with_audit(log)
-            .run_blocking("open('/etc/passwd')");
-        ensure(
-            matches!(ended, Err(Error::Audit(_))),
-            format!("with {good} lines written: {ended:?}"),
-        )?;
-        ensure(
-            started.elapsed() < Duration::from_secs(30),
-            "it took long to say so",
-        )?;
-    }
+            hangs,
+        })
+    };
     let full = Log::file("/dev/full");
-    let ended = full.map(|log| {
-        super::sandbox()?
-            .with_audit(log)
-            .run_blocking("1")
-            .map_err(text)
-    });
-    ensure(
-        !matches!(ended, Ok(Ok(_))),
-        "a run was recorded on a full disk",
-    )?;
-    let hangs = Log::new(Failing {
-        lines: Arc::default(),
-        good: 1,
-        hangs: true,
-    });
-    let started = Instant::now();
-    let ended = super::sandbox()?
-        .with_audit(hangs)
-        .run_blocking("open('/etc/passwd')");
-    ensure(
-        matches!(ended, Err(Error::Audit(_))),
-        format!("with a sink that hangs: {ended:?}"),
-    )?;
-    ensure(
-        started.elapsed() < Duration::from_secs(60),
-        "a sink that hangs holds a run",
-    )
+    ensure(full.is_err(), "a log is kept in what is no file")?;
+    for (what, log) in [
+        ("a sink that fails", failing(0, false)),
+        ("a sink that fails at its second line", failing(1, false)),
+        ("a sink that hangs", failing(1, true)),
+    ] {
+        let started = Instant::now();
+        let sandbox = super::sandbox()?.with_audit(log);
+        let ended = sandbox.run_blocking("open('/etc/passwd')");
+        let told = matches!(ended, Err(Error::Audit(_)));
+        ensure(told, format!("with {what}: {ended:?}"))?;
+        let soon = started.elapsed() < Duration::from_secs(60);
+        ensure(soon, format!("{what} holds a run"))?;
+    }
+    Ok(())
 }
 
 /// Many runs at once write one chain.
@@ -246,9 +222,9 @@ pub(super) fn report_html() -> Result {
     let row = rows().first().ok_or("there is no row")?;
     let mut report = RowReport::left_out(row, hostile);
     report.grade = Grade::Unsafe;
-    report.endings.push(hostile.to_owned());
-    report.details.push(Finding {
+    report.attempts.push(Attempt {
         what: "payload 1".to_owned(),
+        grade: Grade::Unsafe,
         ending: hostile.to_owned(),
         note: hostile.to_owned(),
         findings: vec![hostile.to_owned()],

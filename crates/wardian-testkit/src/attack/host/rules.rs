@@ -9,7 +9,7 @@ use wardian::{
 };
 
 use super::{Result, computing, ensure, text};
-use crate::attack::child::Arena;
+use crate::attack::arena::Arena;
 use crate::runtime;
 
 fn parse(policy: &str) -> Result<Policy> {

@@ -1,0 +1,594 @@
+//! What one payload is played in: directories, tools and a canary of its own, and what is looked at after.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use wardian::audit::{Memory, verify};
+use wardian::{
+    Access, Action, Allowance, Gate, Limit, Limits, Log, Outcome, Policy, Profile, Runtime,
+    Sandbox, Script, Source, Tool, ToolRules, Verdict,
+};
+use wardian_tools::{Resolver, http_request_with};
+
+use crate::attack::Suite;
+use crate::attack::host;
+use crate::attack::needs::{allowed_host, read_only};
+use crate::attack::probes::{Probes, SECRET};
+use crate::attack::row::{FUEL, Kind, Row, SECONDS};
+use crate::attack::server::Server;
+use crate::attack::watch::{Canary, plant};
+use crate::fixture::records;
+use crate::hostile::Program;
+use crate::{Fixture, runtime};
+
+/// How late a run may end before that is a finding. The promise is 250 ms; a test that holds the machine to
+/// it would fail on a busy one, so how late it was is in the report, and the soak holds it to the promise.
+const LATE: Duration = Duration::from_secs(2);
+
+/// How long a call waits for its tool.
+const TOOL_WAIT: Duration = Duration::from_secs(1);
+
+/// What stands around what is kept of an output: the mark where it was cut.
+const MARK_BYTES: u64 = 200;
+
+/// Of a benign twin that does not work.
+const PROVES_NOTHING: &str = "does not work, so that the attacks prove nothing";
+
+/// What a payload says that has got what it wanted.
+const ESCAPED: &str = "ESCAPED";
+
+/// Python for payloads that try one thing after another: none may succeed.
+const ATTEMPT: &str = "
+def attempt(*wishes):
+    done = []
+    for number, wish in enumerate(wishes):
+        try:
+            got = wish()
+        except Exception:
+            continue
+        done.append((number, repr(got)[:80]))
+    return f'ESCAPED: {done}' if done else 'nothing'
+";
+
+/// What came of a payload.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Played {
+    /// How it ended.
+    pub(crate) ending: String,
+    /// Whether that is an ending that it may have.
+    pub(crate) right: bool,
+    /// What must not be.
+    pub(crate) findings: Vec<String>,
+    /// How late its end was, in milliseconds.
+    pub(crate) late_ms: u64,
+    /// More about the ending.
+    pub(crate) note: String,
+}
+
+impl Played {
+    /// Of something that is no run.
+    pub(crate) fn plain(ending: &str, findings: Vec<String>) -> Self {
+        Self {
+            ending: ending.to_owned(),
+            right: true,
+            findings,
+            ..Self::default()
+        }
+    }
+
+    /// Of something that should not have gone wrong.
+    pub(crate) fn failed(why: impl ToString) -> Self {
+        Self::plain("failed", vec![why.to_string()])
+    }
+}
+
+/// Why an arena can't be had.
+pub(crate) type Unready = Box<dyn std::error::Error + Send + Sync>;
+
+/// Everything that one payload is played in.
+pub(crate) struct Arena {
+    fixture: Fixture,
+    canary: Canary,
+    probes: Probes,
+    read: Option<String>,
+    write: Option<(String, PathBuf)>,
+    served: Server,
+}
+
+impl Arena {
+    /// For `row` under the suite's policy, in a directory of its own in `dir`, where it stays.
+    pub(crate) fn of_row(
+        suite: &Suite,
+        row: &Row,
+        dir: &Path,
+        benign: bool,
+    ) -> Result<Self, Unready> {
+        let fuel = row.fuel.map_or(FUEL, |fuel| fuel as u64);
+        let seconds = row
+            .seconds
+            .map_or(Duration::from_secs(SECONDS), Duration::from_secs_f64);
+        let limits = narrowed(suite.policy.limits(), fuel, seconds, TOOL_WAIT)?;
+        let mut policy = suite.policy.clone().with_limits(limits);
+        if row.kind == Kind::Fetch {
+            let mut rules = ToolRules::default();
+            // The suite's own server may be reached where a redirect starts, and by the twin.
+            let redirects = |payload: &String| payload.split(' ').count() > 2;
+            if benign || row.payloads.iter().any(redirects) {
+                let here = json!(["127.0.0.1/32"]);
+                rules.config.insert("private_networks".to_owned(), here);
+            }
+            policy = policy.with_tool("http_request", rules);
+        }
+        let dir = tempfile::Builder::new().prefix("arena-").tempdir_in(dir)?;
+        Self::new(policy, &suite.tools, &dir.keep())
+    }
+
+    /// For this policy, in `dir`, with the suite's own tools and these.
+    pub(crate) fn new(policy: Policy, tools: &[Tool], dir: &Path) -> Result<Self, Unready> {
+        let mut fixture = Fixture::in_directory(Probes::granted(policy), dir)?;
+        let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()).collect())?;
+        for grant in fixture.policy().grants() {
+            plant(grant.host(), &canary.outside)?;
+        }
+        canary.look()?;
+        let probes = Probes::default();
+        let own = probes.tools(fixture.policy())?;
+        for tool in own.iter().chain(tools) {
+            fixture = fixture.with_tool(tool.clone());
+        }
+        Ok(Self {
+            read: fixture.granted(Access::READ).map(|(guest, _)| guest),
+            write: fixture.granted(Access::READ_WRITE),
+            fixture,
+            canary,
+            probes,
+            served: Server::start()?,
+        })
+    }
+
+    /// Plays a payload, and looks at the world.
+    pub(crate) fn play(self, row: &Row, payload: &str, benign: bool) -> Played {
+        let mut played = match row.kind {
+            Kind::Python => self.python(row, payload, benign),
+            Kind::Urls => self.url(payload, benign),
+            Kind::Fetch => self.fetch(row, payload, benign),
+            Kind::Names => name(row, payload, benign),
+            Kind::Policies => policy_file(payload, benign),
+            Kind::Host => Played::plain(
+                "done",
+                host::run(payload, &self).err().into_iter().collect(),
+            ),
+        };
+        played.findings.extend(self.findings());
+        played
+    }
+
+    /// What has changed that nobody may change, and what tools have seen that they may not.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let mut findings = self.canary.findings();
+        findings.extend(self.probes.findings());
+        findings.dedup();
+        findings
+    }
+
+    pub(crate) fn fixture(&self) -> &Fixture {
+        &self.fixture
+    }
+
+    /// A sandbox of the policy, for source of any kind.
+    pub(crate) fn sandbox(&self, log: Log) -> Result<Sandbox, String> {
+        let policy = self
+            .fixture
+            .policy()
+            .clone()
+            .with_code(Profile::Open.code());
+        let gate = self.fixture.gate_under(policy, log);
+        let gate = gate.map_err(|error| error.to_string())?;
+        Ok(Sandbox::behind(runtime(), gate))
+    }
+
+    /// A directory for reading and writing, as scripts and as the host see it.
+    pub(crate) fn writable(&self) -> Option<&(String, PathBuf)> {
+        self.write.as_ref()
+    }
+
+    fn python(&self, row: &Row, payload: &str, benign: bool) -> Played {
+        let code = source(row, payload);
+        let policy = self.fixture.policy().clone();
+        let may: &[String] = if benign {
+            &["completed".to_owned()]
+        } else {
+            &row.may
+        };
+        let mut played = self.run(runtime(), policy.clone(), &code, Some(may));
+        // Screening is advice. What it refuses must be harmless too.
+        if played.ending == "rejected" && policy.code().screening().is_some() {
+            let open = policy.with_code(Profile::Open.code());
+            let again = self.run(runtime(), open, &code, Some(may));
+            played.findings.extend(again.findings);
+            played.late_ms = played.late_ms.max(again.late_ms);
+            (played.ending, played.right) = (again.ending, again.right);
+            played.note = again.note;
+        }
+        if benign && !played.right {
+            played
+                .findings
+                .push(format!("{PROVES_NOTHING}: {}", played.note));
+        }
+        played
+    }
+
+    /// Runs a program of the hostile guest; whatever its end, it has one.
+    pub(crate) fn hostile(&self, program: &Program) -> Played {
+        let policy = self
+            .fixture
+            .policy()
+            .clone()
+            .with_code(Profile::Open.code());
+        match runtime().clone().hostile() {
+            Ok(hostile) => self.run(&hostile, policy, &program.source(), None),
+            Err(error) => Played::failed(error),
+        }
+    }
+
+    /// Runs a script or a program. `may` says how it may end: `None` for in any way.
+    pub(crate) fn run(
+        &self,
+        runtime: &Runtime,
+        policy: Policy,
+        code: &str,
+        may: Option<&[String]>,
+    ) -> Played {
+        let (log, memory) = Log::memory();
+        let sandbox = match self.fixture.gate_under(policy, log) {
+            Ok(gate) => Sandbox::behind(runtime, gate),
+            Err(error) => return Played::failed(error),
+        };
+        let started = Instant::now();
+        let ended = sandbox.run_blocking(self.script(code));
+        let wall = started.elapsed();
+        let outcome = match ended {
+            Ok(outcome) => outcome,
+            Err(error) => return Played::failed(error),
+        };
+        let ending = match &outcome.verdict {
+            Verdict::Raised(raised) => raised.r#type.clone(),
+            verdict => verdict.ending().to_owned(),
+        };
+        let raised = matches!(outcome.verdict, Verdict::Raised(_));
+        let right = may.is_none_or(|may| {
+            may.iter()
+                .any(|may| *may == ending || (raised && may == "raised"))
+        });
+        let limits = sandbox.policy().limits();
+        let late = match limits.timeout() {
+            Allowance::AtMost(timeout) => wall.saturating_sub(timeout),
+            Allowance::Unlimited => Duration::ZERO,
+        };
+        let mut findings = self.of_outcome(&outcome, limits);
+        if late > LATE {
+            findings.push(format!("ended {} ms after its time", late.as_millis()));
+        }
+        findings.extend(of_log(&memory, &outcome, &self.canary.secret));
+        // The next one finds nothing of this one, and works.
+        let next = self
+            .fixture
+            .gate_under(
+                sandbox.policy().clone().with_code(Profile::Open.code()),
+                Log::memory().0,
+            )
+            .and_then(|gate| {
+                Sandbox::behind(crate::runtime(), gate).run_blocking("sum(range(10))")
+            });
+        match next {
+            Ok(outcome) if outcome.value == Some(wardian::Value::Json(json!(45))) => {}
+            Ok(outcome) => findings.push(format!("the next run did not work: {}", outcome.verdict)),
+            Err(error) => findings.push(format!("the next run did not start: {error}")),
+        }
+        let note = match &outcome.verdict {
+            Verdict::Raised(raised) => format!("{}: {}", raised.r#type, raised.message),
+            verdict => format!("{verdict}"),
+        };
+        Played {
+            ending,
+            right,
+            findings,
+            late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+            note: note.chars().take(200).collect(),
+        }
+    }
+
+    /// A script that knows what there is.
+    pub(crate) fn script(&self, code: &str) -> Script {
+        let canary = self.canary.outside.join("canary.txt").display().to_string();
+        let mut script = Script::new(code)
+            .input("CANARY", canary)
+            .input("PORT", self.canary.port().unwrap_or(0));
+        if let Some(read) = &self.read {
+            script = script.input("READ", read.clone());
+        }
+        if let Some((write, _)) = &self.write {
+            script = script.input("WRITE", write.clone());
+        }
+        script
+    }
+
+    fn of_outcome(&self, outcome: &Outcome, limits: &Limits) -> Vec<String> {
+        let mut findings = Vec::new();
+        let shown = outcome.json().to_string();
+        for (secret, what) in [
+            (self.canary.secret.as_str(), "the canary"),
+            (SECRET, "a tool's secret"),
+        ] {
+            if shown.contains(secret) {
+                findings.push(format!("has seen {what}"));
+            }
+        }
+        let granted = self.fixture.path().join("grant-").display().to_string();
+        if shown.contains(&granted) {
+            findings.push("has seen where a granted directory lies on the host".to_owned());
+        }
+        let said = [
+            outcome.stdout.text().into_owned(),
+            outcome
+                .json()
+                .get("value")
+                .map(Value::to_string)
+                .unwrap_or_default(),
+        ];
+        if let Some(said) = said.iter().find(|said| said.contains(ESCAPED)) {
+            let said: String = said.chars().take(300).collect();
+            findings.push(said.trim().to_owned());
+        }
+        let usage = &outcome.usage;
+        for (limit, used, spare) in [
+            (Limit::Memory, usage.memory_peak_bytes, 0),
+            (Limit::BytesWritten, usage.bytes_written, 0),
+            (Limit::FilesCreated, usage.files_created, 0),
+            (Limit::ToolCalls, usage.tool_calls, 1),
+            (
+                Limit::Stdout,
+                outcome.stdout.text().len() as u64,
+                MARK_BYTES,
+            ),
+            (
+                Limit::Stderr,
+                outcome.stderr.text().len() as u64,
+                MARK_BYTES,
+            ),
+        ] {
+            let most = limits.get(limit).or_max();
+            if used > most.saturating_add(spare) {
+                findings.push(format!("{} is {most}, and {used} were used", limit.key()));
+            }
+        }
+        if let Some((_, directory)) = &self.write {
+            let lies = size(directory);
+            let most = limits.get(Limit::BytesWritten).or_max();
+            if lies > most.saturating_add(1 << 20) {
+                findings.push(format!("has written {lies} bytes, of {most} allowed"));
+            }
+        }
+        findings
+    }
+
+    /// The policy decides on a URL.
+    fn url(&self, url: &str, benign: bool) -> Played {
+        let policy = self.fixture.policy();
+        let url = url.replace("{host}", &allowed_host(policy).unwrap_or_default());
+        let allowed = policy.check(Action::HttpRequest, &url).allowed();
+        let finding = match (benign, allowed) {
+            (true, false) => Some(format!("{url} {PROVES_NOTHING}")),
+            (false, true) => Some(format!("{url:?} is allowed")),
+            _ => None,
+        };
+        Played::plain(
+            if allowed { "allowed" } else { "refused" },
+            finding.into_iter().collect(),
+        )
+    }
+
+    /// `http_request` asks for a URL whose host has this address, at which a redirect may be.
+    fn fetch(&self, row: &Row, payload: &str, benign: bool) -> Played {
+        let mut words = payload.split(' ');
+        let url = self.ports(words.next().unwrap_or_default());
+        let address: IpAddr = match words.next().unwrap_or_default().parse() {
+            Ok(address) => address,
+            Err(error) => return Played::failed(error),
+        };
+        let allowed = || -> Result<Policy, Box<dyn std::error::Error>> {
+            let port = self.canary.port()?;
+            Ok(self
+                .fixture
+                .policy()
+                .clone()
+                .with_domain(&format!("http://canary.wardian.test:{port}"))?
+                .with_domain(&format!(
+                    "http://served.wardian.test:{}",
+                    self.served.port()
+                ))?)
+        };
+        // A policy that allows every host allows these.
+        let policy = allowed().unwrap_or_else(|_| self.fixture.policy().clone());
+        let tool = match http_request_with(&policy, Arc::new(Everything(address))) {
+            Ok(tool) => tool,
+            Err(error) => return Played::failed(error),
+        };
+        let (log, memory) = Log::memory();
+        let code = format!(
+            "from wardian import tools\ntools.http_request({})",
+            json!(url)
+        );
+        if let Some(to) = words.next() {
+            self.served.redirect(self.ports(to));
+        }
+        let others = self
+            .fixture
+            .tools()
+            .filter(|other| other.name() != tool.name())
+            .cloned();
+        let tools: Vec<_> = others.chain([tool.clone()]).collect();
+        let outcome = Gate::new(policy.with_code(Profile::Open.code()))
+            .and_then(|gate| gate.with_tools(tools))
+            .map(|gate| Sandbox::behind(runtime(), gate.with_audit(log)))
+            .and_then(|sandbox| sandbox.run_blocking(code));
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Played::failed(error),
+        };
+        let mut findings = of_log(&memory, &outcome, &self.canary.secret);
+        let note = outcome.verdict.to_string();
+        let (ending, right) = match &outcome.verdict {
+            Verdict::Raised(raised) => (
+                raised.r#type.clone(),
+                !benign && row.may.contains(&raised.r#type),
+            ),
+            verdict => (verdict.ending().to_owned(), benign),
+        };
+        if (ending == "completed") != benign {
+            findings.push(match benign {
+                true => format!("{PROVES_NOTHING}: {note}"),
+                false => format!("{url} was fetched"),
+            });
+        }
+        Played {
+            ending,
+            right,
+            findings,
+            note,
+            ..Played::default()
+        }
+    }
+
+    fn ports(&self, text: &str) -> String {
+        text.replace("{port}", &self.canary.port().unwrap_or(0).to_string())
+            .replace("{served}", &self.served.port().to_string())
+    }
+}
+
+/// These limits, so narrow that a run ends soon.
+pub(crate) fn narrowed(
+    limits: &Limits,
+    fuel: u64,
+    timeout: Duration,
+    tool_wait: Duration,
+) -> Result<Limits, wardian::LimitError> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let mut narrowed = limits.clone();
+    for (limit, most) in [
+        (Limit::Fuel, fuel),
+        (Limit::Timeout, nanoseconds(timeout)),
+        (Limit::Memory, Limit::Memory.default_amount()),
+        (Limit::ToolWait, nanoseconds(tool_wait)),
+        (Limit::Records, 5_000),
+    ] {
+        let most = limits.get(limit).or_max().min(most);
+        narrowed = narrowed.with(limit, Allowance::AtMost(most))?;
+    }
+    Ok(narrowed)
+}
+
+/// What has to be true of every record.
+fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    let text = memory.text();
+    match verify(text.as_bytes()) {
+        Ok(verified) if verified.open_runs.is_empty() && verified.open_calls.is_empty() => {}
+        Ok(_) => findings.push("the log has a run or a call without an end".to_owned()),
+        Err(error) => findings.push(format!("the log does not hold: {error}")),
+    }
+    let records = records(memory);
+    if records.len() != text.lines().count()
+        || text.chars().any(|char| char.is_control() && char != '\n')
+    {
+        findings.push("the log has a line that is not a record".to_owned());
+    }
+    let of = |event: &str| {
+        let named = records.iter().filter(|record| record["event"] == event);
+        named.collect::<Vec<&Value>>()
+    };
+    let (started, finished) = (of("run_started"), of("run_finished"));
+    let same = finished
+        .iter()
+        .all(|end| end["verdict"] == outcome.verdict.name());
+    if started.len() != 1 || finished.len() != 1 || !same {
+        findings.push("the log does not have the run's start and its end, once".to_owned());
+    }
+    if text.contains(secret) || text.contains(SECRET) {
+        findings.push("the log has a secret".to_owned());
+    }
+    findings
+}
+
+/// A payload as a whole script.
+pub(crate) fn source(row: &Row, payload: &str) -> String {
+    let attempt = match payload.contains("attempt(") {
+        true => ATTEMPT,
+        false => "",
+    };
+    format!("{attempt}{}\n{payload}", row.setup)
+}
+
+/// Bytes in the files beneath a directory.
+fn size(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => size(&entry.path()),
+            Ok(data) if data.is_file() => data.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// What a tool is taken to do by its name.
+fn name(row: &Row, name: &str, benign: bool) -> Played {
+    let guess = Action::infer(name).map_or("refused", Action::name);
+    let finding = match benign {
+        true => (guess == "refused").then(|| format!("{name} {PROVES_NOTHING}")),
+        false => {
+            (!row.may.iter().any(|may| may == guess)).then(|| format!("{name} passes for {guess}"))
+        }
+    };
+    Played::plain(guess, finding.into_iter().collect())
+}
+
+/// A policy file has to be refused, and its twin read.
+fn policy_file(text: &str, benign: bool) -> Played {
+    let source = Source {
+        path: Some("/srv/agent/policy.toml".into()),
+        home: Some("/home/ada".into()),
+        ..Source::text("policy.toml", text)
+    };
+    let read = Policy::parse(&source);
+    let finding = match (&read, benign) {
+        (Err(problems), true) => Some(format!("{PROVES_NOTHING}: {problems}")),
+        (Ok(_), false) => Some("is a policy".to_owned()),
+        _ => None,
+    };
+    let mut played = Played::plain(
+        if read.is_ok() { "read" } else { "refused" },
+        finding.into_iter().collect(),
+    );
+    if let Err(problems) = read {
+        played.note = problems.to_string();
+    }
+    played
+}
+
+/// Every host has this address.
+struct Everything(IpAddr);
+
+impl Resolver for Everything {
+    fn resolve(&self, _: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let address = self.0;
+        Box::pin(async move { Ok(vec![address]) })
+    }
+}

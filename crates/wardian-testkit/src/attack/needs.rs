@@ -1,0 +1,96 @@
+//! What a row needs of a policy to mean anything.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use wardian::{Access, Action, DomainRule, Permission, Policy};
+
+use crate::attack::row::{Kind, Row};
+
+/// What a row needs of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Need {
+    /// That scripts run.
+    Scripts,
+    /// That something goes out to the network.
+    Network,
+    /// A directory to read from and not to write to.
+    ReadOnly,
+    /// A directory to write to and read from.
+    ReadWrite,
+    /// A host that is allowed by its name.
+    Domain,
+    /// Hosts that are not allowed.
+    OtherHosts,
+}
+
+impl Need {
+    fn is_met(self, policy: &Policy) -> bool {
+        let permits = |permission| policy.permissions().contains(permission);
+        match self {
+            Self::Scripts => permits(Permission::EXECUTE_CODE),
+            Self::Network => permits(Permission::NETWORK_ACCESS),
+            Self::ReadOnly => read_only(policy).next().is_some(),
+            Self::ReadWrite => policy
+                .grants()
+                .any(|grant| policy.access(grant).contains(Access::READ_WRITE)),
+            Self::Domain => allowed_host(policy).is_some(),
+            Self::OtherHosts => {
+                let other = policy.check(Action::HttpRequest, "https://evil.example/");
+                !other.allowed()
+            }
+        }
+    }
+
+    fn missing(self) -> &'static str {
+        match self {
+            Self::Scripts => "the policy lets no script run: no EXECUTE_CODE",
+            Self::Network => "the policy lets nothing on the network: no NETWORK_ACCESS",
+            Self::ReadOnly => "the policy grants no directory for reading only",
+            Self::ReadWrite => "the policy grants no directory for reading and writing",
+            Self::OtherHosts => "the policy allows every host",
+            Self::Domain => "the policy allows no host by its name",
+        }
+    }
+}
+
+impl Row {
+    /// Why it means nothing under this policy, if it does.
+    pub(crate) fn missing(&self, policy: &Policy) -> Option<&'static str> {
+        let of_kind: &[Need] = match self.kind {
+            Kind::Python => &[Need::Scripts],
+            Kind::Fetch => &[Need::Scripts, Need::Network],
+            // Those of the library itself need nothing, and bring a policy of their own.
+            Kind::Host if self.needs.is_empty() => &[],
+            Kind::Host => &[Need::Scripts],
+            Kind::Urls | Kind::Names | Kind::Policies => &[],
+        };
+        let lacks = |need: &&Need| !need.is_met(policy);
+        let need = of_kind.iter().chain(&self.needs).find(lacks)?;
+        Some(need.missing())
+    }
+}
+
+/// The directories that may only be read.
+pub(crate) fn read_only(policy: &Policy) -> impl Iterator<Item = PathBuf> {
+    policy
+        .grants()
+        .filter(|grant| policy.access(grant) == Access::READ)
+        .map(|grant| grant.host().to_owned())
+}
+
+/// A host that the policy allows under `https`, by its name.
+pub(crate) fn allowed_host(policy: &Policy) -> Option<String> {
+    if !policy.permissions().contains(Permission::NETWORK_ACCESS) {
+        return None;
+    }
+    let named = |rule: &DomainRule| {
+        let rule = rule.to_string();
+        let host = rule.strip_prefix("https://")?.strip_suffix(":443")?;
+        let host = host.replacen("*.", "sub.", 1);
+        host.starts_with(|char: char| char.is_ascii_alphabetic())
+            .then_some(host)
+    };
+    policy.domains().find_map(named)
+}

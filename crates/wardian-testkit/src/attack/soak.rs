@@ -1,0 +1,377 @@
+//! Hostile and benign runs, mixed at random from a seed, for as long as one likes: what a process that does
+//! this holds on to is for another process to look at.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wardian::audit::{Sink, verify};
+use wardian::{Error, Log, Policy, Profile, Sandbox, Tool};
+
+use crate::attack::Suite;
+use crate::attack::arena::{Arena, Played, Unready, narrowed, source};
+use crate::attack::row::{FUEL, Kind, rows};
+use crate::hostile::Program;
+use crate::runtime;
+
+/// The wall clock of each run.
+const TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long a call waits for its tool.
+const TOOL_WAIT: Duration = Duration::from_millis(50);
+
+/// How many runs share a sandbox and a log, before these are given up.
+const ROUND: usize = 100;
+
+/// Where a round's log is, in its directory.
+const LOG: &str = "audit.jsonl";
+
+/// What is played, by how often.
+const MIX: [(What, u32); 6] = [
+    (What::Benign, 45),
+    (What::Hostile, 25),
+    (What::GivenUp, 10),
+    (What::Tool, 10),
+    (What::SystemCalls, 6),
+    (What::FullDisk, 4),
+];
+
+/// A kind of run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum What {
+    /// A script that has to have its value.
+    Benign,
+    /// A payload of the suite.
+    Hostile,
+    /// A script that nobody waits for any more, at a random moment.
+    GivenUp,
+    /// Tools that hang, panic or reply too much.
+    Tool,
+    /// A random program of the hostile guest.
+    SystemCalls,
+    /// A run whose log is on a full disk.
+    FullDisk,
+    /// A look at what many runs have left: the canary, what is granted for reading, the log.
+    Round,
+}
+
+/// One run of a soak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SoakRun {
+    /// What it was.
+    pub what: What,
+    /// How it ended.
+    pub ending: String,
+    /// When it began, in milliseconds of the system's monotonic clock.
+    pub began_ms: i64,
+    /// When it was over, and looked at.
+    pub over_ms: i64,
+    /// How long after its time limit it ended, in milliseconds.
+    pub late_ms: u64,
+    /// What must not be.
+    pub findings: Vec<String>,
+}
+
+/// Scripts, and their values.
+const BENIGN: [(&str, &str); 6] = [
+    ("6 * 7", "42"),
+    ("print('x' * 1000)\nlen('ab')", "2"),
+    (
+        "import json\njson.loads(json.dumps({'a': [1, 2.5]}))",
+        r#"{"a":[1,2.5]}"#,
+    ),
+    (
+        "class A:\n    def f(self): return sum(i * i for i in range(300))\nA().f()",
+        "8955050",
+    ),
+    (
+        "try: 1 / 0\nexcept ZeroDivisionError as e: s = str(e)\ns",
+        r#""division by zero""#,
+    ),
+    (
+        "import re\nre.findall('b+', 'abbb' * 50)[:2]",
+        r#"["bbb","bbb"]"#,
+    ),
+];
+
+/// What calls tools that misbehave.
+const TOOLS: [&str; 4] = [
+    "tools.probe_slow(text='x')",
+    "tools.probe_panic()",
+    "tools.probe_huge()",
+    "tools.probe_echo(text='x' * 10000)",
+];
+
+/// Scripts that are given up while they compute, wait, print, allocate, or before they start.
+const GIVEN_UP: [&str; 5] = [
+    "1",
+    "while True: pass",
+    "import time\ntime.sleep(1)",
+    "print('x' * 10**6)",
+    "[str(i) for i in range(10**5)]",
+];
+
+impl Suite {
+    /// Plays hostile and benign runs at random until `until`, on so many threads, with files in `dir`, and
+    /// tells of each.
+    ///
+    /// # Errors
+    ///
+    /// If directories or logs can't be made.
+    pub fn soak(
+        &self,
+        seed: u64,
+        threads: u64,
+        dir: &Path,
+        until: Instant,
+        told: impl Fn(&SoakRun) + Sync,
+    ) -> io::Result<()> {
+        let told = &told;
+        thread::scope(|scope| {
+            let play = |thread| move || self.soak_thread(seed + thread, dir, until, told);
+            let threads: Vec<_> = (0..threads).map(|i| scope.spawn(play(i))).collect();
+            for thread in threads {
+                thread
+                    .join()
+                    .map_err(|_| io::Error::other("a thread of the soak panicked"))??;
+            }
+            Ok(())
+        })
+    }
+
+    fn soak_thread(
+        &self,
+        seed: u64,
+        dir: &Path,
+        until: Instant,
+        told: &impl Fn(&SoakRun),
+    ) -> io::Result<()> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        while Instant::now() < until {
+            let dir = tempfile::tempdir_in(dir)?;
+            let mut round = Round::new(self, dir.path()).map_err(io::Error::other)?;
+            for _ in 0..ROUND {
+                if Instant::now() >= until {
+                    break;
+                }
+                told(&round.play(&mut rng)?);
+            }
+            told(&round.end()?);
+        }
+        Ok(())
+    }
+}
+
+/// The system's monotonic clock, which all processes share.
+fn now_ms() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
+}
+
+/// Runs that share a sandbox and a log.
+struct Round {
+    policy: Policy,
+    tools: Vec<Tool>,
+    dir: PathBuf,
+    arena: Arena,
+    sandbox: Sandbox,
+    timers: tokio::runtime::Runtime,
+}
+
+impl Round {
+    fn new(suite: &Suite, dir: &Path) -> Result<Self, Unready> {
+        let limits = narrowed(suite.policy.limits(), FUEL, TIMEOUT, TOOL_WAIT)?;
+        let policy = suite.policy.clone().with_limits(limits);
+        let arena = Arena::new(policy.clone(), &suite.tools, dir)?;
+        let log = Log::file(dir.join(LOG))?;
+        Ok(Self {
+            policy,
+            tools: suite.tools.clone(),
+            dir: dir.to_owned(),
+            sandbox: arena.sandbox(log)?,
+            arena,
+            timers: tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()?,
+        })
+    }
+
+    /// Plays something.
+    fn play(&mut self, rng: &mut StdRng) -> io::Result<SoakRun> {
+        let (what, _) = MIX
+            .choose_weighted(rng, |(_, weight)| *weight)
+            .copied()
+            .map_err(io::Error::other)?;
+        self.timed(what, |round| match what {
+            What::Benign => Ok(round.benign(rng)),
+            What::Hostile => Ok(round.hostile(rng)),
+            What::GivenUp => Ok(round.given_up(rng)),
+            What::Tool => Ok(round.tool(rng)),
+            What::SystemCalls => Ok(round.system_calls(rng)),
+            What::FullDisk => round.full_disk(),
+            What::Round => round.look(),
+        })
+    }
+
+    /// Looks at what nobody may change, and at the log.
+    fn end(mut self) -> io::Result<SoakRun> {
+        self.timed(What::Round, |round| round.look())
+    }
+
+    fn timed(
+        &mut self,
+        what: What,
+        play: impl FnOnce(&mut Self) -> io::Result<Played>,
+    ) -> io::Result<SoakRun> {
+        let began_ms = now_ms();
+        let played = play(self)?;
+        Ok(SoakRun {
+            what,
+            began_ms,
+            over_ms: now_ms(),
+            late_ms: played.late_ms,
+            ending: played.ending,
+            findings: played.findings,
+        })
+    }
+
+    fn benign(&self, rng: &mut StdRng) -> Played {
+        let (script, value) = BENIGN.choose(rng).copied().unwrap_or_default();
+        let started = Instant::now();
+        let ended = self.sandbox.run_blocking(script);
+        let late = started.elapsed().saturating_sub(TIMEOUT);
+        let Ok(outcome) = ended else {
+            return Played::failed(format!("{script:?}: {ended:?}"));
+        };
+        let is = outcome.json().get("value").map(Value::to_string);
+        let ending = outcome.verdict.ending();
+        // On a machine that is stopped, time passes for benign scripts too.
+        let wrong = is.as_deref() != Some(value) && ending != "time";
+        let wrong = wrong.then(|| format!("{script:?} has come to {}", outcome.json()));
+        Played {
+            late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+            ..Played::plain(ending, wrong.into_iter().collect())
+        }
+    }
+
+    fn hostile(&self, rng: &mut StdRng) -> Played {
+        let python = rows().iter().filter(|row| row.kind == Kind::Python);
+        let python: Vec<_> = python.collect();
+        let chosen = python
+            .choose(rng)
+            .and_then(|row| Some((row, row.payloads.choose(rng)?)));
+        let code = chosen
+            .map(|(row, payload)| source(row, payload))
+            .unwrap_or_default();
+        let open = rng.random_bool(0.5);
+        self.apart(|arena| {
+            let policy = arena.fixture().policy().clone();
+            let policy = match open {
+                true => policy.with_code(Profile::Open.code()),
+                false => policy,
+            };
+            arena.run(runtime(), policy, &code, None)
+        })
+    }
+
+    fn given_up(&self, rng: &mut StdRng) -> Played {
+        let script = GIVEN_UP.choose(rng).copied().unwrap_or_default();
+        let wait = Duration::from_micros(rng.random_range(0..20_000));
+        let run = self.sandbox.run(script);
+        let ended = self
+            .timers
+            .block_on(async { tokio::time::timeout(wait, run).await });
+        Played::plain(
+            if ended.is_ok() { "sooner" } else { "given up" },
+            Vec::new(),
+        )
+    }
+
+    fn tool(&self, rng: &mut StdRng) -> Played {
+        let call = TOOLS.choose(rng).copied().unwrap_or_default();
+        let code = format!("from wardian import tools\ntry: {call}\nexcept Exception: pass");
+        self.apart(|arena| {
+            let policy = arena.fixture().policy().clone();
+            let policy = policy.with_code(Profile::Open.code());
+            arena.run(runtime(), policy, &code, None)
+        })
+    }
+
+    fn system_calls(&self, rng: &mut StdRng) -> Played {
+        let seed = rng.random();
+        self.apart(|arena| {
+            let policy = arena.fixture().policy();
+            let directories = policy.grants().map(|grant| grant.guest().to_string());
+            let directories: Vec<_> = directories.collect();
+            let directories: Vec<_> = directories.iter().map(String::as_str).collect();
+            arena.hostile(&Program::random(seed, 200, &directories))
+        })
+    }
+
+    /// Plays something in directories of its own, which hostile code may fill.
+    fn apart(&self, play: impl FnOnce(&Arena) -> Played) -> Played {
+        let arena = || -> Result<_, Unready> {
+            let dir = tempfile::tempdir_in(&self.dir)?;
+            Ok((
+                Arena::new(self.policy.clone(), &self.tools, dir.path())?,
+                dir,
+            ))
+        };
+        match arena() {
+            Ok((arena, _dir)) => {
+                let mut played = play(&arena);
+                played.findings.extend(arena.findings());
+                played
+            }
+            Err(error) => Played::failed(error),
+        }
+    }
+
+    /// What can't be recorded does not happen.
+    fn full_disk(&self) -> io::Result<Played> {
+        let full = FullDisk(OpenOptions::new().write(true).open("/dev/full")?);
+        let sandbox = self
+            .arena
+            .sandbox(Log::new(full))
+            .map_err(io::Error::other)?;
+        let ended = sandbox.run_blocking("1");
+        let findings = match ended {
+            Err(Error::Audit(_)) => Vec::new(),
+            other => vec![format!("a run without a record has come to {other:?}")],
+        };
+        Ok(Played::plain("not recorded", findings))
+    }
+
+    fn look(&self) -> io::Result<Played> {
+        let mut findings = self.arena.findings();
+        match verify(BufReader::new(File::open(self.dir.join(LOG))?)) {
+            Ok(log) if log.open_runs.is_empty() && log.open_calls.is_empty() => {}
+            Ok(log) => findings.push(format!(
+                "the log has {} runs without an end",
+                log.open_runs.len()
+            )),
+            Err(error) => findings.push(format!("the log does not hold: {error}")),
+        }
+        Ok(Played::plain("looked", findings))
+    }
+}
+
+/// A disk without space, by the kernel's own word.
+struct FullDisk(File);
+
+impl Sink for FullDisk {
+    fn append(&mut self, line: &str, _: bool) -> io::Result<()> {
+        self.0.write_all(line.as_bytes())
+    }
+}
