@@ -21,7 +21,9 @@ enum Kind {
     pointer,
     length,
     flags,
+    choice,
     wide,
+    rights,
 }
 
 macro_rules! table {
@@ -179,6 +181,12 @@ const BUFFERS: u32 = DATA + (1 << 20);
 const OPENED: u32 = DATA + (2 << 20);
 const SCRATCH: u32 = DATA + (3 << 20);
 
+/// How many buffers of a list lie in memory, before some that don't.
+const GOOD_BUFFERS: usize = 64;
+
+/// How rarely an argument is one that ends the run.
+const FATAL: u32 = 500;
+
 /// How many descriptors a random program remembers.
 const REMEMBERED: u32 = 16;
 
@@ -235,19 +243,20 @@ impl Random {
             random.paths.push((at, len));
             at += len;
         }
-        // Lists of buffers, each an address and a length: good ones, and some that lead out of memory.
-        let buffers = [
+        // Lists of buffers, each an address and a length: many that are good, and then those that lead out
+        // of memory.
+        let good = [
             (SCRATCH, 16),
             (SCRATCH, 0),
-            (SCRATCH, 1 << 20),
-            (u32::MAX, 1),
-            (SCRATCH, u32::MAX),
-            (0, 4),
-            (0xffff_0000, 0xffff),
             (SCRATCH + 1, 3),
+            (SCRATCH, 1 << 16),
         ];
-        let buffers: Vec<u8> = buffers
+        let bad = [(u32::MAX, 1), (SCRATCH, u32::MAX), (0xffff_0000, 0xffff)];
+        let buffers: Vec<u8> = good
             .iter()
+            .cycle()
+            .take(GOOD_BUFFERS)
+            .chain(&bad)
             .flat_map(|(at, len)| [*at, *len])
             .flat_map(u32::to_le_bytes)
             .collect();
@@ -258,7 +267,7 @@ impl Random {
     fn program(mut self, calls: usize) -> Program {
         for _ in 0..calls {
             // Most of what can be said to it wrongly ends the run.
-            if self.rng.random_ratio(1, 300) {
+            if self.rng.random_ratio(1, FATAL) {
                 self.tool();
             } else {
                 self.call();
@@ -309,13 +318,15 @@ impl Random {
     }
 
     fn arg(&mut self, kind: Kind) -> Arg {
-        let numbers: &[u64] = match kind {
+        // What any call survives, and what ends the run: memory that is not there or not aligned,
+        // a flag that there is not.
+        let (common, fatal): (&[u64], &[u64]) = match kind {
             // The root is 3. The others may have been opened.
             Kind::fd => {
                 if self.rng.random_bool(0.4) {
                     return Arg::At(OPENED + 4 * self.rng.random_range(0..REMEMBERED));
                 }
-                &[
+                let numbers = &[
                     0,
                     1,
                     2,
@@ -330,68 +341,60 @@ impl Random {
                     1_000,
                     0x7fff_ffff,
                     0xffff_ffff,
-                ]
+                ];
+                (numbers, &[])
             }
-            Kind::pointer => &[
-                SCRATCH as u64,
-                SCRATCH as u64 + 1,
-                SCRATCH as u64 + 4,
-                BUFFERS as u64,
-                BUFFERS as u64 + 24,
-                BUFFERS as u64 + 3,
-                PATHS as u64,
-                0,
-                0x7fff_ffff,
-                0xffff_fff0,
-                0xffff_ffff,
-                47 << 20,
-            ],
-            Kind::length => &[
-                0,
-                1,
-                2,
-                3,
-                7,
-                8,
-                24,
-                4_096,
-                65_536,
-                1 << 20,
-                0x7fff_ffff,
-                0xffff_ffff,
-            ],
-            Kind::flags => &[
-                0,
-                1,
-                2,
-                3,
-                4,
-                5,
-                8,
-                9,
-                15,
-                16,
-                32,
-                255,
-                0x7fff,
-                0xffff,
-                0xffff_ffff,
-            ],
-            Kind::wide => &[
-                0,
-                1,
-                2,
-                10,
-                4_096,
-                1 << 20,
-                1 << 32,
-                1 << 40,
-                u64::MAX >> 1,
-                1 << 63,
-                u64::MAX,
-                u64::MAX - 1,
-                0x1fff_ffff,
-            ],
+            Kind::pointer => (
+                &[
+                    SCRATCH as u64,
+                    SCRATCH as u64 + 8,
+                    BUFFERS as u64,
+                    BUFFERS as u64 + 24,
+                ],
+                &[
+                    SCRATCH as u64 + 1,
+                    BUFFERS as u64 + 8 * GOOD_BUFFERS as u64,
+                    BUFFERS as u64 + 3,
+                    PATHS as u64,
+                    0,
+                    0x7fff_ffff,
+                    0xffff_fff0,
+                    0xffff_ffff,
+                    47 << 20,
+                ],
+            ),
+            Kind::length => (
+                &[0, 1, 2, 3, 7, 8, 24],
+                &[4_096, 65_536, 1 << 20, 0x7fff_ffff, 0xffff_ffff],
+            ),
+            Kind::flags => (
+                &[0, 1, 2, 3, 4, 5, 8, 9, 15],
+                &[16, 32, 255, 0x7fff, 0xffff, 0xffff_ffff],
+            ),
+            Kind::choice => (&[0, 1], &[2, 3, 9, 255, 0xffff_ffff]),
+            Kind::rights => (&[0, 2, 64, 66, 0x1fff_ffff], &[1 << 30, 1 << 40, u64::MAX]),
+            Kind::wide => (
+                &[
+                    0,
+                    1,
+                    2,
+                    10,
+                    4_096,
+                    1 << 20,
+                    1 << 32,
+                    1 << 40,
+                    u64::MAX >> 1,
+                    1 << 63,
+                    u64::MAX,
+                    u64::MAX - 1,
+                    0x1fff_ffff,
+                ],
+                &[],
+            ),
+        };
+        let numbers = match !fatal.is_empty() && self.rng.random_ratio(1, FATAL) {
+            true => fatal,
+            false => common,
         };
         Arg::Is(numbers.choose(&mut self.rng).copied().unwrap_or(0))
     }

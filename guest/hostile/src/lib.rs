@@ -37,6 +37,9 @@ macro_rules! wasm_type {
     (wide) => {
         i64
     };
+    (rights) => {
+        i64
+    };
     ($kind:ident) => {
         i32
     };
