@@ -8,12 +8,12 @@ use wardian::Allowance::AtMost;
 use wardian::{Limit, Permission, Policy, Sandbox, ToolRules};
 
 use crate::runtime;
-use crate::world::{CANARY, World};
+use crate::world::World;
 
 const BOTH: Permission = Permission::READ_FILE.union(Permission::WRITE_FILE);
 
 /// What became of each call: its value, or the exception's name.
-fn calls(policy: Policy, calls: &[&str]) -> Value {
+fn calls(world: &World, policy: Policy, calls: &[&str]) -> Value {
     let names = ["read_file", "write_file", "list_dir"];
     let policy = names.into_iter().fold(policy, |policy, name| {
         policy.with_tool(name, ToolRules::default())
@@ -34,7 +34,7 @@ fn calls(policy: Policy, calls: &[&str]) -> Value {
     );
     let outcome = sandbox.run_blocking(code).unwrap();
     assert!(outcome.success(), "{}", outcome.stderr.text());
-    assert!(!outcome.json().to_string().contains(CANARY));
+    assert!(!outcome.json().to_string().contains(world.canary.secret()));
     outcome.json()["value"].clone()
 }
 
@@ -63,7 +63,11 @@ fn file_tools_with_and_without_permission() {
         ),
     ] {
         let world = World::new();
-        let found = calls(world.policy(permissions | Permission::EXECUTE_CODE), &all);
+        let found = calls(
+            &world,
+            world.policy(permissions | Permission::EXECUTE_CODE),
+            &all,
+        );
         assert_eq!(found, expected, "{permissions:?}");
         let written = permissions.contains(Permission::WRITE_FILE);
         assert_eq!(fs::read_to_string(world.path("wo/new")).is_ok(), written);
@@ -95,7 +99,7 @@ fn fs_11_file_tools_stay_inside() {
         "read_file('ro/file.txt')",
         "read_file('/ro/\\0')",
     ];
-    let found = calls(policy(), &refused);
+    let found = calls(&world, policy(), &refused);
     for (call, found) in refused.iter().zip(found.as_array().unwrap()) {
         assert_eq!(found, "PermissionError", "{call}");
     }
@@ -106,10 +110,10 @@ fn fs_11_file_tools_stay_inside() {
         "write_file('/rw/sub', 'x')",
     ];
     assert_eq!(
-        calls(policy(), &failed),
+        calls(&world, policy(), &failed),
         json!(["ToolError", "ToolError", "ToolError", "ToolError"])
     );
-    let listed = calls(policy(), &["list_dir('/ro')"]);
+    let listed = calls(&world, policy(), &["list_dir('/ro')"]);
     let names: Vec<_> = listed[0]
         .as_array()
         .unwrap()
@@ -133,6 +137,7 @@ fn file_tools_are_within_the_limits_of_the_run() {
     fs::write(world.path("rw/101"), "x".repeat(101)).unwrap();
     let policy = world.policy(BOTH | Permission::EXECUTE_CODE);
     let found = calls(
+        &world,
         policy,
         &[
             "read_file('/rw/100')[:1]",
@@ -165,6 +170,7 @@ fn file_tools_are_within_the_limits_of_the_run() {
         .policy(BOTH | Permission::EXECUTE_CODE)
         .with_limits(limits);
     let found = calls(
+        &world,
         policy,
         &[
             "write_file('/rw/a', 'x' * 8)",

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod artifacts;
 mod audit;
 mod database;
 mod documents;
@@ -28,16 +29,12 @@ mod scenarios;
 mod screening;
 mod world;
 
-use std::sync::OnceLock;
+use wardian::{Allowance, Limits, Outcome, Policy, Profile, Script, Verdict};
+use wardian_testkit::{Fixture, Ran, runtime};
 
-use wardian::{
-    Allowance, Limits, Outcome, Policy, Profile, Runtime, Sandbox, Script, Value, Verdict,
-};
-
-/// The runtime that all tests share, as a host would.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().unwrap())
+/// Computing, by source of any kind: what most of these tests are about is behind the screening.
+fn unscreened() -> Policy {
+    Policy::computing().with_code(Profile::Open.code())
 }
 
 /// Runs a script that may only compute.
@@ -45,17 +42,15 @@ fn run(script: impl Into<Script>) -> Outcome {
     run_within(script, Limits::default())
 }
 
-/// Computing, by source of any kind: what most of these tests are about is behind the screening.
-fn unscreened() -> Policy {
-    Policy::computing().with_code(Profile::Open.code())
+#[track_caller]
+fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
+    computed(script, limits).into_outcome()
 }
 
-fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
-    let policy = unscreened().with_limits(limits);
-    Sandbox::new(runtime(), policy)
-        .unwrap()
-        .run_blocking(script)
-        .unwrap()
+#[track_caller]
+fn computed(script: impl Into<Script>, limits: Limits) -> Ran {
+    let fixture = Fixture::new(unscreened().with_limits(limits));
+    fixture.unwrap().run(script)
 }
 
 /// Enough for any small script; some seconds at most for an endless one.
@@ -68,30 +63,15 @@ fn little_fuel() -> Limits {
 /// Runs a script that must complete, and returns what it printed.
 #[track_caller]
 fn printed(script: impl Into<Script>) -> String {
-    let outcome = run(script);
-    assert_eq!(
-        outcome.verdict,
-        Verdict::Completed,
-        "{}",
-        outcome.stderr.text()
-    );
-    outcome.stdout.text().into_owned()
+    let ran = computed(script, Limits::default());
+    ran.completed().stdout.text().into_owned()
 }
 
 /// Runs a script that must complete, and returns its value.
 #[track_caller]
 fn value(script: impl Into<Script>) -> serde_json::Value {
-    let outcome = run(script);
-    assert_eq!(
-        outcome.verdict,
-        Verdict::Completed,
-        "{}",
-        outcome.stderr.text()
-    );
-    match outcome.value {
-        Some(Value::Json(value)) => value,
-        other => panic!("no JSON value but {other:?}"),
-    }
+    let ran = computed(script, Limits::default());
+    ran.completed().returned().clone()
 }
 
 /// Runs a script that must raise; the exception's type, and the traceback.

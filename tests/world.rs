@@ -4,8 +4,8 @@
 //! paths are resolved by hand.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::Once;
 
 use serde_json::Value;
@@ -14,26 +14,13 @@ use wardian::Allowance::AtMost;
 use wardian::{
     Access, Grant, Limit, Limits, Outcome, Permission, Policy, Profile, Sandbox, Verdict,
 };
-
-use crate::runtime;
-
-pub(crate) const CANARY: &str = "the canary outside";
+use wardian_testkit::{Canary, runtime};
 
 /// Directories of the host: `outside` is granted to nobody.
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) limits: Limits,
-    before: Vec<Entry>,
-}
-
-/// All that a read-only grant has to keep.
-#[derive(Debug, PartialEq, Eq)]
-struct Entry {
-    path: PathBuf,
-    mode: u32,
-    links: u64,
-    modified: (i64, i64),
-    content: Vec<u8>,
+    pub(crate) canary: Canary,
 }
 
 impl World {
@@ -41,61 +28,20 @@ impl World {
         without_openat2_if_asked();
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        for name in ["outside/dir", "ro/sub", "rw/sub", "wo"] {
-            fs::create_dir_all(path(name)).unwrap();
-        }
-        fs::write(path("outside/canary.txt"), CANARY).unwrap();
-        fs::write(path("outside/dir/other.txt"), CANARY).unwrap();
+        let mut canary = Canary::new(dir.path(), [path("ro")]).unwrap();
+        fs::create_dir(path("wo")).unwrap();
         fs::write(path("wo/old.txt"), "old").unwrap();
         for grant in ["ro", "rw"] {
-            let path = |name: &str| path(grant).join(name);
-            fs::write(path("file.txt"), "content").unwrap();
-            fs::write(path("sub/inner.txt"), "inner").unwrap();
-            let outside = dir.path().join("outside");
-            for (name, target) in [
-                ("link", Path::new("file.txt")),
-                ("link-dir", Path::new("sub")),
-                ("up-and-in", Path::new("sub/../file.txt")),
-                ("out", Path::new("../outside/canary.txt")),
-                ("out-dir", Path::new("../outside")),
-                ("out-missing", Path::new("../outside/missing.txt")),
-                ("out-abs", &outside.join("canary.txt")),
-                ("out-abs-dir", &outside),
-                ("out-abs-missing", &outside.join("missing.txt")),
-                ("other-grant", Path::new("../wo/old.txt")),
-                ("dangling", Path::new("missing.txt")),
-                ("loop", Path::new("loop")),
-                // GHSA-vqjp: a link to a link, whose target ends with a slash.
-                ("link1", Path::new("out-dir/")),
-                ("proc", Path::new("/proc/self/environ")),
-            ] {
-                symlink(target, path(name)).unwrap();
-            }
-            for i in 0..45 {
-                let target = if i == 0 {
-                    "file.txt".to_owned()
-                } else {
-                    format!("chain{}", i - 1)
-                };
-                symlink(target, path(&format!("chain{i}"))).unwrap();
-            }
-            rustix::fs::mknodat(
-                rustix::fs::CWD,
-                path("fifo"),
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::from_raw_mode(0o666),
-                0,
-            )
-            .unwrap();
-            std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+            fs::create_dir(path(grant)).unwrap();
+            canary.plant(&path(grant)).unwrap();
+            symlink("../wo/old.txt", path(grant).join("other-grant")).unwrap();
         }
-        let mut world = Self {
+        canary.look().unwrap();
+        Self {
             dir,
             limits: Limits::default(),
-            before: Vec::new(),
-        };
-        world.before = world.untouchable();
-        world
+            canary,
+        }
     }
 
     pub(crate) fn with(mut self, limit: Limit, amount: u64) -> Self {
@@ -135,9 +81,9 @@ impl World {
             .sandbox()
             .run_blocking(format!("{PRELUDE}{code}"))
             .unwrap();
-        assert_eq!(self.untouchable(), self.before, "{code}");
+        assert_eq!(self.canary.findings(), [""; 0], "{code}");
         let shown = outcome.json().to_string();
-        assert!(!shown.contains(CANARY), "{shown}");
+        assert!(!shown.contains(self.canary.secret()), "{shown}");
         let host = self.dir.path().to_str().unwrap();
         assert!(code.contains(host) || !shown.contains(host), "{shown}");
         outcome
@@ -163,47 +109,6 @@ impl World {
             errnos.extend(errno);
         }
         errnos
-    }
-
-    /// Everything but what is granted for writing.
-    fn untouchable(&self) -> Vec<Entry> {
-        let mut entries = Vec::new();
-        for name in ["outside", "ro"] {
-            collect(&self.path(name), &mut entries);
-        }
-        entries
-    }
-}
-
-fn collect(path: &Path, entries: &mut Vec<Entry>) {
-    let data = path.symlink_metadata().unwrap();
-    let mut children = Vec::new();
-    let content = if data.is_file() {
-        fs::read(path).unwrap()
-    } else if data.is_symlink() {
-        path.read_link()
-            .unwrap()
-            .into_os_string()
-            .into_encoded_bytes()
-    } else if data.is_dir() {
-        children = fs::read_dir(path)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        children.sort();
-        Vec::new()
-    } else {
-        Vec::new()
-    };
-    entries.push(Entry {
-        path: path.to_owned(),
-        mode: data.mode(),
-        links: data.nlink(),
-        modified: (data.mtime(), data.mtime_nsec()),
-        content,
-    });
-    for child in children {
-        collect(&child, entries);
     }
 }
 

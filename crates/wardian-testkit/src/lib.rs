@@ -37,12 +37,14 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+mod canary;
 mod checks;
 mod fixture;
 pub mod hostile;
 mod ran;
 pub mod scenario;
 
+pub use canary::Canary;
 pub use checks::{PolicyChecks, Refused};
 pub use fixture::{Fixture, FixtureError, RecordedCall};
 pub use ran::Ran;

@@ -81,11 +81,26 @@ impl Ran {
     /// Asserts that its last expression has this value.
     #[track_caller]
     pub fn value(&self, value: Value) -> &Self {
-        match &self.outcome.value {
-            Some(wardian::Value::Json(is)) => assert_eq!(*is, value, "the value"),
-            other => self.is_not(&format!("one with the value {value}: {other:?}")),
-        };
+        assert_eq!(*self.returned(), value, "the value");
         self
+    }
+
+    /// The value of its last expression, as JSON.
+    ///
+    /// # Panics
+    ///
+    /// If it has none that is JSON.
+    #[track_caller]
+    pub fn returned(&self) -> &Value {
+        match &self.outcome.value {
+            Some(wardian::Value::Json(value)) => value,
+            other => self.is_not(&format!("one with a value that is JSON: {other:?}")),
+        }
+    }
+
+    /// What came of the run.
+    pub fn into_outcome(self) -> Outcome {
+        self.outcome
     }
 
     /// Asserts that this key of the policy has refused something.

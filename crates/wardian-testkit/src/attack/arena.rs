@@ -23,10 +23,9 @@ use crate::attack::needs::{allowed_host, read_only};
 use crate::attack::probes::{Probes, SECRET};
 use crate::attack::row::{FUEL, Kind, Row, SECONDS};
 use crate::attack::server::Server;
-use crate::attack::watch::{Canary, plant};
 use crate::fixture::records;
 use crate::hostile::Program;
-use crate::{Fixture, runtime};
+use crate::{Canary, Fixture, runtime};
 
 /// How late a run may end before that is a finding. The promise is 250 ms; a test that holds the machine to
 /// it would fail on a busy one, so how late it was is in the report, and the soak holds it to the promise.
@@ -133,9 +132,9 @@ impl Arena {
     /// For this policy, in `dir`, with the suite's own tools and these.
     pub(crate) fn new(policy: Policy, tools: &[Tool], dir: &Path) -> Result<Self, Unready> {
         let mut fixture = Fixture::in_directory(Probes::granted(policy), dir)?;
-        let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()).collect())?;
+        let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()))?;
         for grant in fixture.policy().grants() {
-            plant(grant.host(), &canary.outside)?;
+            canary.plant(grant.host())?;
         }
         canary.look()?;
         let probes = Probes::default();
@@ -276,7 +275,7 @@ impl Arena {
         if late > LATE {
             findings.push(format!("ended {} ms after its time", late.as_millis()));
         }
-        findings.extend(of_log(&memory, &outcome, &self.canary.secret));
+        findings.extend(of_log(&memory, &outcome, self.canary.secret()));
         // The next one finds nothing of this one, and works.
         let next = self
             .fixture
@@ -307,7 +306,12 @@ impl Arena {
 
     /// A script that knows what there is.
     pub(crate) fn script(&self, code: &str) -> Script {
-        let canary = self.canary.outside.join("canary.txt").display().to_string();
+        let canary = self
+            .canary
+            .outside()
+            .join("canary.txt")
+            .display()
+            .to_string();
         let mut script = Script::new(code)
             .input("CANARY", canary)
             .input("PORT", self.canary.port().unwrap_or(0));
@@ -324,7 +328,7 @@ impl Arena {
         let mut findings = Vec::new();
         let shown = outcome.json().to_string();
         for (secret, what) in [
-            (self.canary.secret.as_str(), "the canary"),
+            (self.canary.secret(), "the canary"),
             (SECRET, "a tool's secret"),
         ] {
             if shown.contains(secret) {
@@ -443,7 +447,7 @@ impl Arena {
             Ok(outcome) => outcome,
             Err(error) => return Played::failed(error),
         };
-        let mut findings = of_log(&memory, &outcome, &self.canary.secret);
+        let mut findings = of_log(&memory, &outcome, self.canary.secret());
         let note = outcome.verdict.to_string();
         let (ending, right) = match &outcome.verdict {
             Verdict::Raised(raised) => (
