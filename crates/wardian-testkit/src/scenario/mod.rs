@@ -47,30 +47,22 @@
 //! answer = '"in the post"'
 //! ```
 
+mod expect;
+mod tools;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use wardian::{Action, PolicyError, Script, ToolError, Verdict, load_policy};
+use wardian::{PolicyError, Script, load_policy};
 
+use self::expect::Expected;
+use self::tools::Tools;
 use crate::{Fixture, FixtureError, Ran};
 
 /// Asks for `expect.toml` to be written anew.
 const UPDATE: &str = "UPDATE_EXPECT";
-
-/// The fields of a record that are a scenario's business.
-const RECORDED: &[&str] = &[
-    "event",
-    "operation",
-    "tool",
-    "path",
-    "resource",
-    "allowed",
-    "rule",
-    "limit",
-];
 
 /// Tests each of these folders of scenarios, which lie in a directory of the package, and that no other
 /// lies there. One `#[test]` for each.
@@ -133,58 +125,6 @@ pub enum ScenarioError {
     /// The run.
     #[error(transparent)]
     Wardian(#[from] wardian::Error),
-}
-
-/// What should come of a scenario.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    verdict: String,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    exception: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rules: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stdout: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stderr: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusals: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    files: BTreeMap<String, ExpectedFile>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    audit: Vec<Map<String, Value>>,
-}
-
-/// A file after the run: its text, or `false` if it is not there.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum ExpectedFile {
-    There(bool),
-    Text(String),
-}
-
-/// What tools answer.
-#[derive(Debug, Default, Deserialize)]
-struct Tools {
-    #[serde(default)]
-    approve: bool,
-    #[serde(flatten)]
-    answers: BTreeMap<String, Answer>,
-}
-
-/// What one tool answers.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answer {
-    action: Option<String>,
-    arguments: Option<Vec<String>>,
-    answer: Option<String>,
-    fails: Option<String>,
 }
 
 /// Finds the scenarios in a folder and in those beneath it, by name.
@@ -252,7 +192,9 @@ impl Scenario {
                 )]);
             }
         };
-        compare(&expected, &fixture, &ran).map_err(|why| wrong(&file, why))
+        expected
+            .compare(&fixture, &ran)
+            .map_err(|why| wrong(&file, why))
     }
 
     /// Runs it, and writes down what comes of it as what should.
@@ -263,7 +205,7 @@ impl Scenario {
     pub fn update(&self) -> Result<(), ScenarioError> {
         let (fixture, ran) = self.play()?;
         let file = self.folder.join("expect.toml");
-        let expected = expected(&fixture, &ran, &self.files()?)?;
+        let expected = Expected::of(&fixture, &ran, &self.files()?)?;
         let text = toml::to_string_pretty(&expected).map_err(|error| wrong(&file, error))?;
         fs::write(&file, text).map_err(|error| wrong(&file, error))
     }
@@ -290,20 +232,9 @@ impl Scenario {
             }
             None => Tools::default(),
         };
-        for (name, answer) in tools.answers {
-            let described = answer.into_double(&name);
-            let (declared, answer) = described.map_err(|why| wrong(&file("tools.toml"), why))?;
-            fixture = match declared {
-                Some((action, arguments)) => {
-                    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                    fixture.with_double(&name, action, &arguments, move |_| answer.clone())?
-                }
-                None => fixture.answering(&name, move |_| answer.clone()),
-            };
-        }
-        if tools.approve {
-            fixture = fixture.approving();
-        }
+        let fixture = tools
+            .answer_in(fixture)
+            .map_err(|why| wrong(&file("tools.toml"), why))?;
         let ran = fixture.try_run(script)?;
         Ok((fixture, ran))
     }
@@ -317,229 +248,6 @@ impl Scenario {
         }
         Ok(files)
     }
-}
-
-/// Which action and arguments a double has, if it is of a tool of the host's own.
-type Declared = Option<(Action, Vec<String>)>;
-
-impl Answer {
-    fn into_double(self, name: &str) -> Result<(Declared, Result<Value, ToolError>), String> {
-        let answer = match (self.answer, self.fails) {
-            (Some(json), None) => Ok(serde_json::from_str(&json)
-                .map_err(|error| format!("[{name}] answer is not JSON: {error}"))?),
-            (None, Some(why)) => Err(ToolError::failed(why)),
-            _ => return Err(format!("[{name}] needs `answer` or `fails`, and not both")),
-        };
-        let declared = match (self.action, self.arguments) {
-            (None, None) => {
-                if !wardian_tools::names().any(|ready| ready == name) {
-                    return Err(format!(
-                        "[{name}] is not a ready tool: say its `action` and its `arguments`"
-                    ));
-                }
-                None
-            }
-            (Some(action), Some(arguments)) => {
-                let action = action.parse().map_err(|_| {
-                    format!("[{name}] action = {action:?} is not one: db_read, read_file, …")
-                })?;
-                Some((action, arguments))
-            }
-            _ => return Err(format!("[{name}] needs both `action` and `arguments`")),
-        };
-        Ok((declared, answer))
-    }
-}
-
-/// What came of a run, as far as it belongs into `expect.toml`.
-fn expected(
-    fixture: &Fixture,
-    ran: &Ran,
-    before: &BTreeMap<String, Vec<u8>>,
-) -> Result<Expected, ScenarioError> {
-    let text = |text: String| (!text.is_empty()).then_some(text);
-    let after = fixture.files()?;
-    let new = after
-        .iter()
-        .filter(|(path, content)| before.get(*path) != Some(content))
-        .map(|(path, content)| {
-            let text = String::from_utf8_lossy(content).into_owned();
-            (path.clone(), ExpectedFile::Text(text))
-        });
-    let gone = before.keys().filter(|path| !after.contains_key(*path));
-    let gone = gone.map(|path| (path.clone(), ExpectedFile::There(false)));
-    let keep = |record: Map<String, Value>| {
-        let event = record.get("event")?.as_str()?;
-        if event.starts_with("run_") {
-            return None;
-        }
-        let kept = |key: &String| RECORDED.contains(&key.as_str());
-        Some(record.into_iter().filter(|(key, _)| kept(key)).collect())
-    };
-    Ok(Expected {
-        verdict: ran.ending().to_owned(),
-        exception: exception(ran),
-        code: code(ran),
-        rules: rules(ran),
-        stdout: text(ran.stdout.text().into_owned()),
-        // A traceback is the interpreter's business, unless somebody writes it here.
-        stderr: None,
-        value: value(ran).filter(|value| value != "null"),
-        refusals: Some(refusals(ran)).filter(|refusals| !refusals.is_empty()),
-        files: new.chain(gone).collect(),
-        audit: ran.records().iter().map(flat).filter_map(keep).collect(),
-    })
-}
-
-/// A record with what scripts and tools have said beside the host's own words.
-fn flat(record: &Value) -> Map<String, Value> {
-    let mut record = record.as_object().cloned().unwrap_or_default();
-    if let Some(Value::Object(data)) = record.remove("data") {
-        record.extend(data);
-    }
-    record
-}
-
-fn exception(ran: &Ran) -> Option<String> {
-    match &ran.verdict {
-        Verdict::Raised(raised) => Some(raised.r#type.clone()),
-        _ => None,
-    }
-}
-
-fn code(ran: &Ran) -> Option<i32> {
-    match ran.verdict {
-        Verdict::Exited { code } => Some(code),
-        _ => None,
-    }
-}
-
-fn rules(ran: &Ran) -> Option<Vec<String>> {
-    match &ran.verdict {
-        Verdict::Rejected { violations } => Some(once(
-            violations.iter().map(|violation| violation.rule.clone()),
-        )),
-        _ => None,
-    }
-}
-
-fn refusals(ran: &Ran) -> Vec<String> {
-    once(
-        ran.refusals
-            .first
-            .iter()
-            .map(|refusal| refusal.rule.clone()),
-    )
-}
-
-fn value(ran: &Ran) -> Option<String> {
-    match &ran.value {
-        Some(wardian::Value::Json(value)) => Some(value.to_string()),
-        _ => None,
-    }
-}
-
-/// Each once, in the order of their first.
-fn once(names: impl Iterator<Item = String>) -> Vec<String> {
-    names.fold(Vec::new(), |mut known, name| {
-        if !known.contains(&name) {
-            known.push(name);
-        }
-        known
-    })
-}
-
-/// What is not as it should be. An error is about `expected` itself.
-fn compare(expected: &Expected, fixture: &Fixture, ran: &Ran) -> Result<Vec<String>, String> {
-    let mut wrong = Vec::new();
-    let mut same = |what: &str, should: String, is: String| {
-        if should != is {
-            wrong.push(format!("{what} should be {should}, and is {is}"));
-        }
-    };
-    same("verdict", expected.verdict.clone(), ran.ending().to_owned());
-    if let Some(should) = &expected.exception {
-        same("type", should.clone(), exception(ran).unwrap_or_default());
-    }
-    if let Some(should) = expected.code {
-        same(
-            "code",
-            format!("{should}"),
-            code(ran).map_or_else(String::new, |code| code.to_string()),
-        );
-    }
-    if let Some(should) = &expected.rules {
-        same(
-            "rules",
-            format!("{should:?}"),
-            format!("{:?}", rules(ran).unwrap_or_default()),
-        );
-    }
-    if let Some(should) = &expected.stdout {
-        same(
-            "stdout",
-            format!("{should:?}"),
-            format!("{:?}", ran.stdout.text()),
-        );
-    }
-    if let Some(should) = &expected.stderr {
-        same(
-            "stderr",
-            format!("{should:?}"),
-            format!("{:?}", ran.stderr.text()),
-        );
-    }
-    if let Some(should) = &expected.value {
-        let should: Value =
-            serde_json::from_str(should).map_err(|error| format!("value is not JSON: {error}"))?;
-        same(
-            "value",
-            should.to_string(),
-            value(ran).unwrap_or_else(|| "no JSON".to_owned()),
-        );
-    }
-    if let Some(should) = &expected.refusals {
-        same(
-            "refusals",
-            format!("{should:?}"),
-            format!("{:?}", refusals(ran)),
-        );
-    }
-    let files = fixture.files().map_err(|error| error.to_string())?;
-    for (path, should) in &expected.files {
-        let is = files
-            .get(path)
-            .map(|content| String::from_utf8_lossy(content));
-        match (should, is) {
-            (ExpectedFile::There(should), is) => {
-                same(path, format!("{should}"), format!("{}", is.is_some()));
-            }
-            (ExpectedFile::Text(should), Some(is)) => {
-                same(path, format!("{should:?}"), format!("{is:?}"));
-            }
-            (ExpectedFile::Text(_), None) => {
-                same(path, "a file".to_owned(), "not there".to_owned())
-            }
-        }
-    }
-    let mut records = ran.records().iter().map(flat);
-    for should in &expected.audit {
-        let is_meant = |record: Map<String, Value>| {
-            should
-                .iter()
-                .all(|(key, value)| record.get(key) == Some(value))
-        };
-        if !records.any(is_meant) {
-            let should = Value::Object(should.clone());
-            wrong.push(format!(
-                "the log should have, after those before it, {should}"
-            ));
-        }
-    }
-    if !wrong.is_empty() && !ran.stderr.text().is_empty() {
-        wrong.push(format!("standard error:\n{}", ran.stderr.text().trim_end()));
-    }
-    Ok(wrong)
 }
 
 /// Tests one scenario, or updates it if `UPDATE_EXPECT` is set: what [`scenarios!`](crate::scenarios)
