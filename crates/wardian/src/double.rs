@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use wardian_policy::Action;
 
 use crate::arguments::{self, ArgumentError};
-use crate::tool::{Declared, Ready, Tool, ToolDefinitionError, ToolError, Work, signature};
+use crate::tool::{Ready, Tool, ToolDefinitionError, ToolError, Work};
 
 impl Tool {
     /// A double of this tool: `answer` is called in place of its handler, with the arguments that the
@@ -42,10 +42,9 @@ impl Tool {
             "type": "object", "properties": properties, "required": arguments,
             "description": "A double of a tool, for tests.",
         });
-        let known: Vec<String> = arguments.iter().map(|name| (*name).to_owned()).collect();
         let answer = Arc::new(answer);
-        let read = move |value: Value| {
-            let (args, _): (Map<String, Value>, Value) = arguments::read(value, &known)?;
+        let read = move |value: Value, known: &[String]| {
+            let (args, _): (Map<String, Value>, Value) = arguments::read(value, known)?;
             match known.iter().find(|name| !args.contains_key(*name)) {
                 Some(missing) => Err(ArgumentError {
                     is_type: true,
@@ -54,19 +53,8 @@ impl Tool {
                 None => Ok(ready(args.into(), answer.clone())),
             }
         };
-        let returns = json!({});
-        Ok(Self(Arc::new(Declared {
-            name: name.to_owned(),
-            action,
-            resource: None,
-            signature: signature(name, &parameters, &returns, Some(arguments))?,
-            parameters,
-            returns,
-            secret_args: Vec::new(),
-            secrets: Vec::new(),
-            at_once: false,
-            read: Arc::new(read),
-        })))
+        let schemas = [parameters, json!({})];
+        Self::declare(name, action, schemas, Some(arguments), read)
     }
 }
 

@@ -149,11 +149,9 @@ impl Tool {
             .into_generator()
             .into_root_schema_for::<H::Output>()
             .to_value();
-        let signature = signature(name, &parameters, &returns, arguments::fields::<Args>())?;
-        let known: Vec<String> = signature.names().map(ToOwned::to_owned).collect();
         let handler = Arc::new(handler);
-        let read = move |value: Value| {
-            let (args, value): (Args, Value) = arguments::read(value, &known)?;
+        let read = move |value: Value, known: &[String]| {
+            let (args, value): (Args, Value) = arguments::read(value, known)?;
             let handler = handler.clone();
             let work: Work = Box::new(move |call| {
                 Box::pin(async move {
@@ -164,6 +162,21 @@ impl Tool {
             });
             Ok(Ready { args: value, work })
         };
+        let schemas = [parameters, returns];
+        Self::declare(name, action, schemas, arguments::fields::<Args>(), read)
+    }
+
+    /// A tool by the schemas of its arguments and of what it returns. `read` checks arguments, and is told the
+    /// names of those that there are.
+    pub(crate) fn declare(
+        name: &str,
+        action: Action,
+        [parameters, returns]: [Value; 2],
+        order: Option<&[&str]>,
+        read: impl Fn(Value, &[String]) -> Result<Ready, ArgumentError> + Send + Sync + 'static,
+    ) -> Result<Self, ToolDefinitionError> {
+        let signature = signature(name, &parameters, &returns, order)?;
+        let known: Vec<String> = signature.names().map(ToOwned::to_owned).collect();
         Ok(Self(Arc::new(Declared {
             name: name.to_owned(),
             action,
@@ -174,7 +187,7 @@ impl Tool {
             secret_args: Vec::new(),
             secrets: Vec::new(),
             at_once: false,
-            read: Arc::new(read),
+            read: Arc::new(move |value| read(value, &known)),
         })))
     }
 
@@ -280,7 +293,7 @@ impl Tool {
 }
 
 /// A tool's signature, if it can have that name and these parameters.
-pub(crate) fn signature(
+fn signature(
     name: &str,
     parameters: &Value,
     returns: &Value,
