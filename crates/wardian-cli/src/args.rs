@@ -180,12 +180,12 @@ pub(crate) struct AttackArgs {
 
 /// Run scenarios: folders with a script, a policy and what should come of it.
 ///
-/// Every folder beneath DIR that has a `main.py` is one: with `policy.toml` (or that of a folder above),
-/// `expect.toml`, and optionally `inputs.json`, `tools.toml` with what tools answer, and `files/` with what
-/// the script finds: `files/data/a.csv` at /data/a.csv. Directories are temporary and tools are doubles, so
+/// Every folder beneath DIR that has a `main.py` is one. Directories are temporary and tools are doubles, so
 /// nothing that a policy grants is touched. Exits with 0, or with 1 if something is not as it should be.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = scenario_files())]
 pub(crate) struct TestArgs {
+    /// Where the scenarios are.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) directory: PathBuf,
 
@@ -204,6 +204,12 @@ pub(crate) struct TestArgs {
     /// Print one JSON object for each scenario.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn scenario_files() -> String {
+    let lines = wardian_testkit::scenario::FORMAT.lines();
+    let shown: Vec<_> = lines.filter(|line| !line.starts_with("```")).collect();
+    format!("The files of a scenario:\n\n{}", shown.join("\n"))
 }
 
 #[derive(Debug, Subcommand)]

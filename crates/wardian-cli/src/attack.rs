@@ -4,11 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use wardian::load_policy;
 use wardian_testkit::attack::{Grade, Report, Suite, SuiteError};
 
@@ -34,16 +37,18 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
     // Before the work, so that a wrong path costs none.
     let page = args.report.as_deref().map(create).transpose()?;
     let bar = progress(suite.len());
-    let report = suite
-        .run(command, |row| {
-            bar.set_message(row.id.clone());
-            bar.inc(1);
-            if row.grade == Grade::Unsafe {
-                bar.suspend(|| crate::output::remark(&format!("{} {}: unsafe", row.id, row.name)));
-            }
-        })
-        .map_err(usage)?;
+    let ended = suite.stop_when(interrupted()?).run(command, |row| {
+        bar.set_message(row.id.clone());
+        bar.inc(1);
+        if row.grade == Grade::Unsafe {
+            bar.suspend(|| crate::output::remark(&format!("{} {}: unsafe", row.id, row.name)));
+        }
+    });
     bar.finish_and_clear();
+    let report = match ended {
+        Err(SuiteError::Stopped) => return Ok(Exit::INTERRUPTED),
+        ended => ended.map_err(usage)?,
+    };
     match args.json {
         true => {
             let mut shown = json!(report);
@@ -76,6 +81,25 @@ fn usage(error: SuiteError) -> anyhow::Error {
         SuiteError::Unknown { .. } => Usage(error.to_string()).into(),
         error => error.into(),
     }
+}
+
+/// Becomes true with Ctrl-C.
+fn interrupted() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let listener = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Listens from here on.
+    let mut interrupt = {
+        let _inside = listener.enter();
+        signal(SignalKind::interrupt())?
+    };
+    let told = stop.clone();
+    std::thread::spawn(move || {
+        listener.block_on(interrupt.recv());
+        told.store(true, Ordering::Relaxed);
+    });
+    Ok(stop)
 }
 
 /// A bar on the terminal; none where nobody looks.

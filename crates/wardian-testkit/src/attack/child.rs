@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use serde::{Deserialize, Serialize};
+use wardian::Limit;
 
 use crate::attack::Suite;
 use crate::attack::arena::{Arena, Played};
-use crate::attack::row::{Row, rows};
+use crate::attack::row::{Kind, Row, rows};
 use crate::attack::watch::Held;
 
 /// What a child does, as it tells its parent.
@@ -55,6 +56,8 @@ impl<'s> Child<'s> {
             maximum: Some(0),
         };
         rustix::process::setrlimit(rustix::process::Resource::Core, none)?;
+        // Nobody is told of a row whose suite has gone.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         let steps = OpenOptions::new().append(true).open(dir.join("steps"))?;
         Ok(Self {
             suite,
@@ -75,6 +78,7 @@ impl<'s> Child<'s> {
         if let Some(why) = row.missing(&self.suite.policy) {
             return self.step(&Step::NotApplicable(why.to_owned()));
         }
+        let at_start = Held::now()?;
         let mut before = None;
         let twin = row
             .benign
@@ -94,7 +98,13 @@ impl<'s> Child<'s> {
             }
         }
         self.step(&Step::Begin("what is left behind".to_owned()))?;
-        let findings = before.map_or_else(Vec::new, |before| Held::findings(&before));
+        let mut findings = before.map_or_else(Vec::new, |before| Held::findings(&before));
+        // Others have several runs at a time, or what is not a run.
+        if row.kind == Kind::Python {
+            let limit = self.suite.policy.limits().memory_bytes();
+            let limit = limit.min(Limit::Memory.default_amount());
+            findings.extend(Held::of_peak(&at_start, limit));
+        }
         self.step(&Step::End(Played::plain("looked", findings)))
     }
 }

@@ -31,10 +31,11 @@ mod server;
 mod soak;
 mod watch;
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -67,6 +68,7 @@ pub struct Suite {
     tools: Vec<Tool>,
     only: Vec<String>,
     jobs: usize,
+    stop: Arc<AtomicBool>,
 }
 
 /// Why the suite can't be run.
@@ -79,6 +81,9 @@ pub enum SuiteError {
         /// The name.
         name: String,
     },
+    /// Somebody has asked to stop.
+    #[error("stopped before the last attack")]
+    Stopped,
     /// A process can't be started, or its directory not be made.
     #[error("cannot start an attack: {0}")]
     Process(#[from] io::Error),
@@ -99,6 +104,7 @@ impl Suite {
             tools: Vec::new(),
             only: Vec::new(),
             jobs: thread::available_parallelism().map_or(1, usize::from),
+            stop: Arc::default(),
         }
     }
 
@@ -146,6 +152,13 @@ impl Suite {
         self
     }
 
+    /// When this becomes true, the suite stops, and leaves nothing behind.
+    #[must_use]
+    pub fn stop_when(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
     /// How many rows there are to try.
     pub fn len(&self) -> usize {
         self.chosen().len()
@@ -168,7 +181,7 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// [`SuiteError::Process`] if a process can't be started.
+    /// [`SuiteError::Process`] if a process can't be started; [`SuiteError::Stopped`].
     pub fn run(
         &self,
         command: impl Fn() -> Command + Sync,
@@ -186,7 +199,11 @@ impl Suite {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
                     while let Some((at, row)) = take(&next, &chosen) {
-                        match self.row(row, &command) {
+                        let tried = self.row(row, &command);
+                        if self.stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        match tried {
                             Ok(report) => {
                                 progress(&report);
                                 lock(&done).push((at, report));
@@ -197,6 +214,9 @@ impl Suite {
                 });
             }
         });
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(SuiteError::Stopped);
+        }
         if let Some(error) = lock(&failed).take() {
             return Err(error.into());
         }
@@ -243,6 +263,8 @@ impl Suite {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&said)?)
+            // Ctrl-C is this process's to answer.
+            .process_group(0)
             .spawn()?;
         let mut looked = read(&steps);
         let mut changed = Instant::now();
@@ -254,7 +276,7 @@ impl Suite {
             if now.len() != looked.len() {
                 (looked, changed) = (now, Instant::now());
             }
-            if changed.elapsed() > ROW_GRACE {
+            if changed.elapsed() > ROW_GRACE || self.stop.load(Ordering::Relaxed) {
                 child.kill()?;
                 child.wait()?;
                 break Ended::Killed;

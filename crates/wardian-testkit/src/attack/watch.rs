@@ -15,6 +15,9 @@ const SPARE_THREADS: usize = 4;
 /// Memory of the process that may be more than before, in bytes: what its allocator keeps.
 const SPARE_MEMORY: u64 = 64 << 20;
 
+/// What a process may take at its peak beyond the memory of one run, in bytes: outputs, replies, requests.
+const SPARE_PEAK: u64 = 160 << 20;
+
 /// What a process has, as the kernel counts it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Held {
@@ -43,6 +46,17 @@ impl Held {
             })
         };
         look().map_err(io::Error::other)
+    }
+
+    /// What it has taken more than one run may, since it had `before`.
+    pub(crate) fn of_peak(before: &Self, limit: u64) -> Option<String> {
+        let peak = Process::myself().and_then(|process| process.status());
+        let peak = peak.ok()?.vmhwm? * 1024;
+        let most = limit.saturating_add(SPARE_PEAK);
+        let taken = peak.saturating_sub(before.memory);
+        (taken > most).then(|| {
+            format!("took {taken} bytes at its peak, where a run may have {limit} of memory")
+        })
     }
 
     /// What has not come back to what it was before, once things had time to settle.

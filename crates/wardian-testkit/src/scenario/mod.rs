@@ -1,51 +1,6 @@
 //! Scenarios: tests as folders, for people who write policies and no Rust.
 //!
-//! ```text
-//! cases/reads_the_faq/
-//!     main.py          the script
-//!     policy.toml      what it may do; without one, the nearest in the folders above
-//!     expect.toml      what should come of it
-//!     inputs.json      its inputs, an object; optional
-//!     tools.toml       what its tools answer; optional
-//!     files/data/a.csv what it finds at /data/a.csv; optional
-//! ```
-//!
-//! The script runs in a [`Fixture`]: `files/` is copied into temporary directories, and what the policy
-//! names on the host is not touched. `UPDATE_EXPECT=1` writes `expect.toml` anew from what comes of the
-//! script now: read the difference before it is kept.
-//!
-//! ```toml
-//! # expect.toml. What is not named is not compared, but for `verdict`.
-//! verdict = "raised"           # completed, exited, rejected, denied, crashed, time, fuel, memory, …
-//! type = "PermissionError"     # of the exception
-//! code = 3                     # of sys.exit
-//! rules = ["import"]           # that the source breaks
-//! stdout = "126\n"
-//! stderr = ""
-//! value = '{"answer": 42}'     # of the last expression, as JSON
-//! refusals = ["allowed_paths"] # the keys of the policy that have refused something, each once
-//!
-//! [files]                      # after the run; `false` for one that is not there
-//! "/results/total.txt" = "126\n"
-//!
-//! [[audit]]                    # records that the log has, in this order, among others
-//! event = "file"
-//! path = "/etc/passwd"
-//! allowed = false
-//! ```
-//!
-//! ```toml
-//! # tools.toml
-//! approve = true                              # somebody approves of what the policy asks approval for
-//!
-//! [http_request]                              # a ready tool that the policy grants
-//! answer = '{"status": 200, "text": "ok"}'    # as JSON; or `fails = "no route"`
-//!
-//! [find_order]                                # a tool of the host's own
-//! action = "db_read"
-//! arguments = ["order"]                       # the first names what it acts on
-//! answer = '"in the post"'
-//! ```
+#![doc = include_str!("format.md")]
 
 mod expect;
 mod tools;
@@ -60,6 +15,9 @@ use wardian::{PolicyError, Script, load_policy};
 use self::expect::Expected;
 use self::tools::Tools;
 use crate::{Fixture, FixtureError, Ran};
+
+/// The files of a scenario, as Markdown.
+pub const FORMAT: &str = include_str!("format.md");
 
 /// Asks for `expect.toml` to be written anew.
 const UPDATE: &str = "UPDATE_EXPECT";
@@ -187,7 +145,7 @@ impl Scenario {
             Some(text) => toml::from_str(&text).map_err(|error| wrong(&file, error))?,
             None => {
                 return Ok(vec![format!(
-                    "there is no expect.toml: {UPDATE}=1 writes one from what comes of the script, which {}",
+                    "there is no expect.toml: `--update`, in tests {UPDATE}=1, writes one from what comes of the script: {}",
                     ran.verdict
                 )]);
             }
