@@ -706,6 +706,44 @@ fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
     give_up(run);
 }
 
+/// A sink that takes its time: a run is given up while its record is on its way.
+#[test]
+fn log_15_a_run_that_is_given_up_while_it_is_recorded_has_one_end_or_no_start() {
+    #[derive(Clone)]
+    struct Slow(Memory);
+    impl Sink for Slow {
+        fn append(&mut self, line: &str, durable: bool) -> io::Result<()> {
+            std::thread::sleep(Duration::from_millis(20));
+            self.0.append(line, durable)
+        }
+    }
+    let memory = Memory::default();
+    let sandbox = sandbox(Log::new(Slow(memory.clone())));
+    let timers = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    // While it starts, calls, ends; and before its first record has begun.
+    for wait in (0..160).step_by(8).map(Duration::from_millis) {
+        let run = sandbox.run("from wardian import tools\ntools.echo(1)");
+        let _ = timers.block_on(async { tokio::time::timeout(wait, run).await });
+    }
+    // What is on its way has gone before the next run's end.
+    sandbox.run_blocking("1").unwrap();
+    let verified = verify(memory.text().as_bytes()).unwrap();
+    assert_eq!(verified.open_runs, [""; 0]);
+    assert_eq!(verified.open_calls, []);
+    let records = recorded(&memory.text());
+    let count = |event: &str| {
+        names(&records)
+            .iter()
+            .filter(|name| **name == event)
+            .count()
+    };
+    assert_eq!(count("run_started"), count("run_finished"));
+    assert_eq!(count("tool_started"), count("tool_finished"));
+}
+
 /// A log goes to several places at once.
 #[test]
 fn sinks_can_be_paired() {

@@ -40,6 +40,7 @@ mod grants;
 mod guest;
 mod mapping;
 mod memory;
+mod on_record;
 mod outcome;
 mod output;
 mod policy_file;

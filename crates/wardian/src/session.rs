@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wardian_audit::{Data, Entry, Event, Log};
+use wardian_audit::{Data, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
 use crate::call_error::{CallError, Refused};
 use crate::files::Quota;
+use crate::on_record::{OnRecord, Said};
 use crate::{Error, LimitKind, Outcome, Refusal, Refusals, Verdict};
 
 /// How many refusals an outcome holds.
@@ -37,8 +38,10 @@ pub(crate) enum Stop {
 /// One run, or one tool that host code has taken up.
 pub(crate) struct Session {
     pub(crate) run_id: String,
-    agent: String,
-    log: Option<Log>,
+    /// Its part of the log; `None` where nothing is recorded.
+    on_record: Option<Arc<OnRecord>>,
+    /// The log could not take a record: an end can't be written either.
+    broken: AtomicBool,
     limits: Limits,
     started: Instant,
     records: AtomicU64,
@@ -46,51 +49,15 @@ pub(crate) struct Session {
     calls_of: Mutex<BTreeMap<String, u64>>,
     refusals: Mutex<Refusals>,
     pub(crate) quota: Quota,
-    on_record: Arc<Mutex<OnRecord>>,
-    /// The log could not take a record: an end can't be written either.
-    broken: AtomicBool,
-}
-
-/// What the log has of a session. It changes while a record is written, and only then: a record can be on its
-/// way on another thread when nobody waits for it any more.
-#[derive(Default)]
-struct OnRecord {
-    started: bool,
-    /// It has an end, or will not start any more.
-    over: bool,
-    /// Calls that have started, each with the record of its end if it does not come to one.
-    calls: BTreeMap<u64, (Event, Data)>,
-}
-
-impl OnRecord {
-    /// Writes a record, unless the session is over. `unfinished` is for the start of a call.
-    fn write(
-        &mut self,
-        log: &Log,
-        entry: Entry<'_>,
-        unfinished: Option<(Event, Data)>,
-    ) -> io::Result<()> {
-        if self.over {
-            return Err(io::Error::other("the run is over"));
-        }
-        log.record(&entry)?;
-        match (entry.event, unfinished) {
-            (Event::RunStarted { .. }, _) => self.started = true,
-            (Event::RunFinished { .. }, _) => self.over = true,
-            (Event::ToolStarted { call, .. }, Some(end)) => drop(self.calls.insert(call, end)),
-            (Event::ToolFinished { call, .. }, _) => drop(self.calls.remove(&call)),
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 impl Session {
     pub(crate) fn new(run_id: String, policy: &Policy, log: Option<Log>) -> Self {
+        let on_record = log.map(|log| Arc::new(OnRecord::new(log, &run_id, policy.agent())));
         Self {
             run_id,
-            agent: policy.agent().to_owned(),
-            log,
+            on_record,
+            broken: AtomicBool::new(false),
             limits: policy.limits().clone(),
             started: Instant::now(),
             records: AtomicU64::new(0),
@@ -98,13 +65,11 @@ impl Session {
             calls_of: Mutex::default(),
             refusals: Mutex::default(),
             quota: Quota::new(policy.limits()),
-            on_record: Arc::default(),
-            broken: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn is_recorded(&self) -> bool {
-        self.log.is_some()
+        self.on_record.is_some()
     }
 
     /// How long a call may wait for its tool.
@@ -147,9 +112,9 @@ impl Session {
         &self,
         event: Event,
         data: Data,
-        unfinished: Option<(Event, Data)>,
+        unfinished: Option<Said>,
     ) -> Result<(), Stop> {
-        if self.log.is_none() {
+        if self.on_record.is_none() {
             return Ok(());
         }
         let most = self.limits.get(Limit::Records).or_max();
@@ -157,57 +122,34 @@ impl Session {
         if count >= most {
             return Err(Stop::Limit(LimitKind::Records, most));
         }
-        self.write(event, data, unfinished).await
+        self.write(move |record| record.note((event, data), unfinished))
+            .await
     }
 
+    /// Writes to the log, if there is one.
     async fn write(
         &self,
-        event: Event,
-        data: Data,
-        unfinished: Option<(Event, Data)>,
+        write: impl FnOnce(&OnRecord) -> io::Result<()> + Send + 'static,
     ) -> Result<(), Stop> {
-        let written = self.written(event, data, unfinished).await;
-        if written.is_err() {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        written
-    }
-
-    async fn written(
-        &self,
-        event: Event,
-        data: Data,
-        unfinished: Option<(Event, Data)>,
-    ) -> Result<(), Stop> {
-        let Some(log) = self.log.clone() else {
+        let Some(on_record) = self.on_record.clone() else {
             return Ok(());
         };
-        let failed = |error: io::Error| Stop::Audit(error.to_string());
-        let waits = log.waits();
-        let (run, agent) = (self.run_id.clone(), self.agent.clone());
-        let on_record = self.on_record.clone();
-        let record = move || {
-            let (run, agent) = (&run, &agent);
-            let entry = Entry {
-                run,
-                agent,
-                event,
-                data,
-            };
-            lock(&on_record).write(&log, entry, unfinished)
+        let written = match on_record.waits() {
+            false => write(&on_record).map_err(|error| error.to_string()),
+            // The clock goes on while a disk is waited for, and an end to the waiting there is.
+            true => {
+                let writing = tokio::task::spawn_blocking(move || write(&on_record));
+                match tokio::time::timeout(AUDIT_WAIT, writing).await {
+                    Ok(Ok(written)) => written.map_err(|error| error.to_string()),
+                    Ok(Err(_)) => Err("its sink panicked".to_owned()),
+                    Err(_) => Err(format!("its sink did not answer for {AUDIT_WAIT:?}")),
+                }
+            }
         };
-        if !waits {
-            return record().map_err(failed);
-        }
-        // The clock goes on while a disk is waited for, and an end to the waiting there is.
-        let writing = tokio::task::spawn_blocking(record);
-        match tokio::time::timeout(AUDIT_WAIT, writing).await {
-            Ok(Ok(written)) => written.map_err(failed),
-            Ok(Err(_)) => Err(Stop::Audit("its sink panicked".to_owned())),
-            Err(_) => Err(Stop::Audit(format!(
-                "its sink did not answer for {AUDIT_WAIT:?}"
-            ))),
-        }
+        written.map_err(|why| {
+            self.broken.store(true, Ordering::Relaxed);
+            Stop::Audit(why)
+        })
     }
 
     /// The run starts.
@@ -216,7 +158,7 @@ impl Session {
         policy_sha256: &str,
         source_sha256: Option<&str>,
     ) -> Result<(), Stop> {
-        if self.log.is_none() {
+        if self.on_record.is_none() {
             return Ok(());
         }
         let shown = |limit: Limit| match self.limits.get(limit) {
@@ -231,49 +173,46 @@ impl Session {
                 .map(|limit| (limit.key().to_owned(), shown(limit)))
                 .collect(),
         };
-        self.write(started, Data::default(), None).await
+        self.write(|record| record.note((started, Data::default()), None))
+            .await
     }
 
     /// The run has ended, as its outcome says.
     pub(crate) async fn end(&self, outcome: &Outcome) -> Result<(), Error> {
-        let ended = async {
-            let unfinished = lock(&self.on_record).calls.clone();
-            for (event, data) in unfinished.into_values() {
-                self.write(event, data, None).await?;
+        let verdict = &outcome.verdict;
+        let mut last = Vec::new();
+        match verdict {
+            Verdict::Rejected { violations } => {
+                let shown = violations
+                    .iter()
+                    .map(|found| format!("{}:{}: {}", found.line, found.column, found.message));
+                let data = data(|data| data.violations = shown.collect());
+                let violations = violations.len() as u64;
+                last.push((Event::Rejected { violations }, data));
             }
-            match &outcome.verdict {
-                Verdict::Rejected { violations } => {
-                    let shown = violations
-                        .iter()
-                        .map(|found| format!("{}:{}: {}", found.line, found.column, found.message));
-                    let data = data(|data| data.violations = shown.collect());
-                    let violations = violations.len() as u64;
-                    self.write(Event::Rejected { violations }, data, None)
-                        .await?;
-                }
-                Verdict::Limit {
-                    which,
-                    used,
-                    allowed,
-                } => {
-                    let event = Event::Limit {
-                        limit: which.limit().key().to_owned(),
-                        used: *used,
-                        most: *allowed,
-                    };
-                    self.write(event, Data::default(), None).await?;
-                }
-                _ => {}
+            Verdict::Limit {
+                which,
+                used,
+                allowed,
+            } => {
+                let event = Event::Limit {
+                    limit: which.limit().key().to_owned(),
+                    used: *used,
+                    most: *allowed,
+                };
+                last.push((event, Data::default()));
             }
-            let verdict = &outcome.verdict;
-            let code = match verdict {
-                Verdict::Exited { code } => Some(*code),
-                _ => None,
-            };
-            let end = self.finished(verdict.name(), code, outcome.usage.fuel);
-            self.write(end, why(verdict), None).await
+            _ => {}
+        }
+        let code = match verdict {
+            Verdict::Exited { code } => Some(*code),
+            _ => None,
         };
-        ended.await.map_err(Error::from)
+        let end = self.finished(verdict.name(), code, outcome.usage.fuel);
+        last.push((end, why(verdict)));
+        self.write(|record| record.end(last))
+            .await
+            .map_err(Error::from)
     }
 
     fn finished(&self, verdict: &str, code: Option<i32>, fuel: u64) -> Event {
@@ -289,47 +228,22 @@ impl Session {
 
     /// The run has not come to an outcome, or host code has let go of its tool.
     fn abandon(&self) {
-        let Some(log) = self.log.clone() else {
+        let Some(on_record) = self.on_record.clone() else {
             return;
         };
-        // A record may be on its way, to a sink that hangs.
-        let over = self
-            .on_record
-            .try_lock()
-            .is_ok_and(|on_record| on_record.over);
-        if over || self.broken.load(Ordering::Relaxed) {
+        if on_record.is_over() || self.broken.load(Ordering::Relaxed) {
             return;
         }
-        let end = (self.finished("stopped", None, 0), Data::default());
-        let (run, agent, waits) = (self.run_id.clone(), self.agent.clone(), log.waits());
-        let on_record = self.on_record.clone();
-        let record = move || {
-            let mut on_record = lock(&on_record);
-            if !on_record.started {
-                // Its start, if that is on its way, is not written any more.
-                on_record.over = true;
-                return;
-            }
-            let calls = on_record.calls.clone().into_values();
-            for (event, data) in calls.chain([end]) {
-                let (run, agent) = (&run, &agent);
-                let entry = Entry {
-                    run,
-                    agent,
-                    event,
-                    data,
-                };
-                // There is nobody left to tell.
-                let _ = on_record.write(&log, entry, None);
-            }
-        };
-        if !waits {
-            return record();
+        let last = vec![(self.finished("stopped", None, 0), Data::default())];
+        // There is nobody left to tell of a failure.
+        if !on_record.waits() {
+            let _ = on_record.abandon(last);
+            return;
         }
         // Not on this thread, which a sink that hangs would hold.
         let (done, written) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            record();
+            let _ = on_record.abandon(last);
             let _ = done.send(());
         });
         let _ = written.recv_timeout(LAST_WAIT);

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use wardian_audit::{Data, Event, REDACTED};
 
 use crate::call_error::CallError;
+use crate::on_record::Said;
 use crate::session::{Session, data, micros};
 use crate::tool::{Declared, ToolError, Worked};
 use crate::{Refusal, Wish};
@@ -68,7 +69,7 @@ impl Pending {
 
 impl UnderWay {
     /// The record of its end, if it does not come to one.
-    pub(crate) fn unfinished(&self) -> (Event, Data) {
+    pub(crate) fn unfinished(&self) -> Said {
         self.end(&Err(Ended::Lost), self.started)
     }
 
