@@ -26,7 +26,7 @@ modules:
 
 # Run hostile and benign code at random for minutes, and draw what that costs. Clock steps need Debian's libfaketime
 soak minutes="20" seed="1":
-    cargo bench -p wardian-tests --bench soak -- --minutes {{minutes}} --seed {{seed}} --plot docs/soak.svg
+    cargo bench -p wardian-tests --bench soak -- --minutes {{minutes}} --seed {{seed}} --plot {{justfile_directory()}}/docs/soak.svg
 
 # Fuzz a target for ten minutes: policy_file, matchers, guest_messages, audit_log. Needs cargo-fuzz; finds go to target/fuzz
 fuzz target seconds="600":

@@ -188,13 +188,13 @@ fn watch(args: &Args) -> io::Result<ExitCode> {
         .map(|run| chaos.late_ms(run))
         .collect();
     let findings = judge(args, told, &samples, &late, &chaos);
-    if let Some(file) = &args.plot {
-        let drawn = plot::draw(file, &samples, &late, &findings);
-        drawn.map_err(|error| io::Error::other(error.to_string()))?;
-    }
     match args.json {
         true => println!("{}", serde_json::to_string(&findings)?),
         false => println!("{findings}"),
+    }
+    if let Some(file) = &args.plot {
+        let drawn = plot::draw(file, &samples, &late, &findings);
+        drawn.map_err(|error| io::Error::other(error.to_string()))?;
     }
     Ok(match findings.wrong.is_empty() {
         true => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -14,6 +15,10 @@ use crate::Error;
 
 /// How many tools can work at once without waiting for each other, besides those that wait.
 const TOOL_THREADS: usize = 4;
+
+/// How long a thread that waits for disks stays when there is nothing to do. Idle ones take turns, so a long time
+/// would keep as many as were ever needed at once.
+const IDLE: Duration = Duration::from_millis(100);
 
 struct Executor {
     timers: Runtime,
@@ -28,6 +33,7 @@ impl Executor {
             timers: Builder::new_multi_thread()
                 .worker_threads(1)
                 .thread_name("wardian-timers")
+                .thread_keep_alive(IDLE)
                 .enable_time()
                 .build()?,
             tools: Builder::new_multi_thread()
