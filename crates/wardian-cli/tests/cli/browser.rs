@@ -21,9 +21,18 @@ onload = () => {
     const rows = [...page.querySelectorAll('details')];
     rows.forEach(row => row.open = true);
     const code = page.querySelector('code');
+    const isBroken = (text, word) => {
+        const range = page.createRange();
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        return range.getClientRects().length > 1;
+    };
+    const heads = [...page.querySelectorAll('th')].map(head => head.firstChild);
+    const words = heads.flatMap(text => [...text.data.matchAll(/\\S+/g)].filter(word => isBroken(text, word)));
     document.querySelector('pre').textContent = JSON.stringify({
         over: page.documentElement.scrollWidth - page.documentElement.clientWidth,
         rows: rows.length,
+        broken: words.map(word => word[0]),
         agent: code.textContent,
         pixels: parseFloat(frames[0].getComputedStyle(code).fontSize),
         elements: page.querySelectorAll('script, img, link, iframe, [onerror]').length,
@@ -67,6 +76,7 @@ fn the_report_is_safe_and_fits_on_a_phone() {
         );
         assert!(seen["rows"].as_u64() > Some(10), "{seen}");
         assert!(seen["pixels"].as_f64() > Some(11.0), "{seen}");
+        assert_eq!(seen["broken"], Value::Array(Vec::new()), "{width}: {seen}");
         assert_eq!(seen["elements"], 0, "{seen}");
         assert_eq!(seen["loaded"], 0, "{seen}");
         assert_eq!(seen["ran"], Value::Null, "{seen}");

@@ -15,12 +15,14 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 code { font: .85em ui-monospace, monospace; unicode-bidi: isolate; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: right; padding: .3rem .4rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .3rem .2rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th { font-size: .8rem; }
 th:first-child, td:first-child { text-align: left; }
 details { border-bottom: 1px solid var(--line); padding: .3rem 0; }
-summary { display: flex; gap: .6rem; align-items: baseline; flex-wrap: wrap; }
+summary { display: flex; gap: .6rem; align-items: baseline; flex-wrap: wrap; cursor: pointer; }
+summary::before { content: \"\\25b8\"; } details[open] > summary::before { content: \"\\25be\"; }
 summary .id { font-weight: 600; min-width: 4.5rem; }
-summary .name { flex: 1 1 12rem; }
+summary .name { flex: 1 1 9rem; }
 .grade { font-size: .8rem; padding: 0 .5rem; border-radius: 1rem; border: 1px solid; }
 .safe { color: var(--safe); } .wrong { color: var(--wrong); } .unsafe { color: var(--unsafe); font-weight: 700; } .no { color: var(--no); }
 p.small, li { font-size: .9rem; }
