@@ -359,12 +359,12 @@ impl Arena {
             (Limit::ToolCalls, usage.tool_calls, 1),
             (
                 Limit::Stdout,
-                outcome.stdout.text().len() as u64,
+                outcome.stdout.bytes.len() as u64,
                 MARK_BYTES,
             ),
             (
                 Limit::Stderr,
-                outcome.stderr.text().len() as u64,
+                outcome.stderr.bytes.len() as u64,
                 MARK_BYTES,
             ),
         ] {
