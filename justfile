@@ -16,6 +16,14 @@ lint:
 bench *args:
     cargo bench -p wardian-cli --bench figures -- {{args}}
 
+# Measure what counting fuel costs: a guest that does not count, this one, and one for which wasmtime counts
+fuel *args:
+    cargo build --release -p wardian-cli && cd tests/fuel && cargo run --release --locked --target-dir ../../target/fuel -- {{args}}
+
+# Compare with python3, eryx and Monty, and write docs/compare.md. Needs a Python that these support, 3.12 or later
+compare python="python3":
+    cargo bench -p wardian-tests --bench compare -- --python {{python}} --docs {{justfile_directory()}}/docs
+
 # Check licences and advisories
 deny:
     cargo deny --all-features check && cargo deny --manifest-path guest/Cargo.toml check

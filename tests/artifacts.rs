@@ -41,7 +41,7 @@ fn only_the_builds_own_code_is_loaded() {
         }
     });
     assert!(
-        found.len() == 1 && found[0].contains("wardian/src/mapping.rs"),
+        found.len() == 1 && found[0].contains("wardian/src/mapping/mod.rs"),
         "{found:?}"
     );
 }

@@ -1,9 +1,11 @@
 //! Nothing of the host is visible, and nothing of one run is visible to another.
 
-use serde_json::json;
-use wardian::{Sandbox, Script, Verdict};
+use std::time::Duration;
 
-use crate::{printed, raised, run, runtime, unscreened, value};
+use serde_json::json;
+use wardian::{Access, Allowance, Grant, Limits, Permission, Runtime, Sandbox, Script, Verdict};
+
+use crate::{little_fuel, printed, raised, run, runtime, unscreened, value};
 
 #[test]
 fn no_file_of_the_host_is_visible() {
@@ -182,5 +184,77 @@ fn a_panic_of_the_interpreter_is_a_crash_and_silent() {
             outcome.stderr.text()
         );
         assert_eq!(printed("print('next')"), "next\n");
+    }
+}
+
+/// Puts a marker wherever a script can: the heap, tables of the interpreter and its modules, buffers.
+const FILL: &str = "
+import atexit, builtins, codecs, functools, io, linecache, logging, os, random, re, sys, warnings
+m = 'marker-' + 'm' * 50
+heap = [m + str(i) for i in range(5000)] + [bytearray(m.encode() * 1000)] + [{m + str(i): i for i in range(999)}]
+setattr(builtins, m, m); sys.modules[m] = heap; os.environ[m] = m; sys.path.append(m); sys.argv.append(m)
+sys.intern(m); re.compile(m); random.seed(m); warnings.filterwarnings('ignore', m); linecache.cache[m] = (1, 1, [m], m)
+logging.getLogger(m).addHandler(logging.StreamHandler(io.StringIO(m)))
+codecs.register(lambda name: None); atexit.register(print, m); functools.lru_cache(len)(m)
+type(m, (Exception,), {m: m}); exec(compile('def f(): return m', m, 'exec'))
+sys.stdout.write(m); sys.stderr.write(m); file = open('/d/' + m, 'w'); file.write(m)
+";
+
+/// Whatever ends a run, the memory of the next one is the snapshot again, byte by byte.
+#[test]
+fn nothing_of_a_run_is_in_the_memory_of_the_next() {
+    let runtime = Runtime::builder().verify_memory().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let short = Allowance::AtMost(Duration::from_millis(300));
+    let limits = Limits::default().with_timeout(short).unwrap();
+    let sandbox = |limits: Limits| {
+        let policy = unscreened()
+            .with_limits(limits)
+            .with_permissions(Permission::READ_FILE | Permission::WRITE_FILE)
+            .with_grant(Grant::new("/d", directory.path(), Access::READ_WRITE).unwrap());
+        Sandbox::new(&runtime, policy.unwrap()).unwrap()
+    };
+    let within_time = sandbox(little_fuel());
+    let in_time = sandbox(limits.with_fuel(Allowance::Unlimited).unwrap());
+    let is_new = || {
+        let looked =
+            within_time.run_blocking("import sys\n[m for m in sys.modules if 'marker' in m]");
+        assert_eq!(looked.unwrap().json()["value"], json!([]));
+    };
+    for (sandbox, end, ending) in [
+        (&within_time, "1", "completed"),
+        (&within_time, "raise ValueError(m)", "ValueError"),
+        (&within_time, "sys.exit(m)", "exited"),
+        (
+            &within_time,
+            "t = ()\nfor _ in range(300000): t = (t,)\nhash(t)",
+            "crashed",
+        ),
+        (&within_time, "import _md5; _md5.md5()", "crashed"),
+        (&within_time, "while True: heap += heap", "memory"),
+        (&within_time, "while True: pass", "fuel"),
+        (&in_time, "while True: pass", "time"),
+        (&in_time, "import time; time.sleep(9)", "time"),
+    ] {
+        for _ in 0..2 {
+            let outcome = sandbox.run_blocking(format!("{FILL}\n{end}")).unwrap();
+            assert_eq!(
+                outcome.verdict.ending(),
+                ending,
+                "{end}: {}",
+                outcome.stderr.text()
+            );
+            is_new();
+        }
+    }
+    let timers = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let timers = timers.unwrap();
+    for wait in [0, 1, 2, 5, 10, 20, 50] {
+        let run = in_time.run(format!("{FILL}\nwhile True: heap.append(m)"));
+        let given_up = async { tokio::time::timeout(Duration::from_millis(wait), run).await };
+        assert!(timers.block_on(given_up).is_err());
+        is_new();
     }
 }

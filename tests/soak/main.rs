@@ -12,7 +12,7 @@ mod trend;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +47,10 @@ const THREADS: u64 = 4;
 
 /// Tells this program that it is the process that is looked at.
 const WORKER: &str = "WARDIAN_SOAK_WORKER";
+
+/// glibc's allocator raises what it keeps of freed memory whenever a large block is freed, up to 64 MiB an arena. With
+/// this variable set it does not, so what is seen is what is held.
+const KEEPS: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 
 /// Where the process's standard error goes, in its directory.
 const STDERR: &str = "stderr";
@@ -158,19 +162,23 @@ fn watch(args: &Args) -> io::Result<ExitCode> {
         chaos.disturb()?;
         // It may have ended meanwhile.
         if let Ok(sample) = look(&worker, started) {
-            eprint!(
-                "\r{:5.0} s of {:.0} {:7.1} MiB {:4} descriptors {:4} threads ",
-                sample.seconds,
-                args.minutes * 60.0,
-                sample.memory_mib,
-                sample.descriptors,
-                sample.threads
-            );
+            if io::stderr().is_terminal() {
+                eprint!(
+                    "\r{:5.0} s of {:.0} {:7.1} MiB {:4} descriptors {:4} threads ",
+                    sample.seconds,
+                    args.minutes * 60.0,
+                    sample.memory_mib,
+                    sample.descriptors,
+                    sample.threads
+                );
+            }
             samples.push(sample);
         }
         thread::sleep(SAMPLE);
     }
-    eprintln!();
+    if io::stderr().is_terminal() {
+        eprintln!();
+    }
     let mut told = listener
         .join()
         .map_err(|_| io::Error::other("the listener has panicked"))?;
@@ -208,6 +216,7 @@ fn start(dir: &Path) -> io::Result<Child> {
     command
         .args(std::env::args_os().skip(1))
         .env(WORKER, dir)
+        .env(KEEPS.0, KEEPS.1)
         .stdout(Stdio::piped())
         // Tools that panic say so.
         .stderr(File::create(dir.join(STDERR))?);

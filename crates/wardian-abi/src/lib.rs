@@ -48,6 +48,16 @@ pub mod export {
     pub const MODULES: &str = "wardian_modules";
 }
 
+/// How a guest's fuel is counted. `wardian-meter` writes this into its module.
+pub mod fuel {
+    /// The exported global that holds what is left, an `i64`; at first 0.
+    pub const EXPORT: &str = "wardian_fuel";
+    /// The module that [`FUNCTION`] is imported from.
+    pub const MODULE: &str = "wardian";
+    /// `() -> ()`: called when less than nothing is left. It stops the guest, or gives it more.
+    pub const FUNCTION: &str = "refuel";
+}
+
 /// The guest's one import that is not WASI's: `(operation: i32, a: i32, b: i32) -> i64`.
 pub mod tool {
     /// The module that it is imported from.

@@ -23,8 +23,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use wasmtime::Result;
 use wasmtime::error::Context;
+use wasmtime::{Result, format_err};
 
 use crate::progress::Progress;
 
@@ -38,6 +38,7 @@ fn main() -> Result<()> {
         "Cargo.lock",
         "crates/wardian-abi",
         "crates/wardian-guest/build",
+        "crates/wardian-meter",
         "crates/wardian-screen",
         "crates/wardian/src/engine_config.rs",
         "guest",
@@ -57,15 +58,23 @@ fn main() -> Result<()> {
     let engine = compile::engine(&triple)?;
     let kept = target.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
 
-    let [module, image, code] =
-        ["python.wasm", "python.image", "python.cwasm"].map(|name| kept.join(name));
+    let [unmetered, module, image, code] = [
+        "unmetered.wasm",
+        "python.wasm",
+        "python.image",
+        "python.cwasm",
+    ]
+    .map(|name| kept.join(name));
     if !code.is_file() {
         progress.say("taking a snapshot of the running interpreter (about 10 s)");
         let snapshot = snapshot::take(&wasm)?;
         progress.say("compiling it to machine code (about 20 s)");
-        let compiled = engine.precompile_module(&snapshot.module)?;
+        let metered = metered(&snapshot.module)?;
+        let compiled = engine.precompile_module(&metered)?;
         fs::create_dir_all(&kept)?;
-        write_whole(&module, &snapshot.module)?;
+        // For `tests/fuel`, which measures what metering costs.
+        write_whole(&unmetered, &snapshot.module)?;
+        write_whole(&module, &metered)?;
         write_whole(&image, &snapshot.image)?;
         // Last, because it is what tells that all is there.
         write_whole(&code, &compiled)?;
@@ -74,6 +83,7 @@ fn main() -> Result<()> {
     // Compiled in a moment. It runs in the memory of the Python guest, hence is as large.
     let hostile = snapshot::in_memory_of(&read(&built.hostile)?, &read(&module)?)?;
     let hostile_code = PathBuf::from(env("OUT_DIR")?).join("hostile.cwasm");
+    let hostile = metered(&hostile)?;
     write_whole(&hostile_code, &engine.precompile_module(&hostile)?)?;
     println!(
         "cargo:rustc-env=WARDIAN_GUEST_HOSTILE={}",
@@ -94,6 +104,17 @@ fn main() -> Result<()> {
         locked_version(&root.join("Cargo.lock"), "wasmtime")?
     );
     Ok(())
+}
+
+/// The guest, counting its fuel; as it is in a build in which wasmtime counts.
+fn metered(wasm: &[u8]) -> Result<Vec<u8>> {
+    if cfg!(feature = "wasmtime-fuel") {
+        return Ok(wasm.to_vec());
+    }
+    let failed = |error| format_err!("cannot meter the guest: {error:#}");
+    let metered = wardian_meter::meter(wasm).map_err(failed)?;
+    wardian_meter::verify(&metered.module).map_err(failed)?;
+    Ok(metered.module)
 }
 
 fn env(name: &str) -> Result<String> {
@@ -129,6 +150,7 @@ fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     hash.update(wasm);
     hash.update(include_bytes!("snapshot.rs"));
     hash.update(include_bytes!("compile.rs"));
+    hash.update(wardian_meter::SOURCE);
     hash.update(compatibility.finish().to_le_bytes());
     hex(&hash.finalize())
 }

@@ -5,8 +5,8 @@
 //! the guest alone, and nothing of the machine that built it is in it.
 //!
 //! All of an instance's state is its memory: the guest has one global, the stack pointer, which
-//! is back where it was when initialisation returns, and a table that nothing writes to. So the
-//! snapshot is a module without data, and an image of memory to start it with.
+//! is back where it was when initialisation returns, and a table that nothing writes to. (It is metered
+//! after this, and its fuel is the run's.) So the snapshot is a module without data, and an image of memory to start it with.
 
 use wasm_encoder::{MemorySection, MemoryType, RawSection, SectionId};
 use wasmparser::{Parser, Payload};

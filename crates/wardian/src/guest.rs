@@ -10,12 +10,10 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
 use crate::calls::Calls;
 use crate::files::{FileGuard, Wasi};
+use crate::fuel::{Fuel, Gauge};
 use crate::memory::MemoryLimit;
 use crate::output::{Capture, Sink};
 use crate::{Error, Runtime, Stream};
-
-/// How much fuel a run uses before it lets others run: about a millisecond's worth.
-const YIELD_INTERVAL: u64 = 10_000_000;
 
 /// The most that one system call copies between guest and host.
 const SYSTEM_CALL_BYTES: usize = 8 << 20;
@@ -30,6 +28,7 @@ const HANDLES: usize = 80;
 pub(crate) struct RunState {
     wasi: Wasi,
     memory: MemoryLimit,
+    pub(crate) fuel: Fuel,
     calls: Option<Calls>,
 }
 
@@ -70,7 +69,7 @@ pub(crate) struct Guest {
     store: Store<RunState>,
     instance: Instance,
     memory: Memory,
-    fuel: u64,
+    gauge: Gauge,
 }
 
 impl Guest {
@@ -105,26 +104,23 @@ impl Guest {
             RunState {
                 wasi,
                 memory,
+                fuel: Fuel::new(limits.fuel().or_max()),
                 calls,
             },
         );
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
-        let fuel = limits.fuel().or_max();
-        store.set_fuel(fuel).map_err(host)?;
-        store
-            .fuel_async_yield_interval(Some(YIELD_INTERVAL))
-            .map_err(host)?;
         let guest = runtime.guest();
         let instance = guest.instantiate_async(&mut store).await.map_err(host)?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
             .ok_or_else(|| Error::Host("the guest exports no memory".to_owned()))?;
+        let gauge = Gauge::of(&mut store, instance).map_err(host)?;
         Ok(Self {
             store,
             instance,
             memory,
-            fuel,
+            gauge,
         })
     }
 
@@ -168,9 +164,8 @@ impl Guest {
             .map(<[u8]>::to_vec)
     }
 
-    pub(crate) fn fuel_used(&self) -> u64 {
-        let left = self.store.get_fuel().unwrap_or_default();
-        self.fuel.saturating_sub(left)
+    pub(crate) fn fuel_used(&mut self) -> u64 {
+        self.gauge.used(&mut self.store)
     }
 
     pub(crate) fn memory(&self) -> &MemoryLimit {

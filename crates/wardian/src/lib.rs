@@ -35,6 +35,7 @@ mod engine_config;
 mod error;
 mod executor;
 mod files;
+mod fuel;
 mod gate;
 mod grants;
 mod guest;

@@ -13,7 +13,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1;
 use crate::engine_config::engine_config;
 use crate::guest::RunState;
 use crate::mapping::Code;
-use crate::{Error, calls, executor, mapping, run};
+use crate::{Error, calls, executor, fuel, mapping, run};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.
 const MOST_RUNS: usize = 1_000;
@@ -76,6 +76,7 @@ fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>
     let mut linker = Linker::new(engine);
     wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
     linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
+    fuel::add_to_linker(&mut linker)?;
     linker.instantiate_pre(&mapping::load(engine, code)?)
 }
 
@@ -117,6 +118,7 @@ impl Runtime {
         RuntimeBuilder {
             concurrent_runs: 200,
             admission_wait: Duration::from_secs(10),
+            verify_memory: false,
         }
     }
 
@@ -206,6 +208,7 @@ pub struct Versions {
 pub struct RuntimeBuilder {
     concurrent_runs: usize,
     admission_wait: Duration,
+    verify_memory: bool,
 }
 
 impl RuntimeBuilder {
@@ -223,6 +226,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Compares the memory of every run with the interpreter's snapshot, byte by byte, before the run starts: for
+    /// finding out whether anything was left from an earlier run. [`Error::Host`] if so. Takes some 10 ms for each
+    /// run, and holds for all runtimes of the process from here on.
+    pub fn verify_memory(mut self) -> Self {
+        self.verify_memory = true;
+        self
+    }
+
     /// The runtime.
     ///
     /// # Errors
@@ -230,6 +241,9 @@ impl RuntimeBuilder {
     /// [`Error::Engine`] if this machine can't run the guest.
     pub fn build(self) -> Result<Runtime, Error> {
         let machine = Machine::get()?;
+        if self.verify_memory {
+            mapping::verify();
+        }
         Ok(Runtime {
             machine,
             guest: &machine.guest,

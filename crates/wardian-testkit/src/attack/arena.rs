@@ -357,16 +357,8 @@ impl Arena {
             (Limit::BytesWritten, usage.bytes_written, 0),
             (Limit::FilesCreated, usage.files_created, 0),
             (Limit::ToolCalls, usage.tool_calls, 1),
-            (
-                Limit::Stdout,
-                outcome.stdout.bytes.len() as u64,
-                MARK_BYTES,
-            ),
-            (
-                Limit::Stderr,
-                outcome.stderr.bytes.len() as u64,
-                MARK_BYTES,
-            ),
+            (Limit::Stdout, outcome.stdout.bytes.len() as u64, MARK_BYTES),
+            (Limit::Stderr, outcome.stderr.bytes.len() as u64, MARK_BYTES),
         ] {
             let most = limits.get(limit).or_max();
             if used > most.saturating_add(spare) {

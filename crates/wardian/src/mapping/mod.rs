@@ -1,4 +1,4 @@
-//! Maps the guest into memory: its code in place, its memory image copy-on-write. The one file
+//! Maps the guest into memory: its code in place, its memory image copy-on-write. The one place
 //! with `unsafe`.
 //!
 //! Both are bytes of this executable. The kernel has mapped them already, shared with every
@@ -15,6 +15,8 @@
     reason = "machine code is trusted because this executable carries it; memory is mapped by hand"
 )]
 
+mod pagemap;
+
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
@@ -22,6 +24,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use procfs::process::{MMapPath, Process};
@@ -34,6 +37,10 @@ use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType
 
 /// How many memories stay mapped after their runs, for runs to come.
 const KEPT: usize = 64;
+
+/// How many pages that a run has written to stay with a memory that is kept: 2 MiB. Writing to one that is there costs
+/// no page fault; a short script writes to some 130.
+const KEPT_PAGES: usize = 512;
 
 /// Which of the guests that are linked in.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +88,15 @@ impl CustomCodeMemory for InPlace {
 
 /// Makes memories that start as the image.
 pub(crate) struct Memories(Arc<Shared>);
+
+/// Whether memories are compared with the image before they are handed out.
+static VERIFIED: AtomicBool = AtomicBool::new(false);
+
+/// From here on, compares each memory with the image, byte by byte, before a run has it. A run that would not start
+/// fresh does not start.
+pub(crate) fn verify() {
+    VERIFIED.store(true, Ordering::Relaxed);
+}
 
 struct Shared {
     /// A file that holds the image, and where in it.
@@ -172,6 +188,11 @@ unsafe impl MemoryCreator for Memories {
             None => Reservation::new(&self.0, minimum, reserved.unwrap_or(minimum), guard)
                 .map_err(|error| format!("cannot map memory for a run: {error}"))?,
         };
+        if VERIFIED.load(Ordering::Relaxed)
+            && let Some(at) = reservation.difference()
+        {
+            return Err(format!("memory is not as new: it differs at byte {at}"));
+        }
         let size = reservation.minimum;
         let shared = self.0.clone();
         Ok(Box::new(ImageMemory {
@@ -253,12 +274,54 @@ impl Reservation {
 
     /// Makes the memory what it was at first, after a run has grown it to `size`.
     fn reset(&self, size: usize) -> io::Result<()> {
+        // Where the kernel does not say what was written to, all of it goes.
+        let kept = match self.restore() {
+            Ok(true) => self.minimum,
+            Ok(false) | Err(_) => 0,
+        };
         // SAFETY: the run is over, so nothing refers to the memory. What was written to it is
         // dropped: the image's part is the file's again, the rest is zero.
         unsafe {
-            madvise(self.base.as_ptr().cast(), size, Advice::LinuxDontNeed)?;
+            if kept < size {
+                let from = self.base.as_ptr().add(kept);
+                madvise(from.cast(), size - kept, Advice::LinuxDontNeed)?;
+            }
             self.protect(self.minimum, size, MprotectFlags::empty())
         }
+    }
+
+    /// Writes the image over the pages that a run has written to, which saves the next run the faults on them. Not
+    /// if they are many.
+    fn restore(&self) -> io::Result<bool> {
+        let start = self.base.as_ptr().addr();
+        let Some(written) = pagemap::written(start..start + self.minimum, KEPT_PAGES)? else {
+            return Ok(false);
+        };
+        for range in written {
+            let (from, to) = (range.start - start, range.end - start);
+            // Beyond the image are zeros.
+            let image = IMAGE.get(from..to.min(IMAGE.len())).unwrap_or_default();
+            // SAFETY: the run is over, so nothing refers to the memory. The range lies within it, by what was
+            // asked for, and can be written to; the image lies elsewhere.
+            unsafe {
+                let at = self.base.as_ptr().add(from);
+                ptr::copy_nonoverlapping(image.as_ptr(), at, image.len());
+                ptr::write_bytes(at.add(image.len()), 0, to - from - image.len());
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first byte that is not as in a new memory.
+    fn difference(&self) -> Option<usize> {
+        // SAFETY: the range can be read, and nothing writes to it: no run has it.
+        let bytes = unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.minimum) };
+        let (image, zeros) = bytes.split_at_checked(IMAGE.len())?;
+        if image == IMAGE && zeros.iter().all(|byte| *byte == 0) {
+            return None;
+        }
+        let new = IMAGE.iter().chain(std::iter::repeat(&0));
+        bytes.iter().zip(new).position(|(is, new)| is != new)
     }
 }
 
@@ -397,6 +460,85 @@ mod tests {
         let file = File::from(sealed_copy().unwrap());
         assert!(file.write_all_at(b"x", 0).is_err());
         assert!(file.set_len(0).is_err());
+    }
+
+    #[test]
+    fn verify_finds_a_memory_that_is_not_as_new() {
+        let memories = Memories::new().unwrap();
+        drop(memory(&memories));
+        for at in [0, IMAGE.len() - 1, IMAGE.len(), IMAGE.len() + WASM_PAGE] {
+            let memory = memory(&memories);
+            let (start, minimum) = (memory.as_ptr(), memory.byte_size());
+            drop(memory);
+            let kept = memories.0.kept.lock().unwrap();
+            assert_eq!(kept[0].difference(), None);
+            if at < minimum {
+                // SAFETY: the memory is kept, and nobody else has it.
+                unsafe { *start.add(at) ^= 1 };
+                assert_eq!(kept[0].difference(), Some(at));
+                // SAFETY: as above.
+                unsafe { *start.add(at) ^= 1 };
+            }
+        }
+    }
+
+    /// What a run has written is gone, whether its pages are kept or not: few and many of them, in the image, in the
+    /// zeros beyond it, at its edge, at its ends.
+    #[test]
+    fn nothing_stays_in_pages_that_are_kept() {
+        let page = rustix::param::page_size();
+        let memories = Memories::new().unwrap();
+        let mut at = 1_usize;
+        for (round, pages) in [0, 1, 130, 2, 511, 512, 513, 3, 2_000, 130, 130, 1]
+            .into_iter()
+            .enumerate()
+        {
+            let mut memory = memory(&memories);
+            let minimum = memory.byte_size();
+            let bytes = bytes(&mut *memory);
+            let (image, zeros) = bytes.split_at(IMAGE.len());
+            assert!(image == IMAGE, "round {round}");
+            assert!(zeros.iter().all(|byte| *byte == 0), "round {round}");
+            for _ in 0..pages {
+                // A sequence that visits pages all over the place.
+                at = (at * 1_103 + 12_345) % (minimum / page);
+                bytes[at * page..][..page].fill(0x5a);
+            }
+            for edge in [0, IMAGE.len() - 1, IMAGE.len(), minimum - 1] {
+                if let Some(byte) = bytes.get_mut(edge) {
+                    *byte = 0xa5;
+                }
+            }
+            if round % 3 == 0 {
+                memory.grow_to(minimum + WASM_PAGE).unwrap();
+            }
+        }
+        assert_eq!(memories.0.kept.lock().unwrap().len(), 1, "it is used again");
+    }
+
+    /// The kernel says what was written to, and no more: else the pages would not be worth keeping.
+    #[test]
+    fn few_pages_are_restored_and_not_dropped() {
+        let page = rustix::param::page_size();
+        let memories = Memories::new().unwrap();
+        let mut memory = memory(&memories);
+        let start = memory.as_ptr().addr();
+        let range = start..start + memory.byte_size();
+        assert_eq!(pagemap::written(range.clone(), 512).unwrap(), Some(vec![]));
+        let all = bytes(&mut *memory);
+        assert!(all.starts_with(IMAGE), "reading is not writing");
+        let zeros = IMAGE.len();
+        for at in [0, 5 * page, 6 * page, zeros - 1] {
+            all[at] = 1;
+        }
+        let found = pagemap::written(range.clone(), 512).unwrap().unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.start - start, found.end - start))
+            .collect();
+        let expected = [(0, page), (5 * page, 7 * page), (zeros - page, zeros)];
+        assert_eq!(found, expected);
+        assert_eq!(pagemap::written(range, 3).unwrap(), None, "too many");
     }
 
     #[test]
