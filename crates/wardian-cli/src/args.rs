@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     Attack(AttackArgs),
     Test(TestArgs),
+    Bench(BenchArgs),
     /// Print the versions and hashes of engine, interpreter and snapshot.
     Version {
         /// Print one JSON object.
@@ -202,6 +203,16 @@ pub(crate) struct TestArgs {
     pub(crate) junit: Option<PathBuf>,
 
     /// Print one JSON object for each scenario.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measure what this machine does: how fast scripts start and compute, how many a second, how much memory.
+///
+/// Takes a quarter of a minute. Scripts run without a policy, as `wardian run` has it: screened, limited, on record.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BenchArgs {
+    /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
 }

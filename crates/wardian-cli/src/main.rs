@@ -6,6 +6,7 @@ mod approve;
 mod args;
 mod attack;
 mod audit;
+mod bench;
 mod check;
 mod display;
 mod exit;
@@ -41,6 +42,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Audit(command) => return audit::run(command),
         Command::Attack(args) => return attack::run(args),
         Command::Test(args) => return test::run(args),
+        Command::Bench(args) => return bench::run(&args),
         Command::Version { json } => write(&version(json)?)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

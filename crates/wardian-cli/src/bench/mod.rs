@@ -1,0 +1,269 @@
+//! `wardian bench`: what this machine does with it, for deciding how large a machine has to be.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use procfs::process::Process;
+use serde_json::{Value, json};
+use wardian::audit::Sink;
+use wardian::{Allowance, Limits, Log, Policy, Runtime, Sandbox};
+
+use crate::args::BenchArgs;
+use crate::attack::progress;
+use crate::exit::Exit;
+use crate::output::{columns, print, print_json};
+
+/// Scripts whose starts are timed.
+const STARTS: [(&str, &str); 3] = [
+    ("empty script", ""),
+    ("print(\"hi\")", HELLO),
+    ("uncaught exception", "1/0"),
+];
+const HELLO: &str = "print(\"hi\")";
+
+/// How often each of them runs, and how often before that.
+const RUNS: usize = 2_000;
+const WARM_UP: usize = 200;
+
+/// How long every processor is kept busy.
+const LOAD: Duration = Duration::from_secs(3);
+
+/// How many sandboxes are alive when their memory is measured, and how long each of them is given to be so.
+const LIVE: usize = 200;
+const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Programs that compute, each of some ten to a hundred milliseconds.
+pub(crate) const KERNELS: [(&str, &str); 6] = [
+    ("calls", include_str!("kernels/calls.py")),
+    ("arithmetic", include_str!("kernels/arithmetic.py")),
+    ("sieve", include_str!("kernels/sieve.py")),
+    ("strings", include_str!("kernels/strings.py")),
+    ("objects", include_str!("kernels/objects.py")),
+    ("json, re", include_str!("kernels/json_re.py")),
+];
+
+/// How often each of them runs.
+const TURNS: usize = 9;
+
+/// What was measured. Times in milliseconds.
+struct Measured {
+    starts: Vec<(&'static str, [f64; 2])>,
+    processors: usize,
+    runs_per_second: f64,
+    bytes_per_sandbox: u64,
+    kernels: Vec<Kernel>,
+}
+
+struct Kernel {
+    name: &'static str,
+    ms: f64,
+    fuel: u64,
+}
+
+impl Kernel {
+    fn fuel_per_second(&self) -> f64 {
+        self.fuel as f64 / self.ms * 1e3
+    }
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
+    let bar = progress(STARTS.len() + KERNELS.len() + 2);
+    let ended = measure(|what| {
+        bar.set_message(what);
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let measured = ended?;
+    match args.json {
+        true => print_json(&measured.json())?,
+        false => print(&measured.tables())?,
+    }
+    Ok(Exit::SUCCESS)
+}
+
+fn measure(begins: impl Fn(&'static str)) -> Result<Measured> {
+    let runtime = Runtime::new()?;
+    let sandbox =
+        Sandbox::new(&runtime, Policy::computing())?.with_audit(Log::new(LastLine::default()));
+    let mut starts = Vec::new();
+    for (name, script) in STARTS {
+        begins(name);
+        starts.push((name, percentiles(&sandbox, script)?));
+    }
+    begins("every processor busy");
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let runs_per_second = throughput(&sandbox, processors)?;
+    let mut kernels = Vec::new();
+    for (name, source) in KERNELS {
+        begins(name);
+        kernels.push(kernel(&sandbox, name, source)?);
+    }
+    begins("memory");
+    Ok(Measured {
+        starts,
+        processors,
+        runs_per_second,
+        kernels,
+        bytes_per_sandbox: memory(&runtime)?,
+    })
+}
+
+/// A log of which only the last line is kept: how many there are does not cost memory.
+#[derive(Default)]
+struct LastLine(String);
+
+impl Sink for LastLine {
+    fn append(&mut self, line: &str, _: bool) -> std::io::Result<()> {
+        self.0.clear();
+        self.0.push_str(line);
+        Ok(())
+    }
+}
+
+/// How long fresh runs take: p50 and p99.
+fn percentiles(sandbox: &Sandbox, script: &str) -> Result<[f64; 2]> {
+    let mut times = Vec::with_capacity(RUNS);
+    for turn in 0..WARM_UP + RUNS {
+        let started = Instant::now();
+        sandbox.run_blocking(script)?;
+        if turn >= WARM_UP {
+            times.push(milliseconds(started.elapsed()));
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied();
+    Ok([50, 99].map(|percent| at(percent).unwrap_or(f64::NAN)))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// How many fresh runs a second there are with so many threads.
+fn throughput(sandbox: &Sandbox, threads: usize) -> Result<f64> {
+    let runs = AtomicU64::new(0);
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let busy = || -> Result<(), wardian::Error> {
+            while started.elapsed() < LOAD {
+                sandbox.run_blocking(HELLO)?;
+                runs.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(busy)).collect();
+        let ended = threads.into_iter().map(|thread| thread.join());
+        ended
+            .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<Result<(), _>>()
+    })?;
+    Ok(runs.into_inner() as f64 / started.elapsed().as_secs_f64())
+}
+
+fn kernel(sandbox: &Sandbox, name: &'static str, source: &str) -> Result<Kernel> {
+    let mut times = Vec::new();
+    let mut fuel = 0;
+    for _ in 0..TURNS {
+        let started = Instant::now();
+        let outcome = sandbox.run_blocking(source)?;
+        times.push(milliseconds(started.elapsed()));
+        ensure!(
+            outcome.success(),
+            "{name} has ended with {}: {}",
+            outcome.verdict.ending(),
+            outcome.stderr.text()
+        );
+        fuel = outcome.usage.fuel;
+    }
+    times.sort_by(f64::total_cmp);
+    let ms = times.get(times.len() / 2).copied().unwrap_or(f64::NAN);
+    Ok(Kernel { name, ms, fuel })
+}
+
+/// What one more live sandbox takes, of this process's memory and its share of what processes share.
+fn memory(runtime: &Runtime) -> Result<u64> {
+    let limits = Limits::default().with_timeout(Allowance::Unlimited)?;
+    let sandbox = Sandbox::new(runtime, Policy::computing().with_limits(limits))?;
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut alive = Vec::new();
+    let mut held = Vec::new();
+    // The first has what is there once.
+    for count in [1, 1 + LIVE] {
+        while alive.len() < count {
+            alive.push(executor.spawn(sandbox.run(ALIVE)));
+        }
+        thread::sleep(GRACE);
+        held.push(proportional_set_size()?);
+    }
+    alive.iter().for_each(tokio::task::JoinHandle::abort);
+    match held[..] {
+        [one, all] => Ok(all.saturating_sub(one) / LIVE as u64),
+        _ => Ok(0),
+    }
+}
+
+fn proportional_set_size() -> Result<u64> {
+    let maps = Process::myself()?.smaps_rollup()?.memory_map_rollup;
+    let map = maps.into_iter().next();
+    let map = map.and_then(|map| map.extension.map.get("Pss").copied());
+    map.context("this system does not say how much memory a process has")
+}
+
+impl Measured {
+    fn json(&self) -> Value {
+        let starts: Vec<_> = self
+            .starts
+            .iter()
+            .map(|(name, [p50, p99])| json!({"script": name, "p50_ms": p50, "p99_ms": p99}))
+            .collect();
+        let kernels: Vec<_> = self
+            .kernels
+            .iter()
+            .map(|kernel| {
+                json!({
+                    "kernel": kernel.name, "ms": kernel.ms, "fuel": kernel.fuel,
+                    "fuel_per_second": kernel.fuel_per_second(),
+                })
+            })
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "processors": self.processors,
+            "starts": starts,
+            "runs_per_second": self.runs_per_second,
+            "bytes_per_sandbox": self.bytes_per_sandbox,
+            "kernels": kernels,
+        })
+    }
+
+    fn tables(&self) -> String {
+        let mut starts = columns(&["fresh run", "p50", "p99"]);
+        for (name, [p50, p99]) in &self.starts {
+            starts.add_row([
+                (*name).to_owned(),
+                format!("{p50:.3} ms"),
+                format!("{p99:.3} ms"),
+            ]);
+        }
+        let mut kernels = columns(&["computing", "time", "fuel", "fuel a second"]);
+        for kernel in &self.kernels {
+            kernels.add_row([
+                kernel.name.to_owned(),
+                format!("{:.1} ms", kernel.ms),
+                format!("{:.1e}", kernel.fuel as f64),
+                format!("{:.1e}", kernel.fuel_per_second()),
+            ]);
+        }
+        format!(
+            "{starts}\n\n{kernels}\n\n{:.0} fresh runs of print(\"hi\") a second on {} processors\n{:.2} MiB of memory for each live sandbox\n",
+            self.runs_per_second,
+            self.processors,
+            self.bytes_per_sandbox as f64 / f64::from(1 << 20)
+        )
+    }
+}
