@@ -12,9 +12,17 @@ ci:
 lint:
     cargo fmt --all && cargo fmt --all --manifest-path guest/Cargo.toml && cargo clippy --release --workspace --all-targets -- -D warnings
 
-# Measure start-up, throughput and memory
+# Measure small things many times: starts, screening, decisions
 bench *args:
+    cargo bench -p wardian-cli --bench micro -- {{args}}
+
+# Measure whole processes, files and tools in a run
+figures *args:
     cargo bench -p wardian-cli --bench figures -- {{args}}
+
+# Measure many sandboxes at once, short runs beside long ones, a million runs
+load *args:
+    cargo bench -p wardian-tests --bench load -- {{args}}
 
 # Measure what counting fuel costs: a guest that does not count, this one, and one for which wasmtime counts
 fuel *args:

@@ -302,3 +302,76 @@ fn json_outcome_is_a_superset_of_the_recipes() {
     assert_eq!(json["error"], json!("ZeroDivisionError: division by zero"));
     assert_eq!(json["verdict"]["raised"]["line"], json!(1));
 }
+
+/// Uncaught exceptions are shown as Python's own `traceback` shows them, marks under the lines included.
+#[test]
+fn tracebacks_are_those_of_the_traceback_module() {
+    for code in [
+        "1/0",
+        "x = 1\nx + 1 / 0 + 2",
+        "x = [1]; x[5]",
+        "x = {'a': {}}\nprint(x['a']['b'] + 1)",
+        "print( 1 +  (2) // (0) )",
+        "def f(x):\n    return x[0][1]\nf([[]])",
+        "def f():\n\treturn g(1, 2)\ndef g(a, b):\n\traise ValueError(f'{a} {b}')\nf()",
+        "def f(): raise KeyError('k')\nx = f()",
+        "def f(): raise KeyError('k')\nx = [f(), 1]",
+        "def f(): raise KeyError('k')\nx, y = f()",
+        "class E(Exception):\n    pass\nraise E",
+        "class E(Exception):\n    def __str__(self): 1/0\nraise E",
+        "class A:\n    class E(Exception): pass\nraise A.E('of a class')",
+        "raise ValueError('two\\nlines')",
+        "raise ValueError",
+        "raise ValueError('')",
+        "assert 1 == 2, 'no'",
+        "assert (1 ==\n    2), 'no'",
+        "int('x')",
+        "[int(x) for x in ['1', 'x']]",
+        "(lambda x: x / 0)(1)",
+        "sorted([1, 'a'])",
+        "import json; json.loads('[1,')",
+        "import decimal\ndecimal.Decimal('x')",
+        "'ä' + 1 / 0",
+        "x = 1 ; y = (x\n + 1 / 0)",
+        "f(1)",
+        "[].nothing",
+        "import nothing_of_the_kind",
+        "from math import nothing",
+        "def f(n): f(n - 1) if n else 1 / 0\nf(2)",
+        "def f(n): f(n - 1) if n else 1 / 0\nf(9)",
+        "try: 1/0\nexcept Exception: [][1]",
+        "try: 1/0\nexcept Exception as e: raise ValueError('x') from e",
+        "try: 1/0\nexcept Exception as e: raise ValueError('x') from None",
+        "e = ValueError('x'); e.add_note('more'); raise e",
+        "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",
+        "exec('1/0')",
+        "eval('1/0')",
+        "exec(compile('def g():\\n  1/0', 'other.py', 'exec')); g()",
+        "with open('/nothing'): pass",
+        "for i in (1, 0): 1 / i",
+        "if True: (1 / 0)",
+        "x = 1 if 1 / 0 else 2",
+        "-(1 / 0)",
+        "x = -'a'",
+        "1 < 'a'",
+        "x = 1; x.y.z = 1",
+        "del [][0]",
+        "async def f(): 1/0\nimport asyncio\nasyncio.run(f())",
+        "yield_ = (1/0 for _ in [1]); next(yield_)",
+        "raise SystemError('of Python')",
+        "x = 'a' 'b' * 'c'",
+        "print(1 / 0)  # ( a [ comment",
+    ] {
+        let quoted = serde_json::to_string(code).unwrap();
+        let shown = format!(
+            "import linecache, sys, traceback\nsource = {quoted}\n\
+             linecache.cache['<snippet>'] = (len(source), None, source.splitlines(True), '<snippet>')\n\
+             try: exec(compile(source, '<snippet>', 'exec'), {{'__name__': '__main__', '__builtins__': __builtins__}})\n\
+             except BaseException as e:\n    \
+                 traceback.print_exception(type(e), e, e.__traceback__.tb_next, file=sys.stdout)"
+        );
+        let expected = printed(&*shown);
+        // What stands between the script and its own frames is not shown.
+        assert_eq!(raised(code).1, expected, "{code}");
+    }
+}

@@ -80,9 +80,8 @@ fn describe(
     support: &Support,
     vm: &VirtualMachine,
 ) -> PyResult<Raised> {
-    let description = support
-        .describe
-        .call((exception.clone(), SCRIPT_NAME), vm)?;
+    let args = (exception.clone(), SCRIPT_NAME, support.carets.clone());
+    let description = support.describe.call(args, vm)?;
     let [name, message, traceback, line]: [PyObjectRef; 4] = description
         .try_to_value::<Vec<PyObjectRef>>(vm)?
         .try_into()

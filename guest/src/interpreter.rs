@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rustpython_compiler_core::frozen::FrozenLib;
-use rustpython_vm::builtins::PyDictRef;
+use rustpython_vm::builtins::{PyDictRef, PyStrRef};
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{
@@ -37,8 +37,10 @@ pub(crate) struct Support {
     pub(crate) source_lines: PyDictRef,
     /// `thaw(args, env)`: makes fresh what the snapshot froze.
     pub(crate) thaw: PyObjectRef,
-    /// `describe(exception, script)`: its type, message, traceback and line.
+    /// `describe(exception, script, carets)`: its type, message, traceback and line.
     pub(crate) describe: PyObjectRef,
+    /// `carets(line, start, end)`: the marks under a line of a traceback.
+    pub(crate) carets: PyObjectRef,
     /// `guard_imports(refusal)`: asks `refusal` about every import of the script's own.
     pub(crate) guard_imports: PyObjectRef,
     /// `offer_tools(tools, start, wait)`: puts tools into the module `wardian.tools`.
@@ -125,11 +127,16 @@ impl Support {
             source_lines: global("source_lines")?.try_into_value(vm)?,
             thaw: global("thaw")?,
             describe: global("describe")?,
+            carets: vm.new_function("carets", carets).into(),
             guard_imports: global("guard_imports")?,
             offer_tools: global("offer_tools")?,
             run_coroutine: global("run_coroutine")?,
         })
     }
+}
+
+fn carets(line: PyStrRef, start: usize, end: usize) -> Option<String> {
+    crate::carets::carets(line.to_str()?, start, end)
 }
 
 fn remove_excluded(vm: &mut VirtualMachine) {

@@ -223,7 +223,8 @@ def run_coroutine(coroutine):
 
 def thaw(args, env):
     """Makes fresh what the snapshot froze: randomness, the start of the clocks, the environment."""
-    random.seed()
+    # As much as a key has. Without a seed, it takes 2500 bytes, which take longer than all else here.
+    random.seed(int.from_bytes(os.urandom(32)))
     logging._startTime = time.time_ns()
     sys.argv[1:] = args
     if env:
@@ -290,10 +291,44 @@ def _format_frames_once(stack):
     stack.format_frame_summary = format_known
 
 
-def describe(exception, script):
+# Of these, `traceback` says more than their message.
+_EXPLAINED = SyntaxError, ImportError, NameError, AttributeError, BaseExceptionGroup
+
+
+def _format_plainly(exception, kept, script, carets):
+    """The frames as `traceback` formats them; None if it is not a line for each, and no more to say."""
+    chained = exception.__cause__ or exception.__context__ and not exception.__suppress_context__
+    if not kept or len(kept) > 20 or chained or isinstance(exception, _EXPLAINED) or hasattr(exception, "__notes__"):
+        return None
+    rows, lines, before = [], source_lines[script][2], None
+    for entry in kept:
+        frame, code = entry.tb_frame, entry.tb_frame.f_code
+        positions = next(itertools.islice(code.co_positions(), entry.tb_lasti // 2, None))
+        number, last, start, end = positions
+        here = code.co_filename, number, code.co_name
+        if None in positions or number != last or here == before:
+            return None
+        before = here
+        rows.append(f'  File "{code.co_filename}", line {number}, in {code.co_name}\n')
+        if code.co_filename == script:
+            line = lines[number - 1].rstrip()
+            shown = line.lstrip(" \t")
+            if not shown or not line.isascii():
+                return None
+            indented = len(line) - len(shown)
+            rows.append(f"    {shown}\n")
+            marks = carets(shown, max(0, start - indented), max(0, end - indented))
+            if marks:
+                rows.append(f"    {marks}\n")
+        elif not _is_library(frame.f_globals):
+            return None
+    return "".join(rows)
+
+
+def describe(exception, script, carets):
     """The type, message, traceback and line of an uncaught exception."""
     cls = type(exception)
-    entries, entry = [], exception.__traceback__
+    entries, kept, entry = [], [], exception.__traceback__
     while entry is not None:
         entries.append(entry)
         entry = entry.tb_next
@@ -316,6 +351,13 @@ def describe(exception, script):
         message = str(exception)
     except Exception:
         message = "<exception str() failed>"
+    try:
+        rows = _format_plainly(exception, kept, script, carets)
+    except Exception:
+        rows = None
+    if rows is not None:
+        text = f"Traceback (most recent call last):\n{rows}{name}{': ' if message else ''}{message}\n"
+        return name, message, text, line
     formatted = traceback.TracebackException(cls, exception, exception.__traceback__)
     _format_frames_once(formatted.stack)
     text = "".join(formatted.format())

@@ -4,15 +4,17 @@
 //! nothing of it. It checks the length and range of a report before parsing, and the depth and size of the
 //! value after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+mod names;
 mod read;
 
+pub use names::Names;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
@@ -171,6 +173,7 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
     /// What the source may look like; `None` for anything.
+    #[serde(with = "names")]
     pub rules: Option<CodeRules>,
     /// The largest value that comes back, in bytes of JSON.
     pub value_bytes: u64,
@@ -182,15 +185,14 @@ pub struct Request {
 ///
 /// A module stands for everything in it: `os` for `os.path` too. What is forbidden stays forbidden
 /// if it is allowed as well.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CodeRules {
     /// The modules that may be imported; `None` for any.
-    pub allowed_imports: Option<BTreeSet<String>>,
+    pub allowed_imports: Option<Names>,
     /// The modules that may not.
-    pub forbidden_imports: BTreeSet<String>,
+    pub forbidden_imports: Names,
     /// The built-in functions that may not be named.
-    pub forbidden_calls: BTreeSet<String>,
+    pub forbidden_calls: Names,
 }
 
 impl CodeRules {
@@ -198,7 +200,7 @@ impl CodeRules {
     ///
     /// `__future__` may always be: it is no module but a directive to the compiler.
     pub fn import_refusal(&self, module: &str) -> Option<String> {
-        let holds = |set: &BTreeSet<String>| {
+        let holds = |set: &Names| {
             let ends = module.match_indices('.').map(|(at, _)| at);
             ends.chain([module.len()])
                 .any(|end| module.get(..end).is_some_and(|name| set.contains(name)))

@@ -1,6 +1,6 @@
-//! The figures that README.md quotes: start-up in process and as a process, memory, sizes.
+//! What README.md quotes of whole processes, of files and tools in a run, and of sizes.
 //!
-//! `just bench`, or `just bench --json`. Times are medians of many; whole processes alternate
+//! `just figures`, or `just figures --json`. Times are medians of many; whole processes alternate
 //! with `python3 -I -c`, so that a noisy machine is noisy for both.
 
 #![expect(
@@ -16,22 +16,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use wardian::{
-    Access, Action, Allowance, Call, Gate, Grant, Limit, Limits, Log, Permission, Policy, Profile,
-    Runtime, Sandbox, Tool, ToolError, ToolRules,
+    Access, Action, Allowance, Call, Gate, Grant, Limit, Limits, Log, Permission, Policy, Runtime,
+    Sandbox, Tool, ToolError, ToolRules,
 };
 
 const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
-
-/// Scripts whose fresh runs are timed.
-const SCRIPTS: &[(&str, &str)] = &[
-    ("empty script", ""),
-    ("print(\"hi\")", "print(\"hi\")"),
-    ("uncaught exception", "1/0"),
-    (
-        "json + re + class",
-        "import json, re\nclass A: pass\njson.dumps({'a': re.findall('b+', 'abb')})",
-    ),
-];
 
 fn main() {
     let mut figures = Figures {
@@ -43,20 +32,9 @@ fn main() {
     }
     first_run(&mut figures);
     let runtime = Runtime::new().unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing()).unwrap();
-    for (name, script) in SCRIPTS {
-        let times = sample(50, 1_000, || {
-            sandbox.run_blocking(*script).unwrap();
-        });
-        figures.time(&format!("fresh run, {name}, p50"), percentile(&times, 50));
-        figures.time(&format!("fresh run, {name}, p99"), percentile(&times, 99));
-    }
-    screening(&mut figures, &runtime);
-    decisions(&mut figures);
     files(&mut figures, &runtime);
     tools(&mut figures, &runtime);
     processes(&mut figures);
-    memory(&mut figures);
     let size = std::fs::metadata(WARDIAN).unwrap().len();
     figures.bytes("size of the wardian binary", size);
     if figures.json {
@@ -110,99 +88,6 @@ fn sample(warm_up: usize, runs: usize, mut call: impl FnMut()) -> Vec<Duration> 
 
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
-}
-
-/// The same script of fifty lines, run with and without screening, by turns.
-fn screening(figures: &mut Figures, runtime: &Runtime) {
-    let source = include_str!("fifty.py");
-    let sandbox = |profile: Profile| {
-        let policy = Policy::computing().with_code(profile.code());
-        Sandbox::new(runtime, policy).unwrap()
-    };
-    let sandboxes = [Profile::Standard, Profile::Open].map(sandbox);
-    let time = |sandbox: &Sandbox| {
-        let started = Instant::now();
-        assert!(sandbox.run_blocking(source).unwrap().success());
-        started.elapsed()
-    };
-    let pairs: Vec<_> = (0..550)
-        .map(|_| sandboxes.each_ref().map(time))
-        .skip(50)
-        .collect();
-    let sorted = |of: fn(&[Duration; 2]) -> Duration| {
-        let mut times: Vec<_> = pairs.iter().map(of).collect();
-        times.sort();
-        times
-    };
-    let [with, without] = [sorted(|pair| pair[0]), sorted(|pair| pair[1])];
-    let name = "fresh run, 50 lines";
-    figures.time(&format!("{name}, screened, p50"), percentile(&with, 50));
-    figures.time(
-        &format!("{name}, not screened, p50"),
-        percentile(&without, 50),
-    );
-    let mut ratios: Vec<_> = pairs
-        .iter()
-        .map(|[with, without]| with.as_secs_f64() / without.as_secs_f64())
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    figures.ratio(
-        "screened / not screened, median of pairs",
-        ratios[ratios.len() / 2],
-    );
-}
-
-/// One decision of a policy with 100 directories and 100 domains.
-fn decisions(figures: &mut Figures) {
-    let mut policy = Policy::new(Permission::FULL, Limits::default());
-    for i in 0..100 {
-        let path = format!("/data/customer-{i}/documents");
-        let grant = Grant::new(&path, &path, Access::READ_WRITE).unwrap();
-        let domain = format!("api-{i}.example.com");
-        policy = policy.with_grant(grant).unwrap();
-        policy = policy.with_domain(&domain).unwrap();
-    }
-    for (name, action, resource, allowed) in [
-        (
-            "granted path",
-            Action::ReadFile,
-            "/data/customer-57/documents/2026/report.md",
-            true,
-        ),
-        (
-            "path outside",
-            Action::ReadFile,
-            "/data/customer-57/../../etc/passwd",
-            false,
-        ),
-        (
-            "granted domain",
-            Action::HttpRequest,
-            "https://api-57.example.com/v1/orders?id=7",
-            true,
-        ),
-        (
-            "domain outside",
-            Action::HttpRequest,
-            "https://api-57.example.com.evil.com/v1",
-            false,
-        ),
-        ("execute", Action::Execute, "", true),
-    ] {
-        const CHECKS: u32 = 10_000;
-        let times = sample(5, 50, || {
-            for _ in 0..CHECKS {
-                let decision = policy.check(action, std::hint::black_box(resource));
-                assert_eq!(std::hint::black_box(decision.allowed()), allowed);
-            }
-        });
-        let ns = percentile(&times, 50).as_nanos() as f64 / f64::from(CHECKS);
-        figures.row(
-            &format!("policy check, {name}"),
-            &format!("{ns:.0} ns"),
-            json!({"ns": ns}),
-        );
-    }
 }
 
 /// Files through the guard: opening, reading, writing.
@@ -378,41 +263,4 @@ fn processes(figures: &mut Figures) {
         "wardian / python3, median of pairs",
         ratios[ratios.len() / 2],
     );
-}
-
-/// What this process has of its own with sandboxes alive in it: private memory, and shared
-/// memory by its share.
-fn memory(figures: &mut Figures) {
-    let runtime = Runtime::new().unwrap();
-    let limits = Limits::default()
-        .with_timeout(Allowance::Unlimited)
-        .unwrap();
-    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits)).unwrap();
-    let executor = tokio::runtime::Runtime::new().unwrap();
-    let mut live = Vec::new();
-    for count in [0, 1, 100] {
-        while live.len() < count {
-            live.push(executor.spawn(sandbox.run("print('alive')\nimport time\ntime.sleep(1e6)")));
-        }
-        std::thread::sleep(Duration::from_millis(500));
-        figures.bytes(
-            &format!("memory (PSS) with {count} live sandboxes"),
-            proportional_set_size(),
-        );
-    }
-    live.iter().for_each(tokio::task::JoinHandle::abort);
-}
-
-fn proportional_set_size() -> u64 {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup
-        .lines()
-        .find(|line| line.starts_with("Pss:"))
-        .expect("the kernel writes it");
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        << 10
 }

@@ -212,6 +212,10 @@ pub(crate) struct TestArgs {
 /// Takes a quarter of a minute. Scripts run without a policy, as `wardian run` has it: screened, limited, on record.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
+    /// Only what is the same on every machine: the fuel that scripts use and the pages that they write to.
+    #[arg(long)]
+    pub(crate) costs: bool,
+
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

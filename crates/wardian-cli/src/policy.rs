@@ -1,6 +1,5 @@
 //! `wardian policy`: what a policy says, before anything runs.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use comfy_table::Table;
 use serde_json::{Value, json};
-use wardian::{Limit, Location, Policy, PolicyError, load_policy, schema};
+use wardian::{Limit, Location, Names, Policy, PolicyError, load_policy, schema};
 
 use crate::args::PolicyCommand;
 use crate::exit::{self, Exit};
@@ -217,15 +216,7 @@ fn shown(policy: &Policy, file: Option<&Path>) -> String {
     section(&mut text, "limits", Limit::ALL.len(), &limits);
 
     let code = policy.code();
-    let list = |names: &BTreeSet<String>| {
-        or_none(
-            names
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
-        )
-    };
+    let list = |names: &Names| or_none(names.iter().collect::<Vec<_>>().join(", "));
     let mut rules = columns(&["source", ""]);
     rules.add_row(["profile", code.profile.name()]);
     let allowed = code.rules.allowed_imports.as_ref();

@@ -51,4 +51,4 @@ pub use path::{GuestPath, PathError};
 pub use permission::Permission;
 pub use policy::{Meaning, Policy};
 pub use tool::{Constraint, ToolRules};
-pub use wardian_abi::CodeRules;
+pub use wardian_abi::{CodeRules, Names};

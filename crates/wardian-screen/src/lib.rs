@@ -11,7 +11,7 @@
 //! use wardian_abi::CodeRules;
 //!
 //! let mut rules = CodeRules::default();
-//! rules.forbidden_imports.insert("os".to_owned());
+//! rules.forbidden_imports.extend(["os".to_owned()]);
 //! let violations = wardian_screen::screen("import math\nfrom os import path", &rules);
 //! assert_eq!(violations[0].message, "Forbidden import: os");
 //! assert_eq!((violations[0].line, violations[0].column), (2, 6));

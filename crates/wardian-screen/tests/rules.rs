@@ -1,9 +1,9 @@
 //! Sources, and what is found in each.
 
-use wardian_abi::CodeRules;
+use wardian_abi::{CodeRules, Names};
 use wardian_screen::screen;
 
-fn set(names: &str) -> std::collections::BTreeSet<String> {
+fn set(names: &str) -> Names {
     names.split_whitespace().map(str::to_owned).collect()
 }
 

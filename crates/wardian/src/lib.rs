@@ -69,7 +69,7 @@ pub use sandbox::Sandbox;
 pub use script::Script;
 pub use secure_tool::SecureTool;
 pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError};
-pub use wardian_abi::{CodeRules, Raised, SCRIPT_NAME, Value, Violation};
+pub use wardian_abi::{CodeRules, Names, Raised, SCRIPT_NAME, Value, Violation};
 pub use wardian_audit as audit;
 pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{

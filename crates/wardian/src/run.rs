@@ -270,7 +270,7 @@ fn request(
         .and_then(|rules| rules.allowed_imports.as_mut())
         && !tools.is_empty()
     {
-        allowed.insert(tool::MODULE.to_owned());
+        allowed.extend([tool::MODULE.to_owned()]);
     }
     // Code that is escaped byte by byte takes six times its size, and is allowed to.
     let most = INPUT_BYTES + script.code.len().saturating_mul(6);

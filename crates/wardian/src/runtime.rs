@@ -50,6 +50,7 @@ impl Machine {
         config
             .with_custom_code_memory(Some(Arc::new(mapping::InPlace)))
             .with_host_memory(Arc::new(mapping::Memories::new()?))
+            .with_host_stack(Arc::new(mapping::Stacks::default()))
             .max_wasm_stack(WASM_STACK_BYTES)
             .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES);
         let engine = Engine::new(&config)?;
@@ -167,6 +168,13 @@ impl Runtime {
     /// As [`Sandbox::run`](crate::Sandbox::run).
     pub fn modules(&self) -> Result<Vec<String>, Error> {
         pollster::block_on(run::modules(self.clone()))
+    }
+
+    /// How many pages of memory were restored after runs, in this process so far: those that runs had written to. They
+    /// are most of what it costs to start fresh. A run that has written to more than 512 is not counted: all
+    /// of its memory is thrown away instead.
+    pub fn pages_restored() -> u64 {
+        mapping::pages_restored()
     }
 
     /// What this build is made of.

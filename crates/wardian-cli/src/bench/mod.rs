@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use procfs::process::Process;
 use serde_json::{Value, json};
 use wardian::audit::Sink;
-use wardian::{Allowance, Limits, Log, Policy, Runtime, Sandbox};
+use wardian::{Allowance, Limits, Log, Policy, Profile, Runtime, Sandbox};
 
 use crate::args::BenchArgs;
 use crate::attack::progress;
@@ -45,6 +45,10 @@ pub(crate) const KERNELS: [(&str, &str); 6] = [
     ("json, re", include_str!("kernels/json_re.py")),
 ];
 
+/// Writes to so many pages, by counting references to every object, that all memory of the run is thrown away: so the
+/// pages of the next one are its own.
+const MANY_PAGES: &str = "import gc\ngc.get_objects()";
+
 /// How often each of them runs.
 const TURNS: usize = 9;
 
@@ -55,6 +59,14 @@ struct Measured {
     runs_per_second: f64,
     bytes_per_sandbox: u64,
     kernels: Vec<Kernel>,
+}
+
+/// What a script takes on every machine.
+struct Cost {
+    name: &'static str,
+    fuel: u64,
+    /// Pages that it writes to; none if they are too many to be restored.
+    pages: Option<u64>,
 }
 
 struct Kernel {
@@ -70,6 +82,16 @@ impl Kernel {
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
+    if args.costs {
+        let costs = costs()?;
+        match args.json {
+            true => {
+                print_json(&json!({"costs": costs.iter().map(Cost::json).collect::<Vec<_>>()}))?
+            }
+            false => print(&table(&costs))?,
+        }
+        return Ok(Exit::SUCCESS);
+    }
     let bar = progress(STARTS.len() + KERNELS.len() + 2);
     let ended = measure(|what| {
         bar.set_message(what);
@@ -111,6 +133,43 @@ fn measure(begins: impl Fn(&'static str)) -> Result<Measured> {
     })
 }
 
+/// What the same scripts take whatever the machine.
+fn costs() -> Result<Vec<Cost>> {
+    let runtime = Runtime::new()?;
+    let sandbox = Sandbox::new(&runtime, Policy::computing())?;
+    let unscreened = Policy::computing().with_code(Profile::Open.code());
+    let unscreened = Sandbox::new(&runtime, unscreened)?;
+    let cost = |(name, source)| {
+        unscreened.run_blocking(MANY_PAGES)?;
+        let before = Runtime::pages_restored();
+        let outcome = sandbox.run_blocking(source)?;
+        let pages = Runtime::pages_restored() - before;
+        Ok(Cost {
+            name,
+            fuel: outcome.usage.fuel,
+            pages: (pages > 0).then_some(pages),
+        })
+    };
+    STARTS.into_iter().chain(KERNELS).map(cost).collect()
+}
+
+impl Cost {
+    fn json(&self) -> Value {
+        json!({"script": self.name, "fuel": self.fuel, "pages": self.pages})
+    }
+}
+
+fn table(costs: &[Cost]) -> String {
+    let mut table = columns(&["script", "fuel", "pages written"]);
+    for cost in costs {
+        let pages = cost
+            .pages
+            .map_or("many".to_owned(), |pages| pages.to_string());
+        table.add_row([cost.name.to_owned(), cost.fuel.to_string(), pages]);
+    }
+    format!("{table}\n")
+}
+
 /// A log of which only the last line is kept: how many there are does not cost memory.
 #[derive(Default)]
 struct LastLine(String);
@@ -120,6 +179,10 @@ impl Sink for LastLine {
         self.0.clear();
         self.0.push_str(line);
         Ok(())
+    }
+
+    fn waits(&self) -> bool {
+        false
     }
 }
 
@@ -155,10 +218,11 @@ fn throughput(sandbox: &Sandbox, threads: usize) -> Result<f64> {
             Ok(())
         };
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(busy)).collect();
-        let ended = threads.into_iter().map(|thread| thread.join());
-        ended
-            .map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Result<(), _>>()
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().try_for_each(join)
     })?;
     Ok(runs.into_inner() as f64 / started.elapsed().as_secs_f64())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 mod browser;
+mod costs;
 mod harness;
 mod record;
 

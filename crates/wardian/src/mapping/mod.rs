@@ -16,6 +16,9 @@
 )]
 
 mod pagemap;
+mod stacks;
+
+pub(crate) use stacks::Stacks;
 
 use std::ffi::c_void;
 use std::fs::File;
@@ -24,7 +27,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use procfs::process::{MMapPath, Process};
@@ -35,7 +38,7 @@ use rustix::mm::{
 use wardian_guest::{CODE, IMAGE};
 use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
 
-/// How many memories stay mapped after their runs, for runs to come.
+/// How many memories, and how many stacks, stay mapped after their runs, for runs to come.
 const KEPT: usize = 64;
 
 /// How many pages that a run has written to stay with a memory that is kept: 2 MiB. Writing to one that is there costs
@@ -88,6 +91,13 @@ impl CustomCodeMemory for InPlace {
 
 /// Makes memories that start as the image.
 pub(crate) struct Memories(Arc<Shared>);
+
+/// How many pages were restored in place.
+static RESTORED: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn pages_restored() -> u64 {
+    RESTORED.load(Ordering::Relaxed)
+}
 
 /// Whether memories are compared with the image before they are handed out.
 static VERIFIED: AtomicBool = AtomicBool::new(false);
@@ -297,6 +307,9 @@ impl Reservation {
         let Some(written) = pagemap::written(start..start + self.minimum, KEPT_PAGES)? else {
             return Ok(false);
         };
+        let bytes: usize = written.iter().map(ExactSizeIterator::len).sum();
+        let pages = bytes / rustix::param::page_size();
+        RESTORED.fetch_add(pages as u64, Ordering::Relaxed);
         for range in written {
             let (from, to) = (range.start - start, range.end - start);
             // Beyond the image are zeros.

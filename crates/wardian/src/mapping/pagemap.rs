@@ -4,13 +4,17 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
-/// Where a process looks at its own page tables. It is opened for each scan: a descriptor goes on to mean the
-/// process that opened it, also in one that was forked from that.
+/// Where a process looks at its own page tables.
 const PAGEMAP: &str = "/proc/self/pagemap";
+
+/// It opened, and by which process: a descriptor goes on to mean that, also in one that was forked from it.
+static OPENED: OnceLock<(u32, File)> = OnceLock::new();
 
 /// Categories of pages, by `linux/fs.h`.
 const FILE: u64 = 1 << 2;
@@ -23,7 +27,6 @@ const REGIONS: usize = 512;
 
 /// `struct page_region`.
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
 struct Region {
     start: u64,
     end: u64,
@@ -85,8 +88,20 @@ struct Found {
 /// The pages in a range of addresses that hold what was written to them, and not what the mapping's file has, or
 /// zeros; `None` if there are more than `most`, or in very many places.
 pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec<Range<usize>>>> {
-    let pagemap = File::open(PAGEMAP)?;
-    let mut regions = [Region::default(); REGIONS];
+    let this = std::process::id();
+    if OPENED.get().is_none() {
+        // Somebody else may have been first.
+        let _ = OPENED.set((this, File::open(PAGEMAP)?));
+    }
+    let anew;
+    let pagemap = match OPENED.get() {
+        Some((process, pagemap)) if *process == this => pagemap,
+        _ => {
+            anew = File::open(PAGEMAP)?;
+            &anew
+        }
+    };
+    let mut regions = [const { MaybeUninit::<Region>::uninit() }; REGIONS];
     let scan = Scan {
         size: size_of::<Scan>() as u64,
         start: range.start as u64,
@@ -103,9 +118,11 @@ pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec
     // SAFETY: `vec` and `vec_len` are those of an array that is there.
     let found = unsafe { ioctl(pagemap, scan) }?;
     let regions = regions.get(..found.regions).unwrap_or_default();
-    let ranges = regions
-        .iter()
-        .map(|region| region.start as usize..region.end as usize);
+    let ranges = regions.iter().map(|region| {
+        // SAFETY: the kernel has written so many of them.
+        let region = unsafe { region.assume_init_ref() };
+        region.start as usize..region.end as usize
+    });
     let ranges: Vec<_> = ranges.collect();
     let bytes: usize = ranges.iter().map(Range::len).sum();
     let few = found.all && bytes <= most * rustix::param::page_size();

@@ -1,0 +1,237 @@
+//! `just compare`: the same snippets in Wardian and in what people would use instead, by turns; a table and a plot
+//! for `docs/`, which nobody edits by hand.
+//!
+//! Every snippet runs in a fresh sandbox, and is timed from before there is one until its output is here.
+
+#![expect(clippy::print_stderr, reason = "a command")]
+
+mod peers;
+mod plot;
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use wardian::{Log, Policy, Runtime, Sandbox};
+
+use crate::peers::{PEERS, Peers};
+
+/// What is run: what it shows, and the source.
+const SNIPPETS: &[(&str, &str)] = &[
+    ("start: print(\"hi\")", "print(\"hi\")"),
+    ("start: uncaught exception", "1/0"),
+    (
+        "calls",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/calls.py"),
+    ),
+    (
+        "arithmetic",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/arithmetic.py"),
+    ),
+    (
+        "sieve",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/sieve.py"),
+    ),
+    (
+        "strings",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/strings.py"),
+    ),
+    (
+        "objects",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/objects.py"),
+    ),
+    (
+        "json, re",
+        include_str!("../../crates/wardian-cli/src/bench/kernels/json_re.py"),
+    ),
+];
+
+/// How often each of them runs in each engine.
+const TURNS: usize = 15;
+
+/// How often nobody looks, at first.
+const WARM_UP: usize = 2;
+
+#[derive(Parser)]
+struct Args {
+    /// A Python that the peers support, 3.12 or later. They are installed beside it unless it has them.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Where the table and the plot go.
+    #[arg(long)]
+    docs: PathBuf,
+    /// What cargo says to a benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A snippet, and how long it took: Wardian, and then the peers.
+struct Row {
+    name: &'static str,
+    /// Medians, in milliseconds; why not, of those that can't run it.
+    ms: Vec<Result<f64, String>>,
+}
+
+impl Row {
+    fn is_start(&self) -> bool {
+        self.name.starts_with("start")
+    }
+
+    /// How much longer a peer took than Wardian.
+    fn ratio(&self, engine: usize) -> Option<f64> {
+        let ms = |engine: usize| self.ms.get(engine)?.as_ref().ok();
+        Some(ms(engine)? / ms(0)?)
+    }
+}
+
+fn main() -> ExitCode {
+    match compare(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(args: &Args) -> io::Result<()> {
+    let mut peers = Peers::start(&args.python)?;
+    let runtime = Runtime::new().map_err(io::Error::other)?;
+    let sandbox = Sandbox::new(&runtime, Policy::computing()).map_err(io::Error::other)?;
+    let mut rows = Vec::new();
+    for (name, code) in SNIPPETS {
+        eprintln!("{name}");
+        let mut turns: Vec<Vec<Result<f64, String>>> = vec![Vec::new(); PEERS.len() + 1];
+        for _ in 0..WARM_UP + TURNS {
+            let mut turn = vec![ours(&sandbox, code)?];
+            for peer in &PEERS {
+                turn.push(peers.run(peer.name, code)?);
+            }
+            for (times, time) in turns.iter_mut().zip(turn) {
+                times.push(time);
+            }
+        }
+        rows.push(Row {
+            name,
+            ms: turns.into_iter().map(median).collect(),
+        });
+    }
+    let versions: Vec<_> = PEERS.iter().map(|peer| peers.version(peer.name)).collect();
+    let mut names = vec![concat!("Wardian ", env!("CARGO_PKG_VERSION")).to_owned()];
+    names.extend(
+        PEERS
+            .iter()
+            .zip(&versions)
+            .map(|(peer, version)| format!("{} {version}", peer.title)),
+    );
+    fs::create_dir_all(&args.docs)?;
+    fs::write(args.docs.join("compare.md"), table(&names, &rows)?)?;
+    plot::draw(&args.docs.join("compare.svg"), &names, &rows)
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn ours(sandbox: &Sandbox, code: &str) -> io::Result<Result<f64, String>> {
+    let started = Instant::now();
+    // Its record is made, and kept in memory.
+    let sandbox = sandbox.clone().with_audit(Log::memory().0);
+    let outcome = sandbox.run_blocking(code).map_err(io::Error::other)?;
+    let ms = started.elapsed().as_secs_f64() * 1e3;
+    let ended = outcome.verdict.ending();
+    Ok(match ended {
+        "completed" | "raised" => Ok(ms),
+        _ => Err(outcome.stderr.text().into_owned()),
+    })
+}
+
+/// The median, after the first few; the last error, if there is one.
+fn median(times: Vec<Result<f64, String>>) -> Result<f64, String> {
+    let times: Result<Vec<_>, _> = times.into_iter().skip(WARM_UP).collect();
+    let mut times = times?;
+    times.sort_by(f64::total_cmp);
+    times
+        .get(times.len() / 2)
+        .copied()
+        .ok_or_else(|| "it has not run".to_owned())
+}
+
+/// The geometric mean of how much longer a peer takes than Wardian, of the snippets of a kind that it runs.
+fn mean(rows: &[Row], engine: usize, start: bool) -> Option<f64> {
+    let ratios: Vec<f64> = rows
+        .iter()
+        .filter(|row| row.is_start() == start)
+        .filter_map(|row| row.ratio(engine))
+        .collect();
+    let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+    (!ratios.is_empty()).then(|| (logarithms / ratios.len() as f64).exp())
+}
+
+fn table(names: &[String], rows: &[Row]) -> Result<String, io::Error> {
+    page(names, rows).map_err(io::Error::other)
+}
+
+fn page(names: &[String], rows: &[Row]) -> Result<String, std::fmt::Error> {
+    let mut page = String::new();
+    writeln!(page, "# Compared\n")?;
+    writeln!(
+        page,
+        "Written by `just compare` on {} processors; do not edit. Medians of {TURNS} runs by turns, in ms, and how many times Wardian's that \
+         is. A run is everything from before there is a sandbox until its output is there.\n",
+        std::thread::available_parallelism().map_or(1, usize::from)
+    )?;
+    writeln!(page, "![The same as bars](compare.svg)\n")?;
+    writeln!(page, "| | {} |", names.join(" | "))?;
+    writeln!(page, "|---|{}", "--:|".repeat(names.len()))?;
+    let mut notes = Vec::new();
+    for row in rows {
+        write!(page, "| {} |", row.name)?;
+        for (engine, ms) in row.ms.iter().enumerate() {
+            match (ms, row.ratio(engine)) {
+                (Ok(ms), _) if engine == 0 => write!(page, " {ms:.3} |")?,
+                (Ok(ms), Some(ratio)) => write!(page, " {ms:.3} ({ratio:.2}) |")?,
+                (Ok(ms), None) => write!(page, " {ms:.3} |")?,
+                (Err(error), _) => {
+                    notes.push((row.name, engine, error));
+                    write!(page, " can't [{}] |", notes.len())?;
+                }
+            }
+        }
+        writeln!(page)?;
+    }
+    for (name, start) in [
+        ("starts, geometric mean", true),
+        ("computing, geometric mean", false),
+    ] {
+        write!(page, "| {name} |")?;
+        for engine in 0..names.len() {
+            match mean(rows, engine, start) {
+                Some(mean) => write!(page, " ({mean:.2}) |")?,
+                None => write!(page, " |")?,
+            }
+        }
+        writeln!(page)?;
+    }
+    writeln!(page)?;
+    for (at, (row, engine, error)) in notes.into_iter().enumerate() {
+        let first = error
+            .lines()
+            .rfind(|line| !line.trim().is_empty())
+            .unwrap_or_default();
+        let name = names.get(engine).map_or("", String::as_str);
+        writeln!(
+            page,
+            "[{}] {row} in {name}: `{}`\n",
+            at + 1,
+            first.replace('`', "'")
+        )?;
+    }
+    writeln!(page, "What each of them isolates:\n")?;
+    writeln!(page, "- **Wardian**: {}", peers::OURS)?;
+    for peer in &PEERS {
+        writeln!(page, "- **{}**: {}", peer.title, peer.isolates)?;
+    }
+    Ok(page)
+}

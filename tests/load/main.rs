@@ -1,0 +1,295 @@
+//! `just load`: many sandboxes, many runs, short ones beside long ones.
+//!
+//! - how much memory a live sandbox takes, with a thousand of them;
+//! - how many fresh runs a second all processors do;
+//! - how long short runs take when they come at random at 80 % of that work, a fifth of which is long runs;
+//! - whether memory grows over a million runs.
+
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use procfs::process::Process;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use wardian::{Allowance, Limits, Policy, Runtime, Sandbox};
+
+const SHORT: &str = "print(\"hi\")";
+
+/// Some hundred milliseconds of computing.
+const LONG: &str = "s = 0\nfor i in range(100_000): s += i * i % 7";
+
+const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
+
+/// What part of all processors' work is asked for, and what part of that is long runs.
+const LOAD: f64 = 0.8;
+const LONG_PART: f64 = 0.2;
+
+/// How long throughput and load are measured.
+const MEASURED: Duration = Duration::from_secs(10);
+
+const SEED: u64 = 1;
+
+#[derive(Parser)]
+struct Args {
+    /// How many sandboxes are alive at once.
+    #[arg(long, default_value_t = 1_000)]
+    sandboxes: usize,
+    /// How many runs are to show that memory does not grow.
+    #[arg(long, default_value_t = 1_000_000)]
+    runs: u64,
+    /// Prints the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// What cargo says to a benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Serialize)]
+struct Found {
+    processors: usize,
+    sandboxes: usize,
+    bytes_per_sandbox: u64,
+    runs_per_second: f64,
+    idle: Percentiles,
+    loaded: Percentiles,
+    short_runs: usize,
+    long_runs: u64,
+    runs: u64,
+    /// Resident memory as the million runs begin, and after each tenth of them.
+    resident_bytes: Vec<u64>,
+}
+
+/// Of the time that short runs take, in milliseconds.
+#[derive(Serialize)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+    worst: f64,
+}
+
+impl Percentiles {
+    fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let at = |part: f64| {
+            let last = times.len().saturating_sub(1) as f64;
+            let time = times.get((part * last) as usize).copied();
+            time.unwrap_or_default().as_secs_f64() * 1e3
+        };
+        Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            worst: at(1.0),
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors)
+        .enable_all()
+        .build()?;
+    eprintln!("{} sandboxes alive", args.sandboxes);
+    let bytes_per_sandbox = alive(&executor, args.sandboxes)?;
+    let runtime = Runtime::new()?;
+    let sandbox = Sandbox::new(&runtime, Policy::computing())?;
+    eprintln!("one run after the other");
+    let idle = one_by_one(&sandbox)?;
+    eprintln!("every processor busy");
+    let runs_per_second = throughput(&sandbox, processors, MEASURED, u64::MAX)?;
+    eprintln!("{:.0} % load, a fifth of it long runs", LOAD * 100.0);
+    let long = one(&sandbox, LONG)?;
+    let (loaded, long_runs) = under_load(&executor, &sandbox, runs_per_second, processors, long)?;
+    eprintln!("{} runs", args.runs);
+    let mut resident_bytes = vec![resident()?];
+    for _ in 0..10 {
+        throughput(&sandbox, processors, Duration::MAX, args.runs / 10)?;
+        resident_bytes.push(resident()?);
+    }
+    let found = Found {
+        processors,
+        sandboxes: args.sandboxes,
+        bytes_per_sandbox,
+        runs_per_second,
+        idle,
+        short_runs: loaded.len(),
+        loaded: Percentiles::of(loaded),
+        long_runs,
+        runs: args.runs,
+        resident_bytes,
+    };
+    match args.json {
+        true => println!("{}", serde_json::to_string(&found)?),
+        false => found.print(),
+    }
+    Ok(())
+}
+
+impl Found {
+    fn print(&self) {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        println!(
+            "{:>10.2} MiB  for each of {} live sandboxes",
+            mib(self.bytes_per_sandbox),
+            self.sandboxes
+        );
+        println!(
+            "{:>10.0}      fresh runs a second on {} processors",
+            self.runs_per_second, self.processors
+        );
+        for (when, times) in [("one by one", &self.idle), ("under load", &self.loaded)] {
+            println!(
+                "{:>10.3} ms   p50 of short runs {when}; p99 {:.3}, {:.1} times that; worst {:.3}",
+                times.p50,
+                times.p99,
+                times.p99 / times.p50,
+                times.worst
+            );
+        }
+        println!(
+            "{:>10}      short runs under load, beside {} long ones",
+            self.short_runs, self.long_runs
+        );
+        let resident: Vec<_> = self
+            .resident_bytes
+            .iter()
+            .map(|bytes| format!("{:.1}", mib(*bytes)))
+            .collect();
+        println!(
+            "{:>10}      runs; MiB resident at the start and after each tenth: {}",
+            self.runs,
+            resident.join(" ")
+        );
+    }
+}
+
+/// What one more live sandbox takes, of this process's memory and its share of what processes share.
+fn alive(executor: &tokio::runtime::Runtime, count: usize) -> Result<u64, Box<dyn Error>> {
+    let runtime = Runtime::builder().concurrent_runs(count).build()?;
+    let limits = Limits::default().with_timeout(Allowance::Unlimited)?;
+    let sandbox = Sandbox::new(&runtime, Policy::computing().with_limits(limits))?;
+    let mut alive = vec![executor.spawn(sandbox.run(ALIVE))];
+    thread::sleep(Duration::from_secs(1));
+    let one = proportional()?;
+    while alive.len() < count {
+        alive.push(executor.spawn(sandbox.run(ALIVE)));
+    }
+    thread::sleep(Duration::from_secs(5));
+    let all = proportional()?;
+    alive.iter().for_each(tokio::task::JoinHandle::abort);
+    thread::sleep(Duration::from_secs(1));
+    Ok(all.saturating_sub(one) / (count as u64 - 1).max(1))
+}
+
+fn one(sandbox: &Sandbox, script: &str) -> Result<Duration, Box<dyn Error>> {
+    let started = Instant::now();
+    let outcome = sandbox.run_blocking(script)?;
+    match outcome.success() {
+        true => Ok(started.elapsed()),
+        false => Err(outcome.stderr.text().into()),
+    }
+}
+
+fn one_by_one(sandbox: &Sandbox) -> Result<Percentiles, Box<dyn Error>> {
+    for _ in 0..200 {
+        one(sandbox, SHORT)?;
+    }
+    let times = (0..5_000).map(|_| one(sandbox, SHORT));
+    Ok(Percentiles::of(times.collect::<Result<_, _>>()?))
+}
+
+/// How many fresh runs a second there are, in a time or until there were so many.
+fn throughput(
+    sandbox: &Sandbox,
+    threads: usize,
+    time: Duration,
+    most: u64,
+) -> Result<f64, Box<dyn Error>> {
+    let runs = AtomicU64::new(0);
+    let started = Instant::now();
+    thread::scope(|scope| {
+        let busy = || {
+            while started.elapsed() < time && runs.fetch_add(1, Ordering::Relaxed) < most {
+                one(sandbox, SHORT).map_err(|error| error.to_string())?;
+            }
+            Ok::<_, String>(())
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(busy)).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().try_for_each(join)
+    })?;
+    Ok(runs.into_inner().min(most) as f64 / started.elapsed().as_secs_f64())
+}
+
+/// How long short runs take, from when they are wanted, if they come at random times, beside long ones that do too;
+/// and how many of these there were.
+fn under_load(
+    executor: &tokio::runtime::Runtime,
+    sandbox: &Sandbox,
+    runs_per_second: f64,
+    processors: usize,
+    long: Duration,
+) -> Result<(Vec<Duration>, u64), Box<dyn Error>> {
+    let short_rate = runs_per_second * LOAD * (1.0 - LONG_PART);
+    let long_rate = processors as f64 * LOAD * LONG_PART / long.as_secs_f64();
+    let mut random = StdRng::seed_from_u64(SEED);
+    // Times between events that come at random are distributed like this.
+    let mut pause =
+        |rate: f64| Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() / rate);
+    let (told, mut times) = mpsc::unbounded_channel();
+    let long_runs = Arc::new(AtomicU64::new(0));
+    let started = Instant::now();
+    let (mut next_short, mut next_long) = (pause(short_rate), pause(long_rate));
+    while next_short.min(next_long) < MEASURED {
+        let wanted = started + next_short.min(next_long);
+        thread::sleep(wanted.saturating_duration_since(Instant::now()));
+        if next_short < next_long {
+            next_short += pause(short_rate);
+            let (run, told) = (sandbox.run(SHORT), told.clone());
+            executor.spawn(async move {
+                if run.await.is_ok_and(|outcome| outcome.success()) {
+                    let _ = told.send(wanted.elapsed());
+                }
+            });
+        } else {
+            next_long += pause(long_rate);
+            let (run, long_runs) = (sandbox.run(LONG), long_runs.clone());
+            executor.spawn(async move {
+                if run.await.is_ok_and(|outcome| outcome.success()) {
+                    long_runs.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    }
+    drop(told);
+    let mut all = Vec::new();
+    while let Some(time) = times.blocking_recv() {
+        all.push(time);
+    }
+    Ok((all, long_runs.load(Ordering::Relaxed)))
+}
+
+fn resident() -> Result<u64, Box<dyn Error>> {
+    let status = Process::myself()?.status()?;
+    Ok(status.vmrss.ok_or("the kernel does not say")? << 10)
+}
+
+fn proportional() -> Result<u64, Box<dyn Error>> {
+    let maps = Process::myself()?.smaps_rollup()?.memory_map_rollup;
+    let map = maps.into_iter().next();
+    let bytes = map.and_then(|map| map.extension.map.get("Pss").copied());
+    bytes.ok_or_else(|| "the kernel does not say".into())
+}
