@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stderr, reason = "a command")]
 
+#[path = "../../crates/wardian-cli/src/bench/kernels/mod.rs"]
+mod kernels;
 mod peers;
 mod plot;
 
@@ -20,34 +22,10 @@ use wardian::{Log, Policy, Runtime, Sandbox};
 
 use crate::peers::{PEERS, Peers};
 
-/// What is run: what it shows, and the source.
-const SNIPPETS: &[(&str, &str)] = &[
+/// What shows how long it takes to start.
+const STARTS: [(&str, &str); 2] = [
     ("start: print(\"hi\")", "print(\"hi\")"),
     ("start: uncaught exception", "1/0"),
-    (
-        "calls",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/calls.py"),
-    ),
-    (
-        "arithmetic",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/arithmetic.py"),
-    ),
-    (
-        "sieve",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/sieve.py"),
-    ),
-    (
-        "strings",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/strings.py"),
-    ),
-    (
-        "objects",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/objects.py"),
-    ),
-    (
-        "json, re",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/json_re.py"),
-    ),
 ];
 
 /// How often each of them runs in each engine.
@@ -103,7 +81,7 @@ fn compare(args: &Args) -> io::Result<()> {
     let runtime = Runtime::new().map_err(io::Error::other)?;
     let sandbox = Sandbox::new(&runtime, Policy::computing()).map_err(io::Error::other)?;
     let mut rows = Vec::new();
-    for (name, code) in SNIPPETS {
+    for (name, code) in STARTS.into_iter().chain(kernels::KERNELS) {
         eprintln!("{name}");
         let mut turns: Vec<Vec<Result<f64, String>>> = vec![Vec::new(); PEERS.len() + 1];
         for _ in 0..WARM_UP + TURNS {

@@ -21,33 +21,9 @@ use wasmtime_wasi::p1::{self, WasiP1Ctx};
 #[path = "../../crates/wardian/src/engine_config.rs"]
 mod engine_config;
 
-/// What is computed, and is the bench's mix.
-const KERNELS: &[(&str, &str)] = &[
-    (
-        "calls",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/calls.py"),
-    ),
-    (
-        "arithmetic",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/arithmetic.py"),
-    ),
-    (
-        "sieve",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/sieve.py"),
-    ),
-    (
-        "strings",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/strings.py"),
-    ),
-    (
-        "objects",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/objects.py"),
-    ),
-    (
-        "json, re",
-        include_str!("../../crates/wardian-cli/src/bench/kernels/json_re.py"),
-    ),
-];
+/// What is computed.
+#[path = "../../crates/wardian-cli/src/bench/kernels/mod.rs"]
+mod kernels;
 
 /// How often each of them runs in each guest.
 const TURNS: usize = 11;
@@ -89,7 +65,7 @@ fn main() -> Result<()> {
         Guest::new(&wasm, true)?,
     ];
     let mut rows = Vec::new();
-    for (name, source) in KERNELS {
+    for (name, source) in kernels::KERNELS {
         let mut turns = Vec::new();
         for _ in 0..TURNS {
             let mut turn = [Duration::ZERO; GUESTS.len()];
@@ -101,7 +77,7 @@ fn main() -> Result<()> {
             turns.push(turn);
         }
         rows.push((
-            *name,
+            name,
             median(&turns, |[none, _, _]| none.as_secs_f64() * 1e3),
             [
                 median(&turns, |[none, guest, _]| {

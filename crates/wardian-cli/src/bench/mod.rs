@@ -1,5 +1,7 @@
 //! `wardian bench`: what this machine does with it, for deciding how large a machine has to be.
 
+mod kernels;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use wardian::{Allowance, Limits, Log, Policy, Profile, Runtime, Sandbox};
 
 use crate::args::BenchArgs;
 use crate::attack::progress;
+use crate::bench::kernels::KERNELS;
 use crate::exit::Exit;
 use crate::output::{columns, print, print_json};
 
@@ -34,16 +37,6 @@ const LOAD: Duration = Duration::from_secs(3);
 const LIVE: usize = 200;
 const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
 const GRACE: Duration = Duration::from_millis(500);
-
-/// Programs that compute, each of some ten to a hundred milliseconds.
-pub(crate) const KERNELS: [(&str, &str); 6] = [
-    ("calls", include_str!("kernels/calls.py")),
-    ("arithmetic", include_str!("kernels/arithmetic.py")),
-    ("sieve", include_str!("kernels/sieve.py")),
-    ("strings", include_str!("kernels/strings.py")),
-    ("objects", include_str!("kernels/objects.py")),
-    ("json, re", include_str!("kernels/json_re.py")),
-];
 
 /// Writes to so many pages, by counting references to every object, that all memory of the run is thrown away: so the
 /// pages of the next one are its own.
