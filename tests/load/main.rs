@@ -2,7 +2,7 @@
 //!
 //! - how much memory a live sandbox takes, with a thousand of them;
 //! - how many fresh runs a second all processors do;
-//! - how long short runs take when they come at random at 80 % of that work, a fifth of which is long runs;
+//! - how long short runs take that come at random, beside long ones, at 80 % of that work;
 //! - whether memory grows over a million runs.
 
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command")]
@@ -28,10 +28,6 @@ const LONG: &str = "s = 0\nfor i in range(100_000): s += i * i % 7";
 
 const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
 
-/// What part of all processors' work is asked for, and what part of that is long runs.
-const LOAD: f64 = 0.8;
-const LONG_PART: f64 = 0.2;
-
 /// How long throughput and load are measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
@@ -42,6 +38,12 @@ struct Args {
     /// How many sandboxes are alive at once.
     #[arg(long, default_value_t = 1_000)]
     sandboxes: usize,
+    /// What part of all processors' work is asked for.
+    #[arg(long, default_value_t = 0.8)]
+    load: f64,
+    /// What part of that is long runs.
+    #[arg(long, default_value_t = 0.2)]
+    long: f64,
     /// How many runs are to show that memory does not grow.
     #[arg(long, default_value_t = 1_000_000)]
     runs: u64,
@@ -63,6 +65,8 @@ struct Found {
     loaded: Percentiles,
     short_runs: usize,
     long_runs: u64,
+    /// The part of all processors' time that this took.
+    busy: f64,
     runs: u64,
     /// Resident memory as the million runs begin, and after each tenth of them.
     resident_bytes: Vec<u64>,
@@ -106,14 +110,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     eprintln!("one run after the other");
     let idle = one_by_one(&sandbox)?;
     eprintln!("every processor busy");
-    let runs_per_second = throughput(&sandbox, processors, MEASURED, u64::MAX)?;
-    eprintln!("{:.0} % load, a fifth of it long runs", LOAD * 100.0);
-    let long = one(&sandbox, LONG)?;
-    let (loaded, long_runs) = under_load(&executor, &sandbox, runs_per_second, processors, long)?;
+    let runs_per_second = throughput(&executor, &sandbox, processors, MEASURED, u64::MAX)?;
+    eprintln!(
+        "{:.0} % load, {:.0} % of it long runs",
+        args.load * 100.0,
+        args.long * 100.0
+    );
+    let long = one(&sandbox, LONG)?.as_secs_f64();
+    // What a short run costs when it comes from outside, with all that makes it come.
+    let (trial, _, busy) = under_load(&executor, &sandbox, runs_per_second / 2.0, 1e-3)?;
+    let short = busy * processors as f64 * MEASURED.as_secs_f64() / trial.len() as f64;
+    let rate = |part: f64, each: f64| processors as f64 * args.load * part / each;
+    let (short_rate, long_rate) = (rate(1.0 - args.long, short), rate(args.long, long));
+    let (loaded, long_runs, busy) = under_load(&executor, &sandbox, short_rate, long_rate)?;
     eprintln!("{} runs", args.runs);
     let mut resident_bytes = vec![resident()?];
     for _ in 0..10 {
-        throughput(&sandbox, processors, Duration::MAX, args.runs / 10)?;
+        throughput(
+            &executor,
+            &sandbox,
+            processors,
+            Duration::MAX,
+            args.runs / 10,
+        )?;
         resident_bytes.push(resident()?);
     }
     let found = Found {
@@ -125,6 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         short_runs: loaded.len(),
         loaded: Percentiles::of(loaded),
         long_runs,
+        busy,
         runs: args.runs,
         resident_bytes,
     };
@@ -157,8 +177,10 @@ impl Found {
             );
         }
         println!(
-            "{:>10}      short runs under load, beside {} long ones",
-            self.short_runs, self.long_runs
+            "{:>10}      short runs under load, beside {} long ones: processors busy for {:.0} % of the time",
+            self.short_runs,
+            self.long_runs,
+            self.busy * 100.0
         );
         let resident: Vec<_> = self
             .resident_bytes
@@ -208,50 +230,49 @@ fn one_by_one(sandbox: &Sandbox) -> Result<Percentiles, Box<dyn Error>> {
     Ok(Percentiles::of(times.collect::<Result<_, _>>()?))
 }
 
-/// How many fresh runs a second there are, in a time or until there were so many.
+/// How many fresh runs a second there are, in a time or until there were so many, with enough of them at once to keep
+/// all processors busy.
 fn throughput(
+    executor: &tokio::runtime::Runtime,
     sandbox: &Sandbox,
-    threads: usize,
+    processors: usize,
     time: Duration,
     most: u64,
 ) -> Result<f64, Box<dyn Error>> {
-    let runs = AtomicU64::new(0);
+    let runs = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
-    thread::scope(|scope| {
-        let busy = || {
+    let busy = || {
+        let (runs, sandbox) = (runs.clone(), sandbox.clone());
+        executor.spawn(async move {
             while started.elapsed() < time && runs.fetch_add(1, Ordering::Relaxed) < most {
-                one(sandbox, SHORT).map_err(|error| error.to_string())?;
+                sandbox.run(SHORT).await?;
             }
-            Ok::<_, String>(())
-        };
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(busy)).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            let ended = thread.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().try_for_each(join)
-    })?;
-    Ok(runs.into_inner().min(most) as f64 / started.elapsed().as_secs_f64())
+            Ok::<_, wardian::Error>(())
+        })
+    };
+    let tasks: Vec<_> = (0..2 * processors).map(|_| busy()).collect();
+    for task in tasks {
+        executor.block_on(task)??;
+    }
+    let runs = runs.load(Ordering::Relaxed).min(most);
+    Ok(runs as f64 / started.elapsed().as_secs_f64())
 }
 
 /// How long short runs take, from when they are wanted, if they come at random times, beside long ones that do too;
-/// and how many of these there were.
+/// how many of these there were; and for what part of the time all processors were busy.
 fn under_load(
     executor: &tokio::runtime::Runtime,
     sandbox: &Sandbox,
-    runs_per_second: f64,
-    processors: usize,
-    long: Duration,
-) -> Result<(Vec<Duration>, u64), Box<dyn Error>> {
-    let short_rate = runs_per_second * LOAD * (1.0 - LONG_PART);
-    let long_rate = processors as f64 * LOAD * LONG_PART / long.as_secs_f64();
+    short_rate: f64,
+    long_rate: f64,
+) -> Result<(Vec<Duration>, u64, f64), Box<dyn Error>> {
     let mut random = StdRng::seed_from_u64(SEED);
     // Times between events that come at random are distributed like this.
     let mut pause =
         |rate: f64| Duration::from_secs_f64(-(1.0 - random.random::<f64>()).ln() / rate);
     let (told, mut times) = mpsc::unbounded_channel();
     let long_runs = Arc::new(AtomicU64::new(0));
-    let started = Instant::now();
+    let (started, computed) = (Instant::now(), processor_time()?);
     let (mut next_short, mut next_long) = (pause(short_rate), pause(long_rate));
     while next_short.min(next_long) < MEASURED {
         let wanted = started + next_short.min(next_long);
@@ -279,7 +300,16 @@ fn under_load(
     while let Some(time) = times.blocking_recv() {
         all.push(time);
     }
-    Ok((all, long_runs.load(Ordering::Relaxed)))
+    let computed = processor_time()? - computed;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let busy = computed / started.elapsed().as_secs_f64() / processors as f64;
+    Ok((all, long_runs.load(Ordering::Relaxed), busy))
+}
+
+/// What this process has had of processors, in seconds.
+fn processor_time() -> Result<f64, Box<dyn Error>> {
+    let stat = Process::myself()?.stat()?;
+    Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
 fn resident() -> Result<u64, Box<dyn Error>> {
