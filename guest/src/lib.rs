@@ -5,6 +5,7 @@
 //! source, and `run`. What goes in and out is [`wardian_abi::Request`], [`wardian_abi::Screening`]
 //! and [`wardian_abi::Reply`] as JSON, in one buffer.
 
+mod allocator;
 mod carets;
 mod convert;
 mod exception;

@@ -1,0 +1,143 @@
+//! Memory for small objects, of which Python makes many: free lists by size, before the C library's allocator.
+//!
+//! Small blocks are cut from chunks and never go back: an instance is gone after one script. What was freed last is used
+//! first, so that a script writes to few pages.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+
+/// Sizes are rounded up to a multiple of this, in bytes, and blocks are aligned to it.
+const STEP: usize = 16;
+
+/// How many free lists there are: for blocks of up to 512 bytes.
+const CLASSES: usize = 32;
+
+/// What is asked of the C library when small blocks have run out.
+const CHUNK: usize = 32 << 10;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator(UnsafeCell::new(Small {
+    free: [None; CLASSES],
+    next: ptr::null_mut(),
+    left: 0,
+}));
+
+struct Allocator(UnsafeCell<Small>);
+
+// SAFETY: the guest has one thread.
+unsafe impl Sync for Allocator {}
+
+struct Small {
+    /// The first free block of each size. It holds the address of the one after it.
+    free: [Option<NonNull<Free>>; CLASSES],
+    /// What is left of the last chunk: from where, and how much.
+    next: *mut u8,
+    left: usize,
+}
+
+struct Free(Option<NonNull<Free>>);
+
+/// Which list is for blocks of `layout`; `None` if they are not small.
+fn class(layout: &Layout) -> Option<usize> {
+    let class = layout.size().checked_sub(1)? / STEP;
+    (class < CLASSES && layout.align() <= STEP).then_some(class)
+}
+
+impl Small {
+    /// A block that was free, or one that is new; null if there is no memory.
+    fn take(&mut self, class: usize) -> *mut u8 {
+        let Some(list) = self.free.get_mut(class) else {
+            return ptr::null_mut();
+        };
+        if let Some(block) = *list {
+            // SAFETY: what is in a list is a block of its size that nobody has, and starts with the next one.
+            *list = unsafe { block.as_ref() }.0;
+            return block.as_ptr().cast();
+        }
+        self.cut((class + 1) * STEP)
+    }
+
+    /// A block of `size` bytes from a chunk.
+    #[cold]
+    fn cut(&mut self, size: usize) -> *mut u8 {
+        if self.left < size {
+            // SAFETY: the layout is not empty, and a power of two.
+            let chunk = unsafe { System.alloc(Layout::from_size_align_unchecked(CHUNK, STEP)) };
+            if chunk.is_null() {
+                return chunk;
+            }
+            (self.next, self.left) = (chunk, CHUNK);
+        }
+        let block = self.next;
+        // SAFETY: from `next` on there are `left` bytes of a chunk, which are at least `size`.
+        self.next = unsafe { block.add(size) };
+        self.left -= size;
+        block
+    }
+
+    fn give(&mut self, class: usize, block: *mut u8) {
+        if let (Some(list), Some(block)) = (self.free.get_mut(class), NonNull::new(block.cast())) {
+            // SAFETY: the block is at least as large as an address, aligned, and nobody's any more.
+            unsafe { block.write(Free(*list)) };
+            *list = Some(block);
+        }
+    }
+}
+
+// SAFETY: a block comes from where its layout says, and goes back there: small ones are cut from chunks, apart from each
+// other, large enough and aligned; the others are the C library's.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match class(&layout) {
+            // SAFETY: there is one thread, and `take` calls nothing that allocates here.
+            Some(class) => unsafe { &mut *self.0.get() }.take(class),
+            // SAFETY: by the caller's promise.
+            None => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match class(&layout) {
+            // SAFETY: as above.
+            Some(class) => unsafe { &mut *self.0.get() }.give(class, block),
+            // SAFETY: by the caller's promise.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if class(&layout).is_none() {
+            // What is new from the host is zero already. SAFETY: by the caller's promise.
+            return unsafe { System.alloc_zeroed(layout) };
+        }
+        // SAFETY: by the caller's promise.
+        let block = unsafe { self.alloc(layout) };
+        if !block.is_null() {
+            // SAFETY: the block is that large.
+            unsafe { ptr::write_bytes(block, 0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `size`, rounded up to the alignment, is a layout's.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (class(&layout), class(&wanted)) {
+            // SAFETY: by the caller's promise.
+            (None, None) => unsafe { System.realloc(block, layout, size) },
+            (old, new) if old == new => block,
+            _ => {
+                // SAFETY: by the caller's promise; the new block is another one, and both are as large as what is copied.
+                unsafe {
+                    let moved = self.alloc(wanted);
+                    if !moved.is_null() {
+                        ptr::copy_nonoverlapping(block, moved, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
+        }
+    }
+}
