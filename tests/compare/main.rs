@@ -20,7 +20,7 @@ use std::time::Instant;
 use clap::Parser;
 use wardian::{Log, Policy, Runtime, Sandbox};
 
-use crate::peers::{PEERS, Peers};
+use crate::peers::{PEERS, Peer, Peers};
 
 /// What shows how long it takes to start.
 const STARTS: [(&str, &str); 2] = [
@@ -107,16 +107,12 @@ fn compare(args: &Args) -> io::Result<()> {
                 .collect(),
         });
     }
-    let versions: Vec<_> = PEERS.iter().map(|peer| peers.version(peer.name)).collect();
     let mut names = vec![concat!("Wardian ", env!("CARGO_PKG_VERSION")).to_owned()];
-    names.extend(
-        PEERS
-            .iter()
-            .zip(&versions)
-            .map(|(peer, version)| format!("{} {version}", peer.title)),
-    );
+    let named = |peer: &Peer| format!("{} {}", peer.title, peers.version(peer.name));
+    names.extend(PEERS.iter().map(named));
     fs::create_dir_all(&args.docs)?;
-    fs::write(args.docs.join("compare.md"), table(&names, &rows)?)?;
+    let page = page(&names, &rows).map_err(io::Error::other)?;
+    fs::write(args.docs.join("compare.md"), page)?;
     plot::draw(&args.docs.join("compare.svg"), &names, &rows)
         .map_err(|error| io::Error::other(error.to_string()))
 }
@@ -162,10 +158,6 @@ fn mean(rows: &[Row], engine: usize, start: bool) -> Option<f64> {
         .collect();
     let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
     (!ratios.is_empty()).then(|| (logarithms / ratios.len() as f64).exp())
-}
-
-fn table(names: &[String], rows: &[Row]) -> Result<String, io::Error> {
-    page(names, rows).map_err(io::Error::other)
 }
 
 fn page(names: &[String], rows: &[Row]) -> Result<String, std::fmt::Error> {

@@ -158,11 +158,12 @@ fn watch(args: &Args) -> io::Result<ExitCode> {
     let mut chaos = Chaos::new(&worker, args.seed, dir.path());
     let started = Instant::now();
     let mut samples = Vec::new();
+    let is_seen = io::stderr().is_terminal();
     while worker.try_wait()?.is_none() {
         chaos.disturb()?;
         // It may have ended meanwhile.
         if let Ok(sample) = look(&worker, started) {
-            if io::stderr().is_terminal() {
+            if is_seen {
                 eprint!(
                     "\r{:5.0} s of {:.0} {:7.1} MiB {:4} descriptors {:4} threads ",
                     sample.seconds,
@@ -176,7 +177,7 @@ fn watch(args: &Args) -> io::Result<ExitCode> {
         }
         thread::sleep(SAMPLE);
     }
-    if io::stderr().is_terminal() {
+    if is_seen {
         eprintln!();
     }
     let mut told = listener

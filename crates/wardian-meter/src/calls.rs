@@ -8,7 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeRef, NodeFiltered};
 use wasmparser::Operator;
 
-use crate::read::{Functions, is_known};
+use crate::read::Functions;
 
 /// Who calls whom. Nodes are the functions that have a body, by the numbers of their bodies; after them the types by
 /// which functions are called through a table.
@@ -27,8 +27,8 @@ pub(crate) enum Node {
 }
 
 impl Calls {
-    /// Every call that `module` makes.
-    pub(crate) fn of(module: &Functions<'_>) -> Result<Self> {
+    /// Every call that `module` makes, whose instructions are `code`.
+    pub(crate) fn of(module: &Functions<'_>, code: &[Vec<Operator<'_>>]) -> Result<Self> {
         let functions = module.bodies.len();
         let mut graph = DiGraph::new();
         let nodes: Vec<_> = (0..functions + module.parameters.len())
@@ -40,14 +40,12 @@ impl Calls {
                 .copied()
                 .context("there is no such function or type")
         };
-        for (caller, body) in module.bodies.iter().enumerate() {
-            for operator in body.get_operators_reader()? {
-                let operator = operator?;
-                is_known(&operator)?;
+        for (caller, code) in code.iter().enumerate() {
+            for operator in code {
                 let called = match operator {
-                    Operator::Call { function_index } => module.body_of(function_index),
+                    Operator::Call { function_index } => module.body_of(*function_index),
                     Operator::CallIndirect { type_index, .. } => {
-                        Some(functions + type_index as usize)
+                        Some(functions + *type_index as usize)
                     }
                     _ => None,
                 };

@@ -14,7 +14,7 @@ pub(crate) struct Functions<'a> {
     pub(crate) bodies: Vec<FunctionBody<'a>>,
     /// Functions that stand in a table, or could be put into one: in the order of their indices, each once.
     pub(crate) in_tables: Vec<u32>,
-    /// What is exported, and is no function.
+    /// How many globals there are.
     pub(crate) globals: u32,
     /// The exported globals, by name.
     pub(crate) exported_globals: Vec<(&'a str, u32)>,
@@ -85,6 +85,23 @@ impl<'a> Functions<'a> {
         Ok(found)
     }
 
+    /// The instructions of each body.
+    ///
+    /// # Errors
+    ///
+    /// If there are some that are not known here.
+    pub(crate) fn code(&self) -> Result<Vec<Vec<Operator<'a>>>> {
+        let operators = |body: &FunctionBody<'a>| {
+            let operators: Vec<_> = body
+                .get_operators_reader()?
+                .into_iter()
+                .collect::<Result<_, _>>()?;
+            operators.iter().try_for_each(is_known)?;
+            Ok(operators)
+        };
+        self.bodies.iter().map(operators).collect()
+    }
+
     /// The function whose body is the `i`th, as others call it.
     pub(crate) fn index(&self, i: usize) -> u32 {
         (self.imported + i) as u32
@@ -111,7 +128,7 @@ impl<'a> Functions<'a> {
 }
 
 /// Refuses what would call functions in a way that is not looked at, or hand them around.
-pub(crate) fn is_known(operator: &Operator<'_>) -> Result<()> {
+fn is_known(operator: &Operator<'_>) -> Result<()> {
     match operator {
         Operator::ReturnCall { .. }
         | Operator::ReturnCallIndirect { .. }

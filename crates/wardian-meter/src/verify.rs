@@ -30,19 +30,14 @@ pub fn verify(wasm: &[u8]) -> Result<()> {
         ask: u32::try_from(ask)?,
         fuel: fuel.1,
     };
-    let mut checked = Vec::new();
-    for (body, reader) in module.bodies.iter().enumerate() {
-        let code: Vec<_> = reader
-            .get_operators_reader()?
-            .into_iter()
-            .collect::<Result<_, _>>()?;
-        let index = module.index(body);
+    let code = module.code()?;
+    for (body, code) in code.iter().enumerate() {
         names
-            .loops_and_copies(&code)
-            .with_context(|| format!("function {index}"))?;
-        checked.push(names.is_check(&code));
+            .loops_and_copies(code)
+            .with_context(|| format!("function {}", module.index(body)))?;
     }
-    let calls = Calls::of(&module)?;
+    let checked: Vec<_> = code.iter().map(|code| names.is_check(code)).collect();
+    let calls = Calls::of(&module, &code)?;
     ensure!(
         calls.order(&checked).is_some(),
         "functions without a check call each other in a cycle"

@@ -42,8 +42,8 @@ pub struct Metered {
 /// If it is no module, or has instructions that are not known here.
 pub fn meter(wasm: &[u8]) -> Result<Metered> {
     let module = Functions::read(wasm)?;
-    let code: Vec<_> = module.bodies.iter().map(operators).collect::<Result<_>>()?;
-    let calls = Calls::of(&module)?;
+    let code = module.code()?;
+    let calls = Calls::of(&module, &code)?;
 
     // What a function costs without those that it calls is enough to know where checks are cheap.
     let alone = |code: &Vec<Operator<'_>>| Costs::of(code, |_| None);
@@ -61,11 +61,6 @@ pub fn meter(wasm: &[u8]) -> Result<Metered> {
     })
 }
 
-fn operators<'a>(body: &FunctionBody<'a>) -> Result<Vec<Operator<'a>>> {
-    let operators = body.get_operators_reader()?.into_iter();
-    Ok(operators.collect::<Result<_, _>>()?)
-}
-
 /// What the functions cost, with those that they call and that have no check. Who would cost more than
 /// [`MOST_UNCHECKED`] is given one.
 fn costs(
@@ -80,10 +75,9 @@ fn costs(
     let order = calls
         .order(checked)
         .context("no cycle is without a check")?;
-    let unchecked = order.into_iter().map(|node| (node, true));
     let rest = (0..code.len()).filter(|body| checked.get(*body) == Some(&true));
-    let rest: Vec<_> = rest.map(|body| (Node::Function(body), false)).collect();
-    for (node, is_price) in unchecked.chain(rest) {
+    let rest: Vec<_> = rest.map(Node::Function).collect();
+    for node in order.into_iter().chain(rest) {
         match node {
             Node::Function(body) => {
                 let called = |operator: &Operator<'_>| match operator {
@@ -97,12 +91,14 @@ fn costs(
                 };
                 let code = code.get(body).context("every body has code")?;
                 let found = Costs::of(code, called)?;
-                if found.entry.longest > MOST_UNCHECKED
-                    && let Some(checked) = checked.get_mut(body)
+                if let (Some(checked), Some(cost)) =
+                    (checked.get_mut(body), of_functions.get_mut(body))
                 {
-                    *checked = true;
-                } else if is_price && let Some(cost) = of_functions.get_mut(body) {
-                    *cost = found.entry;
+                    *checked |= found.entry.longest > MOST_UNCHECKED;
+                    // Who has a check pays for itself.
+                    if !*checked {
+                        *cost = found.entry;
+                    }
                 }
                 if let Some(costs) = costs.get_mut(body) {
                     *costs = Some(found);

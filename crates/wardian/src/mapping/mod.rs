@@ -15,6 +15,7 @@
     reason = "machine code is trusted because this executable carries it; memory is mapped by hand"
 )]
 
+mod kept;
 mod pagemap;
 mod stacks;
 
@@ -27,8 +28,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use procfs::process::{MMapPath, Process};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -38,8 +39,7 @@ use rustix::mm::{
 use wardian_guest::{CODE, IMAGE};
 use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
 
-/// How many memories, and how many stacks, stay mapped after their runs, for runs to come.
-const KEPT: usize = 64;
+use self::kept::Kept;
 
 /// How many pages that a run has written to stay with a memory that is kept: 2 MiB. Writing to one that is there costs
 /// no page fault; a short script writes to some 130.
@@ -113,7 +113,7 @@ struct Shared {
     file: OwnedFd,
     offset: u64,
     /// Memories that are as good as new.
-    kept: Mutex<Vec<Reservation>>,
+    kept: Kept<Reservation>,
 }
 
 impl Memories {
@@ -125,7 +125,7 @@ impl Memories {
         Ok(Self(Arc::new(Shared {
             file,
             offset,
-            kept: Mutex::default(),
+            kept: Kept::default(),
         })))
     }
 }
@@ -187,13 +187,7 @@ unsafe impl MemoryCreator for Memories {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let kept = self
-            .0
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let reservation = match kept {
+        let reservation = match self.0.kept.take() {
             Some(reservation) => reservation,
             None => Reservation::new(&self.0, minimum, reserved.unwrap_or(minimum), guard)
                 .map_err(|error| format!("cannot map memory for a run: {error}"))?,
@@ -394,15 +388,8 @@ impl Drop for ImageMemory {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        // Before the lock, which all runs that start or end share.
-        let as_new = reservation.reset(self.size).is_ok();
-        let mut kept = self
-            .shared
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if as_new && kept.len() < KEPT {
-            kept.push(reservation);
+        if reservation.reset(self.size).is_ok() {
+            self.shared.kept.give(reservation);
         }
     }
 }
@@ -447,7 +434,7 @@ mod tests {
             bytes(&mut *memory)[minimum..].fill(0xbb);
             assert!(memory.grow_to(RESERVED + WASM_PAGE).is_err());
         }
-        let kept = memories.0.kept.lock().unwrap();
+        let kept = memories.0.kept.all();
         assert_eq!(kept.len(), 1, "it is used again");
     }
 
@@ -457,14 +444,14 @@ mod tests {
         check(&Memories(Arc::new(Shared {
             file,
             offset,
-            kept: Mutex::default(),
+            kept: Kept::default(),
         })));
     }
 
     #[test]
     fn so_it_does_from_a_sealed_copy() {
         let file = sealed_copy().unwrap();
-        let kept = Mutex::default();
+        let kept = Kept::default();
         check(&Memories(Arc::new(Shared {
             file,
             offset: 0,
@@ -483,7 +470,7 @@ mod tests {
             let memory = memory(&memories);
             let (start, minimum) = (memory.as_ptr(), memory.byte_size());
             drop(memory);
-            let kept = memories.0.kept.lock().unwrap();
+            let kept = memories.0.kept.all();
             assert_eq!(kept[0].difference(), None);
             if at < minimum {
                 // SAFETY: the memory is kept, and nobody else has it.
@@ -526,7 +513,7 @@ mod tests {
                 memory.grow_to(minimum + WASM_PAGE).unwrap();
             }
         }
-        assert_eq!(memories.0.kept.lock().unwrap().len(), 1, "it is used again");
+        assert_eq!(memories.0.kept.all().len(), 1, "it is used again");
     }
 
     /// The kernel says what was written to, and no more: else the pages would not be worth keeping.

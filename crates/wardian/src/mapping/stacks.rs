@@ -4,29 +4,28 @@ use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
 };
 use wasmtime::{StackCreator, StackMemory};
 
-use super::KEPT;
+use super::kept::Kept;
 
 /// How much of a stack stays in memory with it. Few runs use more.
 const KEPT_BYTES: usize = 64 << 10;
 
 /// Makes stacks, and takes them back.
 #[derive(Default)]
-pub(crate) struct Stacks(Arc<Mutex<Vec<Mapping>>>);
+pub(crate) struct Stacks(Arc<Kept<Mapping>>);
 
 // SAFETY: a stack is whole pages with a guard page below, and is zero or holds what an earlier run's native code left:
 // wasmtime asks for zeros where it needs them, which it does not with this engine's settings.
 unsafe impl StackCreator for Stacks {
     fn new_stack(&self, size: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
-        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let fits = |mapping: &Mapping| mapping.stack().len() == size && !zeroed;
-        let mapping = match kept().filter(fits) {
+        let mapping = match self.0.take().filter(fits) {
             Some(mapping) => mapping,
             None => Mapping::new(size)?,
         };
@@ -103,7 +102,7 @@ impl Drop for Mapping {
 struct Stack {
     /// Always there, until it is dropped.
     mapping: Option<Mapping>,
-    kept: Arc<Mutex<Vec<Mapping>>>,
+    kept: Arc<Kept<Mapping>>,
 }
 
 impl Stack {
@@ -138,10 +137,8 @@ impl Drop for Stack {
         let Some(mapping) = self.mapping.take() else {
             return;
         };
-        let shrunk = mapping.shrink().is_ok();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if shrunk && kept.len() < KEPT {
-            kept.push(mapping);
+        if mapping.shrink().is_ok() {
+            self.kept.give(mapping);
         }
     }
 }
@@ -164,7 +161,7 @@ mod tests {
             // SAFETY: the range is the stack, which is this test's.
             unsafe { ptr::write_bytes(stack.top().sub(SIZE), 0x5a, SIZE) };
         }
-        assert_eq!(stacks.0.lock().unwrap().len(), 1);
+        assert_eq!(stacks.0.all().len(), 1);
         let deep = stacks.new_stack(SIZE, false).unwrap();
         // SAFETY: as above.
         let bytes = unsafe { std::slice::from_raw_parts(deep.top().sub(SIZE), SIZE) };
