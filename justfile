@@ -44,6 +44,10 @@ modules:
 soak minutes="20" seed="1":
     cargo bench -p wardian-tests --bench soak -- --minutes {{minutes}} --seed {{seed}} --plot {{justfile_directory()}}/docs/soak.svg
 
+# Play runs on a host that is short of threads, descriptors, address space, room in files, at every level
+faults:
+    WARDIAN_FAULTS=all cargo test --release -p wardian-cli --test cli faults -- --nocapture
+
 # Fuzz a target for ten minutes: policy_file, matchers, guest_messages, audit_log. Needs cargo-fuzz; finds go to target/fuzz
 fuzz target seconds="600":
     mkdir -p target/fuzz/{{target}} && cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} ../../target/fuzz/{{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096

@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wardian::Allowance::AtMost;
-use wardian::audit::{Event, FileSink, Memory, Record, Sink, Sync, VerifyError, records, verify};
+use wardian::audit::{
+    Draft, Event, FileSink, Memory, Record, Sink, Sync, VerifyError, records, verify,
+};
 use wardian::{
     Action, Call, Error, Limit, Limits, Log, Permission, Policy, Profile, Sandbox, Tool, ToolError,
     ToolRules, Verdict,
@@ -61,6 +63,7 @@ fn sandbox(log: Log) -> Sandbox {
         .with_tools(tools())
         .unwrap()
         .with_audit(log)
+        .unwrap()
 }
 
 fn recorded(text: &str) -> Vec<Record> {
@@ -162,6 +165,7 @@ fn log_15_every_run_has_one_end() {
         let outcome = Sandbox::new(runtime(), policy)
             .unwrap()
             .with_audit(log)
+            .unwrap()
             .run_blocking(code)
             .unwrap();
         let records = recorded(&memory.text());
@@ -266,7 +270,9 @@ fn log_05_secrets_are_not_written() {
             .clone()
     };
     assert_eq!(hash("tools.echo('a', 'x')"), hash("tools.echo('a', 'x')"));
-    assert_ne!(hash("tools.echo('a', 'x')"), hash("tools.echo('a', 'y')"));
+    assert_ne!(hash("tools.echo('a', 'x')"), hash("tools.echo('b', 'x')"));
+    // REVIEW A 20: the second is secret, and its hash would give away a short one.
+    assert_eq!(hash("tools.echo('a', 'x')"), hash("tools.echo('a', 'y')"));
     assert!(records.len() > 10);
 }
 
@@ -342,6 +348,7 @@ fn log_14_errors_show_nothing_of_the_host() {
     let outcome = world
         .sandbox()
         .with_audit(log)
+        .unwrap()
         .run_blocking("open('/etc/passwd')")
         .unwrap();
     let shown = outcome.stderr.text().into_owned();
@@ -520,7 +527,9 @@ fn log_09_as_the_process_that_is_killed() {
     let sandbox = sandbox
         .with_tools(tools().into_iter().chain([hang]))
         .unwrap();
-    let sandbox = sandbox.with_audit(Log::file(Path::new(&file)).unwrap());
+    let sandbox = sandbox
+        .with_audit(Log::file(Path::new(&file)).unwrap())
+        .unwrap();
     let _ = sandbox.run_blocking("from wardian import tools\ntools.echo(1)\ntools.hang(1)");
 }
 
@@ -636,6 +645,7 @@ fn log_15_a_run_that_is_given_up_in_a_call_has_its_ends() {
         .unwrap();
     let run = sandbox
         .with_audit(log)
+        .unwrap()
         .run("from wardian import tools\ntools.hang(1)");
     give_up(run);
     let records = recorded(&memory.text());
@@ -654,7 +664,7 @@ fn log_15_a_run_that_is_given_up_in_a_call_has_its_ends() {
 struct Hanging;
 
 impl Sink for Hanging {
-    fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
+    fn append(&mut self, _: &Draft<'_>) -> io::Result<()> {
         loop {
             std::thread::park();
         }
@@ -674,7 +684,7 @@ fn log_08_a_sink_that_hangs_ends_the_run() {
 struct Panicking(u32);
 
 impl Sink for Panicking {
-    fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
+    fn append(&mut self, _: &Draft<'_>) -> io::Result<()> {
         self.0 += 1;
         assert!(self.0 < 2, "a sink of somebody's");
         Ok(())
@@ -693,10 +703,10 @@ fn log_08_a_sink_that_panics_ends_the_run() {
 fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
     struct HangingLater(u32);
     impl Sink for HangingLater {
-        fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
+        fn append(&mut self, draft: &Draft<'_>) -> io::Result<()> {
             self.0 += 1;
             if self.0 > 1 {
-                return Hanging.append("", false);
+                return Hanging.append(draft);
             }
             Ok(())
         }
@@ -712,9 +722,9 @@ fn log_15_a_run_that_is_given_up_while_it_is_recorded_has_one_end_or_no_start() 
     #[derive(Clone)]
     struct Slow(Memory);
     impl Sink for Slow {
-        fn append(&mut self, line: &str, durable: bool) -> io::Result<()> {
+        fn append(&mut self, draft: &Draft<'_>) -> io::Result<()> {
             std::thread::sleep(Duration::from_millis(20));
-            self.0.append(line, durable)
+            self.0.append(draft)
         }
     }
     let memory = Memory::default();

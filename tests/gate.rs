@@ -300,12 +300,12 @@ fn tool_09_arguments_are_those_of_the_tool() {
         (
             "tools.echo(2**64)",
             "ValueError",
-            "argument \"value\" can't be passed on: an integer does not fit in 64 bits",
+            "echo: argument `value`: an integer does not fit in 64 bits",
         ),
         (
             "tools.echo(float('inf'))",
             "ValueError",
-            "argument \"value\" can't be passed on: inf is not a JSON number",
+            "echo: argument `value`: infinity and NaN are not JSON numbers",
         ),
         (
             "tools.echo('\\ud800')",
@@ -320,7 +320,7 @@ fn tool_09_arguments_are_those_of_the_tool() {
 #[test]
 fn errors_are_python_s() {
     raises("tools.fail('no such order')", "ToolError", "no such order");
-    raises("tools.panic()", "ToolError", "panic broke");
+    raises("tools.panic()", "ToolError", "panic failed unexpectedly");
     assert_eq!(value("issubclass(ToolError, Exception)"), true);
     let outcome = run("tools.fail('no such order')");
     let Verdict::Raised(raised) = &outcome.verdict else {
@@ -381,6 +381,7 @@ fn tool_07_names_are_compared_as_they_are() {
     let policy = policy().with_code(Profile::Open.code());
     let outcome = sandbox(policy)
         .with_audit(log)
+        .unwrap()
         .run_blocking(format!("from wardian import tools\n{code}"))
         .unwrap();
     let ended = value_of(&outcome);
@@ -606,7 +607,9 @@ fn tool_13_the_number_of_calls_is_limited() {
 fn tool_13_the_number_of_records_is_limited() {
     let limits = Limits::default().with(Limit::Records, AtMost(100)).unwrap();
     let (log, memory) = Log::memory();
-    let sandbox = sandbox(policy().with_limits(limits)).with_audit(log);
+    let sandbox = sandbox(policy().with_limits(limits))
+        .with_audit(log)
+        .unwrap();
     let code =
         "for i in range(10**6):\n    try: open('/etc/passwd')\n    except BaseException: pass";
     let outcome = sandbox.run_blocking(code).unwrap();
@@ -678,6 +681,7 @@ fn tool_15_a_panic_is_on_the_record_only() {
     let (log, memory) = Log::memory();
     let outcome = sandbox(policy())
         .with_audit(log)
+        .unwrap()
         .run_blocking("from wardian import tools\ntools.panic()")
         .unwrap();
     assert!(!outcome.json().to_string().contains("secret.rs"));
@@ -733,7 +737,11 @@ fn tool_17_nothing_is_called_after_the_end() {
         except PermissionError as error: print(error)\nclass Last:\n    def __del__(self): late()\nlast = Last()\natexit.register(late)\n\
         tools.greet('in time')";
     let policy = policy().with_code(Profile::Open.code());
-    let outcome = sandbox(policy).with_audit(log).run_blocking(code).unwrap();
+    let outcome = sandbox(policy)
+        .with_audit(log)
+        .unwrap()
+        .run_blocking(code)
+        .unwrap();
     assert_eq!(outcome.stdout.text(), "the run is over\nthe run is over\n");
     assert_eq!(value_of(&outcome), "hello in time");
     let refused = recorded(&memory)
@@ -811,7 +819,8 @@ fn somebody_approves() {
     let (log, memory) = Log::memory();
     let sandbox = sandbox(asks())
         .with_approver(approver(only_ada))
-        .with_audit(log);
+        .with_audit(log)
+        .unwrap();
     let code = "from wardian import tools\ndef t(name):\n    try: return tools.greet(name)\n    except PermissionError as error: \
         return str(error)\n[t('Ada'), t('Bob'), t('panic'), tools.echo(1)]";
     let outcome = sandbox.run_blocking(code).unwrap();
@@ -820,7 +829,7 @@ fn somebody_approves() {
         json!([
             "hello Ada",
             "greet was not approved: Grace refused",
-            "greet was not approved: whoever was asked broke",
+            "greet was not approved: the approver failed",
             1
         ])
     );
@@ -883,7 +892,8 @@ fn host_code_calls_through_the_same_gate() {
         .unwrap()
         .with_tools(tools())
         .unwrap()
-        .with_audit(log);
+        .with_audit(log)
+        .unwrap();
     let read = gate.tool("read").unwrap();
     assert_eq!(
         read.call_blocking(&json!({"path": "/ro/file.txt"}))
@@ -1104,7 +1114,8 @@ fn secrets_stay_on_the_host() {
         .unwrap()
         .with_tools([tool])
         .unwrap()
-        .with_audit(log);
+        .with_audit(log)
+        .unwrap();
     let code = "from wardian import tools\ntry: tools.leak(True)\nexcept Exception as error: e = str(error)\n[tools.leak(None), e]";
     let outcome = sandbox.run_blocking(code).unwrap();
     assert_eq!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wardian::Allowance::AtMost;
-use wardian::audit::{Event, Record, Sink, records};
+use wardian::audit::{Draft, Event, Record, Sink, records};
 use wardian::{
     Access, Error, FileOperation, Grant, Limit, LimitKind, Log, Permission, Sandbox, Verdict,
     load_policy,
@@ -153,7 +153,7 @@ fn writing_and_reading_end_at_the_time_limit() {
 fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
     let world = World::new();
     let (log, memory) = Log::memory();
-    let sandbox = world.sandbox().with_audit(log);
+    let sandbox = world.sandbox().with_audit(log).unwrap();
     let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n[t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', '/wo/b')), t(lambda: read('/ro/out'))]";
     let outcome = sandbox.run_blocking(format!("{PRELUDE}{code}")).unwrap();
     assert_eq!(
@@ -205,7 +205,7 @@ fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
 struct Full(usize);
 
 impl Sink for Full {
-    fn append(&mut self, _: &str, _: bool) -> std::io::Result<()> {
+    fn append(&mut self, _: &Draft<'_>) -> std::io::Result<()> {
         self.0 = self
             .0
             .checked_sub(1)
@@ -221,7 +221,7 @@ fn log_08_what_can_not_be_recorded_is_not_done() {
     let code = "try: open('/rw/new', 'w')\nexcept BaseException: pass";
     // Its start, the file, its end.
     for (room, created) in [(0, false), (1, false), (2, true), (3, true)] {
-        let sandbox = world.sandbox().with_audit(Log::new(Full(room)));
+        let sandbox = world.sandbox().with_audit(Log::new(Full(room))).unwrap();
         let ended = sandbox.run_blocking(code);
         assert_eq!(ended.is_ok(), room == 3, "{room} {ended:?}");
         assert!(matches!(ended, Ok(_) | Err(Error::Audit(_))), "{room}");
@@ -260,7 +260,7 @@ fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
     write(
         "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw/policy-dir\" }]",
     );
-    let error = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap_err();
+    let error = load_policy(&file).unwrap_err();
     assert!(
         error.to_string().contains("holds the policy file"),
         "{error}"

@@ -102,6 +102,22 @@ fn answers(request: &str, stream: &mut TcpStream) -> io::Result<()> {
                 stream.write_all(&[b'x'; 4096])?;
             }
         }
+        // As a server reads a path that decodes more than it should.
+        "/v1/redir" => reply(stream, "302 Found", &format!("Location: {query}\r\n"), b""),
+        "/zipped" => reply(
+            stream,
+            "200 OK",
+            "Content-Encoding: gzip\r\n",
+            b"\x1f\x8b k3y-of-the-shop",
+        ),
+        "/bytes" => reply(stream, "200 OK", "", b"\xff k3y-of-the-shop"),
+        "/part" => reply(
+            stream,
+            "206 Partial Content",
+            "",
+            b"the key is of-the-shop, without its start",
+        ),
+        "/header" => reply(stream, "200 OK", "X-Echo: k3y-of-the\r\n", b""),
         "/binary" => reply(stream, "200 OK", "", &[0xff, 0, 1]),
         "/headers" => {
             let many: String = (0..90)
@@ -518,7 +534,8 @@ fn a_key_stays_on_the_host() {
     let (log, memory) = wardian::Log::memory();
     let gate = Setup::new()
         .gate(&[server.url("")], &config)
-        .with_audit(log);
+        .with_audit(log)
+        .unwrap();
     let answer = send(
         &gate,
         json!({"url": server.url("/x"), "headers": {"authorization": "Bearer forged"}}),
@@ -533,6 +550,108 @@ fn a_key_stays_on_the_host() {
     );
     assert!(server.requests()[0].contains("authorization: Bearer k3y-of-the-shop"));
     assert!(!memory.text().contains("k3y-of") && !memory.text().contains("forged"));
+}
+
+/// REVIEW A 3: a rule on `url` holds on every hop, however the path is written.
+#[test]
+fn a_3_a_rule_on_the_url_holds_on_every_hop_and_in_every_form() {
+    let server = Server::start(answers);
+    let rule = format!(
+        "{LOOPBACK}\n[tools.http_request.args]\nurl = {{ prefix = \"{}\" }}\nmethod = {{ one_of = [\"GET\", \"POST\"] }}",
+        server.url("/v1/")
+    );
+    let gate = Setup::new().gate(&[server.url("")], &rule);
+    for path in [
+        "/v1/x",
+        "/v1/orders%2F7",
+        "/v1/a%20b",
+        "/v1/redir?/v1/y",
+        "/v1/redir?z",
+    ] {
+        let answer = get(&gate, &server.url(path));
+        assert!(answer.is_ok(), "{path} {answer:?}");
+    }
+    let before = server.requests().len();
+    for path in [
+        "/admin",
+        "/v1/../admin",
+        "/v1/..%2fadmin",
+        "/v1/..%5cadmin",
+        "/v1/%2e%2e/admin",
+        "/v1/%2e%2e%2fadmin",
+        "/v1/..%252fadmin",
+        "/v1/..;/admin",
+    ] {
+        let ended = get(&gate, &server.url(path));
+        assert!(
+            matches!(&ended, Err(CallError::Refused { .. })),
+            "{path} {ended:?}"
+        );
+    }
+    assert_eq!(server.requests().len(), before);
+    for location in [
+        "/admin",
+        "..%2fadmin",
+        "/v1/..%2fadmin",
+        "//127.0.0.1:1/v1/",
+    ] {
+        let ended = get(&gate, &server.url(&format!("/v1/redir?{location}")));
+        assert!(
+            matches!(&ended, Err(CallError::Refused { .. })),
+            "{location} {ended:?}"
+        );
+    }
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| !request.starts_with("GET /admin"))
+    );
+    // A redirect that makes a GET of a POST is held to the rule on the method.
+    let posts = rule.replace("\"GET\", ", "");
+    let gate = Setup::new().gate(&[server.url("")], &posts);
+    let post = |path: &str| send(&gate, json!({"url": server.url(path), "method": "POST"}));
+    assert!(post("/v1/x").is_ok());
+    assert!(matches!(
+        post("/v1/redir?/v1/y"),
+        Err(CallError::Refused { .. })
+    ));
+}
+
+/// REVIEW A 4: what the host has attached comes back in no form.
+#[test]
+fn a_4_a_credential_comes_back_in_no_form() {
+    let server = Server::start(answers);
+    let config = format!(
+        "[[tools.http_request.config.credentials]]\ndomain = \"{}\"\nsecret = {{ file = \"key.txt\" }}",
+        server.url("")
+    );
+    let gate = Setup::new().gate(&[server.url("")], &config);
+    for header in ["accept-encoding", "Range", "if-range", "TE"] {
+        let args = json!({"url": server.url("/x"), "headers": {header: "gzip"}});
+        assert!(
+            matches!(send(&gate, args), Err(CallError::Value(_))),
+            "{header}"
+        );
+    }
+    for path in ["/zipped", "/bytes", "/part", "/header"] {
+        let ended = get(&gate, &server.url(path));
+        assert!(
+            matches!(&ended, Err(CallError::Failed(why)) if why.contains("withheld")),
+            "{path} {ended:?}"
+        );
+    }
+    assert!(
+        !server
+            .requests()
+            .iter()
+            .any(|request| request.contains("accept-encoding"))
+    );
+    // The same answers, where nothing was attached.
+    let gate = Setup::new().gate(&[server.url("")], PLAIN);
+    for path in ["/zipped", "/bytes", "/part", "/header"] {
+        assert!(get(&gate, &server.url(path)).is_ok(), "{path}");
+    }
 }
 
 /// Row URL-17: the host writes the request.

@@ -291,3 +291,33 @@ fn what_a_policy_can_not_say() {
         );
     }
 }
+
+/// REVIEW A 5: bodies are sent as clean lines, and nobody is sent on to elsewhere.
+#[test]
+fn a_5_bodies_are_clean_lines_and_addresses_are_not_sent_on() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let gate = gate(&dir, "SEND_EMAIL", &config(server.port));
+    let body = "one\rtwo\nthree\r\n.\r\nRCPT TO:<x@evil.com>\n\u{e4}";
+    send(&gate, &["ada@example.com"], "s", body).unwrap();
+    let mail = &server.mails(1)[0];
+    assert_eq!(mail["to"], json!(["ada@example.com"]));
+    let text = mail["text"].as_str().unwrap();
+    let text = text.replace("\r\n", "\n");
+    assert!(!text.contains('\r'), "{text:?}");
+    assert!(text.contains("one\ntwo\nthree\n"), "{text:?}");
+    for body in ["a\0b", "a\x1bb", "a\u{85}b"] {
+        let ended = send(&gate, &["ada@example.com"], "s", body);
+        assert!(matches!(ended, Err(CallError::Value(_))), "{body:?}");
+    }
+    for to in [
+        "x%evil.com@team.example.com",
+        "evil.com!x@team.example.com",
+        "\"x@evil.com\"@team.example.com",
+        "|cat@team.example.com",
+    ] {
+        let ended = send(&gate, &[to], "s", "b");
+        assert!(matches!(ended, Err(CallError::Value(_))), "{to} {ended:?}");
+    }
+    assert_eq!(server.mails(1).len(), 1);
+}

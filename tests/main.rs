@@ -25,6 +25,8 @@ mod language;
 mod limits;
 mod mail;
 mod modules;
+mod postgres;
+mod review;
 mod scenarios;
 mod screening;
 mod world;

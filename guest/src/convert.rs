@@ -5,12 +5,17 @@ use std::fmt::Write;
 use rustpython_vm::builtins::{PyDict, PyFloat, PyInt, PyList, PyStr, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use serde_json::Value;
+use wardian_abi::exact;
+
+use crate::PYTHON;
 
 /// How much of a value may be written.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) bytes: u64,
     pub(crate) depth: u32,
+    /// Whether what JSON lacks is written as [`exact`] has it.
+    pub(crate) exact: bool,
 }
 
 /// Why a value can't be written as JSON.
@@ -82,12 +87,19 @@ fn write(
         match (i64::try_from(int), u64::try_from(int)) {
             (Ok(int), _) => write_display(json, int),
             (_, Ok(int)) => write_display(json, int),
+            // A digit has more than three bits.
+            _ if limits.exact && int.bits() / 4 > limits.bytes => {
+                return Err(NotJson::Size(limits.bytes));
+            }
+            _ if limits.exact => write_display(json, exact::tagged("$int", int.to_string())),
             _ => return Err(NotJson::Integer),
         }
     } else if let Some(float) = value.downcast_ref::<PyFloat>() {
         let float = float.to_f64();
-        let number = serde_json::Number::from_f64(float).ok_or(NotJson::Float(float))?;
-        write_display(json, number);
+        match limits.exact || float.is_finite() {
+            true => write_display(json, exact::float(float)),
+            false => return Err(NotJson::Float(float)),
+        }
     } else if let Some(string) = value.downcast_ref::<PyStr>() {
         write_string(json, string)?;
     } else {
@@ -101,19 +113,30 @@ fn write(
             write_array(json, tuple.as_slice(), inner?, limits, vm)?;
         } else if let Some(dict) = value.downcast_ref::<PyDict>() {
             let inner = inner?;
+            let start = json.len();
             json.push('{');
+            let mut looks_tagged = limits.exact;
             for (i, (key, item)) in dict.into_iter().enumerate() {
                 if i > 0 {
                     json.push(',');
                 }
                 match key.downcast_ref::<PyStr>() {
-                    Some(key) => write_string(json, key)?,
+                    Some(key) => {
+                        looks_tagged &= i == 0 && key.as_bytes().starts_with(b"$");
+                        write_string(json, key)?;
+                    }
                     None => return Err(NotJson::Key(key.class().name().to_string())),
                 }
                 json.push(':');
                 write(json, &item, inner, limits, vm)?;
             }
             json.push('}');
+            if looks_tagged && json.len() > start + 2 {
+                json.insert_str(start, &format!("{{\"{}\":", exact::OBJECT));
+                json.push('}');
+            }
+        } else if let Some(tagged) = limits.exact.then(|| write_exact(value, vm)).flatten() {
+            write_display(json, tagged);
         } else {
             return Err(NotJson::Type(value.class().name().to_string()));
         }
@@ -155,8 +178,48 @@ fn write_display(json: &mut String, value: impl std::fmt::Display) {
     write!(json, "{value}").expect("writing to a String can't fail");
 }
 
-/// Makes a Python object of `value`. The host has bounded its depth.
+/// A value of a type that JSON lacks, by its tag; `None` if it is of no such type. Subclasses are not: their code would
+/// run.
+fn write_exact(value: &PyObject, vm: &VirtualMachine) -> Option<Value> {
+    let written = PYTHON.with(|python| {
+        let support = &python.get()?.support;
+        support.write_exact.call((value.to_owned(),), vm).ok()
+    })?;
+    let written = written.downcast_ref::<PyTuple>()?;
+    let [tag, text] = written.as_slice() else {
+        return None;
+    };
+    let text_of = |object: &PyObjectRef| Some(object.downcast_ref::<PyStr>()?.to_str()?.to_owned());
+    Some(exact::tagged(&text_of(tag)?, text_of(text)?))
+}
+
+fn read_exact(tag: &str, tagged: &Value, vm: &VirtualMachine) -> PyResult {
+    if tag == exact::OBJECT
+        && let Value::Object(items) = tagged
+    {
+        return members(items, vm);
+    }
+    let text = tagged.as_str().unwrap_or_default();
+    PYTHON.with(|python| match python.get() {
+        Some(python) => python.support.read_exact.call((tag, text), vm),
+        None => Ok(vm.ctx.none()),
+    })
+}
+
+fn members(items: &serde_json::Map<String, Value>, vm: &VirtualMachine) -> PyResult {
+    let dict = vm.ctx.new_dict();
+    for (key, item) in items {
+        dict.set_item(key.as_str(), from_json(item, vm)?, vm)?;
+    }
+    Ok(dict.into())
+}
+
+/// Makes a Python object of `value`, in which [`exact`] values stand for what JSON lacks. The host has bounded its
+/// depth.
 pub(crate) fn from_json(value: &Value, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
+    if let Some((tag, tagged)) = exact::tag(value) {
+        return read_exact(tag, tagged, vm);
+    }
     Ok(match value {
         Value::Null => vm.ctx.none(),
         Value::Bool(bool) => vm.ctx.new_bool(*bool).into(),
@@ -174,12 +237,6 @@ pub(crate) fn from_json(value: &Value, vm: &VirtualMachine) -> PyResult<PyObject
             let items: PyResult<_> = items.iter().map(|item| from_json(item, vm)).collect();
             vm.ctx.new_list(items?).into()
         }
-        Value::Object(items) => {
-            let dict = vm.ctx.new_dict();
-            for (key, item) in items {
-                dict.set_item(key.as_str(), from_json(item, vm)?, vm)?;
-            }
-            dict.into()
-        }
+        Value::Object(items) => members(items, vm)?,
     })
 }

@@ -45,6 +45,10 @@ pub(crate) struct Support {
     pub(crate) guard_imports: PyObjectRef,
     /// `offer_tools(tools, start, wait)`: puts tools into the module `wardian.tools`.
     pub(crate) offer_tools: PyObjectRef,
+    /// `write_exact(value)`: tag and text of a value that JSON lacks; `None` if it is of no such type.
+    pub(crate) write_exact: PyObjectRef,
+    /// `read_exact(tag, text)`: that value.
+    pub(crate) read_exact: PyObjectRef,
     /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
 }
@@ -130,6 +134,8 @@ impl Support {
             carets: vm.new_function("carets", carets).into(),
             guard_imports: global("guard_imports")?,
             offer_tools: global("offer_tools")?,
+            write_exact: global("write_exact")?,
+            read_exact: global("read_exact")?,
             run_coroutine: global("run_coroutine")?,
         })
     }

@@ -207,6 +207,7 @@ fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> Repor
     let limits = Limits {
         bytes: request.value_bytes,
         depth: request.value_depth,
+        exact: false,
     };
     match convert::to_json(&value, limits, vm) {
         Ok(json) => {

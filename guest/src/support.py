@@ -217,6 +217,43 @@ def offer_tools(specs, start, wait):
         module.__all__.extend(module._specs)
 
 
+def _read_timedelta(text):
+    days, seconds = text.removesuffix("s").split("d ")
+    seconds, microseconds = seconds.split(".")
+    return datetime.timedelta(int(days), int(seconds), int(microseconds))
+
+
+# How values that JSON lacks are written, by their type. Not those of subclasses, which would run their code.
+_WRITERS = {
+    bytes: lambda value: ("$bytes", base64.b64encode(value).decode()),
+    bytearray: lambda value: ("$bytes", base64.b64encode(value).decode()),
+    datetime.date: lambda value: ("$date", value.isoformat()),
+    datetime.time: lambda value: ("$time", value.isoformat()),
+    datetime.datetime: lambda value: ("$datetime", value.isoformat()),
+    datetime.timedelta: lambda value: (
+        "$timedelta", f"{value.days}d {value.seconds}.{value.microseconds:06}s"
+    ),
+    decimal.Decimal: lambda value: ("$decimal", str(value)),
+    uuid.UUID: lambda value: ("$uuid", str(value)),
+}
+
+# And how they are read, by their tag.
+_READERS = {
+    "$bytes": base64.b64decode, "$date": datetime.date.fromisoformat, "$time": datetime.time.fromisoformat,
+    "$datetime": datetime.datetime.fromisoformat, "$decimal": decimal.Decimal, "$float": float, "$int": int,
+    "$timedelta": _read_timedelta, "$uuid": uuid.UUID,
+}
+
+
+def write_exact(value):
+    writer = _WRITERS.get(type(value))
+    return writer and writer(value)
+
+
+def read_exact(tag, text):
+    return _READERS[tag](text)
+
+
 def run_coroutine(coroutine):
     return asyncio.run(coroutine)
 

@@ -61,6 +61,7 @@ fn start(name: PyStrRef, args: PyDictRef, vm: &VirtualMachine) -> PyResult<u32> 
         let limits = Limits {
             bytes: ARGS_BYTES,
             depth: DEPTH,
+            exact: true,
         };
         let value = convert::to_json(&value, limits, vm).map_err(|reason| {
             let message = format!("argument {key:?} can't be passed on: {reason}");

@@ -120,7 +120,10 @@ fn compare(args: &Args) -> io::Result<()> {
 fn ours(sandbox: &Sandbox, code: &str) -> io::Result<Result<f64, String>> {
     let started = Instant::now();
     // Its record is made, and kept in memory.
-    let sandbox = sandbox.clone().with_audit(Log::memory().0);
+    let sandbox = sandbox
+        .clone()
+        .with_audit(Log::memory().0)
+        .map_err(io::Error::other)?;
     let outcome = sandbox.run_blocking(code).map_err(io::Error::other)?;
     let ms = started.elapsed().as_secs_f64() * 1e3;
     let ended = outcome.verdict.ending();

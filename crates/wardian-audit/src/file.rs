@@ -1,15 +1,16 @@
 //! A log in a file, to which several processes may write.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-use crate::record::unseal;
-use crate::{Head, Sink};
+use crate::record::{Record, unseal};
+use crate::{Draft, Head, Sink};
 
 /// When what was written has to be on the disk, and not only with the kernel. A process that is
 /// killed loses nothing either way; a machine that loses power may.
@@ -38,8 +39,11 @@ pub(crate) const LINE_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
-    /// How long the file was when this sink last looked.
-    end: u64,
+    path: PathBuf,
+    /// Where the chain stood when this sink last looked.
+    head: Head,
+    /// Where the last line started then, and where it ended.
+    last: Range<u64>,
     sync: Sync,
 }
 
@@ -51,6 +55,7 @@ impl FileSink {
     /// If that fails; if the file is a symbolic link or no regular file; if others may write to
     /// it; if its last line is not a whole record, so that nothing can be added to the chain.
     pub fn open(path: impl AsRef<Path>, sync: Sync) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let opened = OpenOptions::new()
             .read(true)
@@ -58,7 +63,7 @@ impl FileSink {
             .create(true)
             .mode(0o600)
             .custom_flags(flags.bits().cast_signed())
-            .open(path);
+            .open(&path);
         let file = opened.map_err(|error| match error.raw_os_error() {
             Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
                 refused("it is a symbolic link; name the file itself")
@@ -75,16 +80,23 @@ impl FileSink {
         if found.mode() & 0o022 != 0 {
             return Err(refused("others may write to it; `chmod 600` it first"));
         }
-        // Where the chain stands is read before the first record; whether it can be, now.
         let mut sink = Self {
             file,
-            end: u64::MAX,
+            path,
+            head: Head::default(),
+            last: 0..0,
             sync,
         };
-        let checked = sink.lock().and_then(|()| sink.last());
-        sink.unlock();
-        checked?;
+        sink.locked(Self::look)?;
         Ok(sink)
+    }
+
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        self.lock()?;
+        let done = work(self);
+        // It can only fail for a descriptor that is none.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+        done
     }
 
     fn lock(&self) -> io::Result<()> {
@@ -104,47 +116,61 @@ impl FileSink {
         }
     }
 
-    fn unlock(&self) {
-        // It can only fail for a descriptor that is none.
-        let _ = flock(&self.file, FlockOperation::Unlock);
-    }
-
-    /// Where the chain in the file stands.
-    fn last(&mut self) -> io::Result<Head> {
-        let end = self.file.metadata()?.len();
+    /// Finds where the chain stands, if another process has moved it.
+    fn look(&mut self) -> io::Result<()> {
+        let found = self.file.metadata()?;
+        if found.nlink() == 0 {
+            return Err(refused("the file was removed"));
+        }
+        let end = found.len();
+        if end == self.last.end {
+            return Ok(());
+        }
+        if !self.ends_with_head(self.last.clone())? {
+            return Err(refused(
+                "records that this process has written are no longer in it; move the file away to start another",
+            ));
+        }
+        if end == 0 {
+            return Ok(());
+        }
         let start = end.saturating_sub(LINE_BYTES);
-        let mut tail = Vec::new();
-        self.file.seek(SeekFrom::Start(start))?;
-        (&self.file).take(LINE_BYTES).read_to_end(&mut tail)?;
-        if tail.is_empty() {
-            return Ok(Head::default());
-        }
-        let ends = |byte: &u8| *byte == b'\n';
-        let before = tail.len().checked_sub(1).and_then(|last| tail.get(..last));
-        let line = before
-            .and_then(|before| tail.get(before.iter().rposition(ends).map_or(0, |at| at + 1)..));
-        let record = line
-            .and_then(|line| str::from_utf8(line).ok())
-            .ok_or("it is not text")
-            .and_then(unseal);
-        match record {
-            Ok(record) => Ok(Head {
-                records: record.seq + 1,
-                hash: record.hash,
-            }),
-            Err(why) => Err(refused(&format!(
+        let tail = self.read(start..end)?;
+        let (at, record) = last_record(&tail).map_err(|why| {
+            refused(&format!(
                 "its last line can't be added to: {why}; move the file away to start another"
-            ))),
-        }
+            ))
+        })?;
+        self.head = Head {
+            records: record.seq + 1,
+            hash: record.hash,
+        };
+        self.last = start + at as u64..end;
+        Ok(())
     }
 
-    fn add(&mut self, line: &str, durable: bool) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(line.as_bytes()) {
-            // A part of a line would be the end of the chain.
-            self.file.set_len(self.end)?;
-            return Err(error);
+    /// Returns whether the line that was last is still there.
+    fn ends_with_head(&self, last: Range<u64>) -> io::Result<bool> {
+        if last.is_empty() {
+            return Ok(true);
         }
-        self.end += line.len() as u64;
+        let line = match self.read(last) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            line => line?,
+        };
+        let record = last_record(&line);
+        Ok(record.is_ok_and(|(_, record)| record.hash == self.head.hash))
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes)
+    }
+
+    fn write(&mut self, line: &str, durable: bool) -> io::Result<()> {
+        self.file.write_all(line.as_bytes())?;
         if self.sync == Sync::Always || (durable && self.sync == Sync::BeforeTools) {
             self.file.sync_data()?;
         }
@@ -152,32 +178,35 @@ impl FileSink {
     }
 }
 
+/// The record in the last line of a log, and where that line starts.
+fn last_record(tail: &[u8]) -> Result<(usize, Record), &'static str> {
+    let before = tail.strip_suffix(b"\n").unwrap_or(tail);
+    let start = before.iter().rposition(|byte| *byte == b'\n');
+    let start = start.map_or(0, |at| at + 1);
+    let line = tail.get(start..).unwrap_or_default();
+    let line = str::from_utf8(line).map_err(|_| "it is not text")?;
+    Ok((start, unseal(line)?))
+}
+
 impl Sink for FileSink {
-    fn head(&mut self) -> io::Result<Option<Head>> {
-        self.lock()?;
-        let mut look = || {
-            let found = self.file.metadata()?;
-            if found.nlink() == 0 {
-                return Err(refused("the file was removed"));
+    fn append(&mut self, draft: &Draft<'_>) -> io::Result<()> {
+        self.locked(|sink| {
+            sink.look()?;
+            let (line, next) = draft.line(&sink.head)?;
+            let start = sink.last.end;
+            if let Err(error) = sink.write(&line, draft.is_durable()) {
+                // What is not on the disk is not in the chain. If it can't be taken out, the next record follows it.
+                let _ = sink.file.set_len(start);
+                return Err(error);
             }
-            if found.len() == self.end {
-                return Ok(None);
-            }
-            let head = self.last()?;
-            self.end = found.len();
-            Ok(Some(head))
-        };
-        let head = look();
-        if head.is_err() {
-            self.unlock();
-        }
-        head
+            sink.head = next;
+            sink.last = start..start + line.len() as u64;
+            Ok(())
+        })
     }
 
-    fn append(&mut self, line: &str, durable: bool) -> io::Result<()> {
-        let added = self.add(line, durable);
-        self.unlock();
-        added
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
     }
 }
 

@@ -2,22 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::record::seal;
-use crate::{Entry, FileSink, Head, Memory, Sink, StderrSink, Sync};
+use crate::record::Draft;
+use crate::{Entry, FileSink, Memory, Sink, StderrSink, Sync};
 
 /// A chain of records. Cheap to clone; clones are the same chain, and can record at once.
 #[derive(Clone)]
 pub struct Log {
-    chain: Arc<Mutex<Chain>>,
+    sink: Arc<Mutex<Box<dyn Sink>>>,
     waits: bool,
-}
-
-struct Chain {
-    head: Head,
-    sink: Box<dyn Sink>,
+    files: Arc<[PathBuf]>,
 }
 
 impl fmt::Debug for Log {
@@ -31,10 +27,8 @@ impl Log {
     pub fn new(sink: impl Sink) -> Self {
         Self {
             waits: sink.waits(),
-            chain: Arc::new(Mutex::new(Chain {
-                head: Head::default(),
-                sink: Box::new(sink),
-            })),
+            files: sink.files().into(),
+            sink: Arc::new(Mutex::new(Box::new(sink))),
         }
     }
 
@@ -55,32 +49,30 @@ impl Log {
 
     /// A log on standard error.
     pub fn stderr() -> Self {
-        Self::new(StderrSink)
+        Self::new(StderrSink::default())
     }
 
-    /// Whether recording may have to wait.
+    /// Returns whether recording may have to wait.
     pub fn waits(&self) -> bool {
         self.waits
     }
 
-    /// Adds a record at the end. When this returns, it has been written: what it tells of may be
-    /// done.
+    /// Returns the files that it is written to, by absolute paths.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Appends a record, and returns its length in bytes. When this returns, it has been written: what it tells of may
+    /// be done.
     ///
     /// # Errors
     ///
     /// If it could not be written. Then what it tells of must not be done.
-    pub fn record(&self, entry: &Entry<'_>) -> io::Result<()> {
-        let broken = |_| io::Error::other("the audit log broke while it was written");
-        let mut chain = self.chain.lock().map_err(broken)?;
-        let Chain { head, sink } = &mut *chain;
-        if let Some(elsewhere) = sink.head()? {
-            *head = elsewhere;
-        }
-        let mut next = head.clone();
-        let line = seal(entry, &mut next)?;
-        sink.append(&line, entry.event.is_durable())?;
-        // A line that was not written is not part of the chain.
-        *head = next;
-        Ok(())
+    pub fn record(&self, entry: &Entry<'_>) -> io::Result<u64> {
+        let draft = Draft::new(entry);
+        let broken = |_| io::Error::other("the sink of the audit log panicked");
+        let mut sink = self.sink.lock().map_err(broken)?;
+        sink.append(&draft)?;
+        Ok(draft.written())
     }
 }

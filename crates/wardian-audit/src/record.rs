@@ -1,5 +1,6 @@
 //! A record: one line of JSON, and how it hangs on the one before.
 
+use std::cell::Cell;
 use std::io;
 use std::time::SystemTime;
 
@@ -66,42 +67,76 @@ pub struct Record {
 struct Unsealed<'a> {
     v: u32,
     seq: u64,
-    ts: String,
+    ts: &'a str,
     run: &'a str,
     agent: &'a str,
     #[serde(flatten)]
     event: &'a Event,
-    data: Data,
+    data: &'a Data,
     prev: &'a str,
 }
 
-/// Writes `entry` as the line that follows `head`, and moves `head` on to it.
-pub(crate) fn seal(entry: &Entry<'_>, head: &mut Head) -> io::Result<String> {
-    let record = Unsealed {
-        v: VERSION,
-        seq: head.records,
-        ts: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
-        run: entry.run,
-        agent: entry.agent,
-        event: &entry.event,
-        data: entry.data.clone().kept(),
-        prev: &head.hash,
-    };
-    let mut line = Vec::with_capacity(1024);
-    record.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut line, Escaping,
-    ))?;
-    // The closing brace comes after the hash.
-    line.pop();
-    let mut line = String::from_utf8(line).map_err(io::Error::other)?;
-    let hash = wardian_abi::sha256(&line);
-    let [before, after] = HASH;
-    line.extend([before, &hash, after]);
-    *head = Head {
-        records: head.records + 1,
-        hash,
-    };
-    Ok(line)
+/// A record on its way to a chain, with its time, redacted and cut.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    entry: &'a Entry<'a>,
+    ts: String,
+    data: Data,
+    written: Cell<u64>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(entry: &'a Entry<'a>) -> Self {
+        Self {
+            entry,
+            ts: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+            data: entry.data.clone().kept(),
+            written: Cell::new(0),
+        }
+    }
+
+    /// Returns whether the record has to outlive a loss of power.
+    pub fn is_durable(&self) -> bool {
+        self.entry.event.is_durable()
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
+    /// Writes the record as the line that follows `head`, its end included, and returns where the chain then stands.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be written as JSON.
+    pub fn line(&self, head: &Head) -> io::Result<(String, Head)> {
+        let record = Unsealed {
+            v: VERSION,
+            seq: head.records,
+            ts: &self.ts,
+            run: self.entry.run,
+            agent: self.entry.agent,
+            event: &self.entry.event,
+            data: &self.data,
+            prev: &head.hash,
+        };
+        let mut line = Vec::with_capacity(1024);
+        record.serialize(&mut serde_json::Serializer::with_formatter(
+            &mut line, Escaping,
+        ))?;
+        // The closing brace comes after the hash.
+        line.pop();
+        let mut line = String::from_utf8(line).map_err(io::Error::other)?;
+        let hash = wardian_abi::sha256(&line);
+        let [before, after] = HASH;
+        line.extend([before, &hash, after]);
+        self.written.set(line.len() as u64);
+        let next = Head {
+            records: head.records + 1,
+            hash,
+        };
+        Ok((line, next))
+    }
 }
 
 /// The record in a line, if the line is as it was written.
@@ -193,7 +228,7 @@ mod tests {
                 ..Data::default()
             },
         };
-        seal(&entry, &mut Head::default()).unwrap()
+        Draft::new(&entry).line(&Head::default()).unwrap().0
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn tools(figures: &mut Figures, runtime: &Runtime) {
         let tool = if at_once { tool.at_once() } else { tool };
         let gate = Gate::new(policy).unwrap().with_tools([tool]).unwrap();
         match recorded {
-            true => gate.with_audit(Log::memory().0),
+            true => gate.with_audit(Log::memory().0).unwrap(),
             false => gate,
         }
     };

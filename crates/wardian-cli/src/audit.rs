@@ -15,7 +15,7 @@ use wardian::audit::{Event, Record, VerifyError, records, verify};
 use crate::args::{AuditCommand, AuditRecords};
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
-use crate::output::{columns, print, print_json};
+use crate::output::{columns, print, print_json, remark};
 
 /// How many of the most refused resources a summary names.
 const TOP: usize = 10;
@@ -33,8 +33,8 @@ fn open(file: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::new(File::open(file).map_err(cannot)?))
 }
 
-/// Does what `take` does with every record that the filter lets through. Ends at the first line
-/// that is not as it was written, which is an error.
+/// Verifies a log, and does what `take` does with every record that the filter lets through, up to the first line that is
+/// not as it was written.
 fn each(wanted: &AuditRecords, mut take: impl FnMut(Record) -> Result<()>) -> Result<Exit> {
     let now = SystemTime::now();
     let since = wanted
@@ -42,16 +42,28 @@ fn each(wanted: &AuditRecords, mut take: impl FnMut(Record) -> Result<()>) -> Re
         .as_deref()
         .map(|text| since(text, now))
         .transpose()?;
-    for record in records(open(&wanted.file)?) {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => return broken(&wanted.file, &error.into()),
-        };
+    let verified = verify(open(&wanted.file)?);
+    let intact = match &verified {
+        Ok(verified) => verified.records,
+        Err(VerifyError::Broken(broken)) => broken.intact,
+        Err(_) => 0,
+    };
+    let intact = usize::try_from(intact).unwrap_or(usize::MAX);
+    for record in records(open(&wanted.file)?).take(intact) {
+        let record = record?;
         if passes(&record, wanted, since) {
             take(record)?;
         }
     }
-    Ok(Exit::SUCCESS)
+    match verified {
+        Ok(_) => Ok(Exit::SUCCESS),
+        Err(error) => {
+            remark(
+                "the log is not as it was written; what is shown are the records before the first line that is not",
+            );
+            broken(&wanted.file, &error.into())
+        }
+    }
 }
 
 /// A point in time, or how long ago it was.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use wardian::{Policy, Profile, Runtime, Sandbox, Violation, load_policy};
+use wardian::{Allowance, Policy, Profile, Runtime, Sandbox, Violation, load_policy};
 
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit};
@@ -100,7 +100,7 @@ fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f Path
 }
 
 fn check(sandbox: &Sandbox, file: &Path) -> Checked {
-    let source = text(file)?;
+    let source = text(file, Allowance::Unlimited)?;
     let violations = pollster::block_on(sandbox.validate(source.as_str()))?;
     Ok((source, violations))
 }

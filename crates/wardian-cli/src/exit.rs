@@ -8,7 +8,7 @@ use wardian::{Error, LimitKind, PolicyError, Verdict};
 use wardian_tools::ConfigError;
 
 use crate::display::Escaper;
-use crate::problems;
+use crate::{output, problems};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,10 @@ impl Exit {
     const WARDIAN: Self = Self(125);
     const MEMORY: Self = Self(126);
     const TOOL_CALLS: Self = Self(127);
+    pub(crate) const HUNG_UP: Self = Self(129);
     pub(crate) const INTERRUPTED: Self = Self(130);
+    pub(crate) const CLOSED: Self = Self(141);
+    pub(crate) const TERMINATED: Self = Self(143);
 }
 
 const MEANINGS: &[(Exit, &str)] = &[
@@ -49,7 +52,13 @@ const MEANINGS: &[(Exit, &str)] = &[
         Exit::TOOL_CALLS,
         "stopped at the limit of tool calls or of audit records",
     ),
+    (Exit::HUNG_UP, "the terminal was closed"),
     (Exit::INTERRUPTED, "interrupted with Ctrl-C"),
+    (
+        Exit::CLOSED,
+        "standard output was closed before everything was written",
+    ),
+    (Exit::TERMINATED, "terminated"),
 ];
 
 /// The table for `--help`.
@@ -84,7 +93,7 @@ impl From<&Verdict> for Exit {
                 ..
             } => Self::MEMORY,
             Verdict::Limit {
-                which: LimitKind::ToolCalls | LimitKind::Records,
+                which: LimitKind::ToolCalls | LimitKind::Records | LimitKind::RecordBytes,
                 ..
             } => Self::TOOL_CALLS,
             Verdict::Crashed { .. } => Self::CRASHED,
@@ -104,7 +113,7 @@ impl Termination for Exit {
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// Whoever read standard output has gone. Not an error: they had enough.
+/// Whoever read standard output has gone. Nothing to complain of: they had enough.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output was closed")]
 pub(crate) struct Closed;
@@ -118,16 +127,18 @@ pub(crate) fn cannot_write(error: io::Error) -> anyhow::Error {
 }
 
 /// Says what went wrong.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
 pub(crate) fn say(error: &str) {
     // Names of files and what stands in them can come from anybody.
-    eprintln!("error: {}", Escaper::default().push(error.as_bytes()));
+    output::say(&format!(
+        "error: {}",
+        Escaper::default().push(error.as_bytes())
+    ));
 }
 
 /// Says what went wrong, and how the process ends for it.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
     if error.is::<Closed>() {
-        return Exit::SUCCESS;
+        return Exit::CLOSED;
     }
     match error.downcast_ref() {
         Some(PolicyError::Wrong(wrong)) => problems::show(wrong),

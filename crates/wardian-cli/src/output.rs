@@ -53,7 +53,14 @@ pub(crate) fn write(bytes: &[u8]) -> Result<()> {
 }
 
 /// Says something on standard error that is no part of the result.
-#[expect(clippy::print_stderr, reason = "this is where the command line speaks")]
 pub(crate) fn remark(text: &str) {
-    eprintln!("wardian: {}", Escaper::default().push(text.as_bytes()));
+    say(&format!(
+        "wardian: {}",
+        Escaper::default().push(text.as_bytes())
+    ));
+}
+
+/// Writes a line to standard error, with its colours where they are wanted. There is nobody to tell if that fails.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }

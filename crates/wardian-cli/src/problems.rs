@@ -6,6 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use wardian::{Problems, Violation};
 
 use crate::display::Escaper;
+use crate::output;
 
 /// Says on standard error what is wrong with a policy file, in colour where that is wanted.
 pub(crate) fn show(problems: &Problems) {
@@ -42,7 +43,7 @@ fn say(title: &str, file: &str, text: &str, span: Range<usize>, help: Option<&st
     if let Some(help) = help {
         report = report.element(Level::HELP.message(plain(help)));
     }
-    anstream::eprintln!("{}\n", Renderer::styled().render(&[report]));
+    output::say(&format!("{}\n", Renderer::styled().render(&[report])));
 }
 
 /// Where a line and a column, both from 1, are in a text. A line ends as Python's do.

@@ -1,94 +1,131 @@
 //! `wardian run`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_util::future::{Either, select};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Access, Allowance, Error, FileOperation, Grant, Limit, Log, Outcome, Policy, Profile, Refusals,
     Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, Wish, load_policy,
 };
 
+use crate::approve::{self, Asked};
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::remark;
-use crate::{approve, problems};
+use crate::problems;
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
 const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
-    let script = script(&args)?;
-    let (name, code) = (source_name(args.file.as_deref()), script.code().to_owned());
     let policy = policy(&args)?;
-    let profile = policy.code().profile.name();
     let timeout = policy.limits().timeout();
+    let script = match script(&args, timeout) {
+        Err(error) if error.is::<Unwritten>() => {
+            exit::say(&error.to_string());
+            return Ok(Exit::TIME);
+        }
+        script => script?,
+    };
+    let (name, code) = (source_name(args.file.as_deref()), script.code().to_owned());
+    let profile = policy.code().profile.name();
     let runtime = Runtime::new()?;
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Before anything is written, so that no signal is lost, and none ends this process in the middle of a record.
+    let mut signals = {
+        let _inside = executor.enter();
+        Signals::new()?
+    };
     let tools = wardian_tools::ready(&policy)?;
+    let asked = Asked::default();
     let mut sandbox = Sandbox::new(&runtime, policy)?
         .with_tools(tools)?
-        .with_approver(approve::on_the_terminal());
+        .with_approver(approve::on_the_terminal(asked.clone()));
     if let Some(file) = &args.audit {
-        sandbox = sandbox.with_audit(log(file)?);
+        sandbox = sandbox
+            .with_audit(log(file)?)
+            .map_err(|error| Usage(error.to_string()))?;
     }
     if args.policy.is_none() && !args.quiet {
         granted(sandbox.policy());
     }
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (failed, mut failure) = oneshot::channel();
-    let run = sandbox.run_streaming(script, sink(!args.json, failed));
+    let (screen, mut written) = Screen::start()?;
+    let run = sandbox.run_streaming(script, sink((!args.json).then(|| screen.clone())));
     let ended = executor.block_on(async {
-        // Before the run, so that no Ctrl-C is lost.
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        // The run has a thread of its own: where writing its output blocks, Ctrl-C has to work.
+        let mut overdue = std::pin::pin!(overdue(timeout, asked));
+        // The run has a thread of its own: where the script computes, signals have to work.
         let (done, mut outcome) = oneshot::channel();
         let (cancel, cancelled) = oneshot::channel::<()>();
-        std::thread::spawn(move || {
+        spawn("wardian-run", move || {
             if let Either::Left((outcome, _)) = pollster::block_on(select(run, cancelled)) {
                 // The receiver is gone only when nobody waits for this run any more.
                 let _ = done.send(Box::new(outcome));
             }
-        });
+        })?;
         let ended = tokio::select! {
-            outcome = &mut outcome => return Ok(Ended::ByItself(outcome)),
-            Ok(error) = &mut failure => Ended::Unheard(error),
-            () = overdue(timeout) => Ended::Overdue,
-            _ = interrupt.recv() => Ended::Interrupted,
+            outcome = &mut outcome => Ended::ByItself(outcome),
+            failed = &mut written => Ended::Unheard(failed),
+            () = &mut overdue => Ended::Overdue,
+            exit = signals.next() => Ended::Signalled(exit),
         };
-        // So that its end is on the record; not if it can't be reached.
-        drop(cancel);
-        let _ = tokio::time::timeout(GRACE, outcome).await;
-        io::Result::Ok(ended)
-    })?;
-    let outcome = match ended {
+        let Ended::ByItself(outcome) = ended else {
+            // So that its end is on the record; not if it can't be reached.
+            drop(cancel);
+            let _ = tokio::time::timeout(GRACE, outcome).await;
+            return Ok(ended);
+        };
+        if let Ok(outcome) = &outcome
+            && let Ok(outcome) = &**outcome
+            && args.json
+        {
+            let mut line = serde_json::to_vec(&outcome.json()).map_err(io::Error::other)?;
+            line.push(b'\n');
+            screen.send(Piece::Result(line));
+        }
+        screen.send(Piece::Flush);
+        drop(screen);
+        Ok(tokio::select! {
+            biased;
+            written = &mut written => match written {
+                Ok(Ok(())) => Ended::ByItself(outcome),
+                failed => Ended::Unheard(failed),
+            },
+            exit = signals.next() => Ended::Signalled(exit),
+            () = &mut overdue => Ended::Overdue,
+        })
+    });
+    // What was given up has its end on the record, unless that can't be written.
+    Runtime::settle(GRACE);
+    let outcome = match ended.map_err(|error: io::Error| anyhow::Error::new(error))? {
         Ended::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
-        Ended::Unheard(error) => return Err(exit::cannot_write(error)),
+        Ended::Unheard(written) => {
+            let failed = written.unwrap_or_else(|error| Err(io::Error::other(error)));
+            return Err(exit::cannot_write(
+                failed
+                    .err()
+                    .unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
+            ));
+        }
         Ended::Overdue => {
             if !args.quiet {
-                remark("stopped at the time limit: nobody read its output");
+                remark("stopped at the time limit: nobody reads standard output");
             }
             return Ok(Exit::TIME);
         }
-        Ended::Interrupted => return Ok(Exit::INTERRUPTED),
+        Ended::Signalled(exit) => return Ok(exit),
     };
-    // The last that it printed may have failed to go out in the moment in which it ended.
-    let written = failure
-        .try_recv()
-        .map_or_else(|_| io::stdout().flush(), Err);
-    written.map_err(exit::cannot_write)?;
-    if args.json {
-        let mut line = serde_json::to_vec(&outcome.json())?;
-        line.push(b'\n');
-        crate::output::write(&line)?;
-    } else if !args.quiet {
+    if !args.json && !args.quiet {
         refused(&outcome.refusals);
         match &outcome.verdict {
             Verdict::Rejected { violations } => {
@@ -121,20 +158,60 @@ fn log(file: &Path) -> Result<Log> {
 enum Ended {
     ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
     /// What it printed could not be shown.
-    Unheard(io::Error),
-    /// What it printed is not being read, so that it never came to see its limit.
+    Unheard(Result<io::Result<()>, RecvError>),
+    /// What it printed is not being read.
     Overdue,
-    Interrupted,
+    Signalled(Exit),
 }
 
-/// How long after its time limit a run is given up that has not ended, and how long one that is
-/// given up has for its last words.
+/// The signals that end a run, and one that would end this process in the middle of a record: a file has reached the size
+/// that the user's limits allow. Caught, it is an error of the write.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        /// `SIGXFSZ`, on Linux.
+        const FILE_SIZE: i32 = 25;
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
+        })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::INTERRUPTED,
+            _ = self.terminate.recv() => Exit::TERMINATED,
+            _ = self.hangup.recv() => Exit::HUNG_UP,
+        }
+    }
+}
+
+/// How long a run that is given up has for its last words.
 const GRACE: Duration = Duration::from_secs(1);
 
-async fn overdue(timeout: Allowance<Duration>) {
-    match timeout {
-        Allowance::AtMost(timeout) => tokio::time::sleep(timeout + GRACE).await,
-        Allowance::Unlimited => std::future::pending().await,
+/// How long after its time limit a run is given up that has not ended by itself.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Waits until a run should have ended, people's time apart.
+async fn overdue(timeout: Allowance<Duration>, asked: Asked) {
+    let Allowance::AtMost(timeout) = timeout else {
+        return std::future::pending().await;
+    };
+    let started = Instant::now();
+    loop {
+        let deadline = started + timeout + LATE + asked.total();
+        match deadline.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+            _ => return,
+        }
     }
 }
 
@@ -247,7 +324,7 @@ fn refused(refusals: &Refusals) {
     }
 }
 
-fn script(args: &RunArgs) -> Result<Script> {
+fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
     let code = match (&args.code, &args.file) {
         (Some(code), _) => code.clone(),
         (None, Some(file)) => {
@@ -255,26 +332,33 @@ fn script(args: &RunArgs) -> Result<Script> {
                 let why = "standard input can't be both the script and the script's input";
                 return Err(Usage(why.to_owned()).into());
             }
-            text(file)?
+            text(file, timeout)?
         }
         (None, None) => return Err(Usage("there is no script to run".to_owned()).into()),
     };
-    let mut script = Script::new(code);
+    let mut inputs = serde_json::Map::new();
     if let Some(file) = &args.inputs {
-        let inputs: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text(file)?)
+        let text = text(file, timeout)?;
+        inputs = serde_json::from_str(&text)
             .map_err(|error| Usage(format!("{} is not a JSON object: {error}", file.display())))?;
-        for (name, value) in inputs {
-            script = script.input(name, value);
-        }
     }
+    let mut typed = BTreeSet::new();
     for (name, value) in &args.input {
-        script = script.input(name, value.clone());
+        if !typed.insert(name) {
+            let why = format!("--input {name} is given twice; leave one of them out");
+            return Err(Usage(why).into());
+        }
+        inputs.insert(name.clone(), value.clone());
+    }
+    let mut script = Script::new(code);
+    for (name, value) in inputs {
+        script = script.input(name, value);
     }
     for arg in &args.args {
         script = script.arg(arg);
     }
     if let Some(file) = &args.stdin {
-        script = script.stdin(bytes(file)?);
+        script = script.stdin(bytes(file, timeout)?);
     }
     Ok(script)
 }
@@ -292,8 +376,8 @@ pub(crate) fn is_dash(file: &Path) -> bool {
 }
 
 /// A text file, without the mark that some editors put in front.
-pub(crate) fn text(file: &Path) -> Result<String> {
-    let mut bytes = bytes(file)?;
+pub(crate) fn text(file: &Path, timeout: Allowance<Duration>) -> Result<String> {
+    let mut bytes = bytes(file, timeout)?;
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(..3);
     }
@@ -307,21 +391,56 @@ pub(crate) fn text(file: &Path) -> Result<String> {
     })
 }
 
-fn bytes(file: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read =
-        |source: &mut dyn Read, bytes: &mut Vec<u8>| source.take(FILE_BYTES + 1).read_to_end(bytes);
-    let read = if is_dash(file) {
-        read(&mut io::stdin().lock(), &mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| read(&mut file, &mut bytes))
+/// Starts a thread; says what is short if there is none.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    let lacking =
+        |error| io::Error::other(format!("cannot start a thread: {error}; see `ulimit -u`"));
+    started.map(drop).map_err(lacking)
+}
+
+/// Nobody has written what was to be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{file} did not end within the time limit of {}", humantime::format_duration(*.after))]
+struct Unwritten {
+    file: String,
+    after: Duration,
+}
+
+/// Reads a file to its end, within the run's time limit: somebody has to write a pipe, and to close it.
+fn bytes(file: &Path, timeout: Allowance<Duration>) -> Result<Vec<u8>> {
+    let shown = match is_dash(file) {
+        true => "standard input".to_owned(),
+        false => file.display().to_string(),
     };
-    match read {
-        Ok(_) if bytes.len() as u64 > FILE_BYTES => {
-            Err(Usage(format!("{} is larger than 64 MiB", file.display())).into())
-        }
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Usage(format!("cannot read {}: {error}", file.display())).into()),
+    let cannot = |error: io::Error| Usage(format!("cannot read {shown}: {error}"));
+    let path = file.to_owned();
+    let (done, read) = mpsc::channel();
+    let reading = move || {
+        let mut bytes = Vec::new();
+        let read = match is_dash(&path) {
+            true => io::stdin()
+                .lock()
+                .take(FILE_BYTES + 1)
+                .read_to_end(&mut bytes),
+            false => std::fs::File::open(&path)
+                .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)),
+        };
+        // Nobody waits any more when the time is up.
+        let _ = done.send(read.map(|_| bytes));
+    };
+    spawn("wardian-input", reading).map_err(cannot)?;
+    let read = match timeout {
+        Allowance::AtMost(after) => read.recv_timeout(after).map_err(|_| Unwritten {
+            file: shown.clone(),
+            after,
+        })?,
+        Allowance::Unlimited => read.recv()?,
+    };
+    let bytes = read.map_err(cannot)?;
+    match bytes.len() as u64 > FILE_BYTES {
+        true => Err(Usage(format!("{shown} is larger than 64 MiB")).into()),
+        false => Ok(bytes),
     }
 }
 
@@ -332,22 +451,48 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
     )
 }
 
-/// Shows output as it comes, until that fails.
-fn sink(
-    show: bool,
-    failed: oneshot::Sender<io::Error>,
-) -> impl FnMut(Stream, &[u8]) + Send + 'static {
-    let mut display = Display::new();
-    let mut failed = Some(failed);
+/// Shows output as it comes, if there is a screen.
+fn sink(screen: Option<Screen>) -> impl FnMut(Stream, &[u8]) + Send + 'static {
     move |stream, bytes| {
-        if show
-            && failed.is_some()
-            && let Err(error) = display.show(stream, bytes)
-            && let Some(failed) = failed.take()
-        {
-            // The receiver is gone only when nobody waits for this run any more.
-            let _ = failed.send(error);
+        if let Some(screen) = &screen {
+            screen.send(Piece::Output(stream, bytes.to_vec()));
         }
+    }
+}
+
+/// Something to be written, in its turn.
+enum Piece {
+    Output(Stream, Vec<u8>),
+    Result(Vec<u8>),
+    Flush,
+}
+
+/// Writes on a thread of its own, so that a script does not wait for whoever reads its output: the most that waits here are
+/// the output's own limits.
+#[derive(Clone)]
+struct Screen(mpsc::Sender<Piece>);
+
+impl Screen {
+    /// A screen, and what has come of it: an error as soon as there is one, else nothing before everything is written.
+    fn start() -> io::Result<(Self, oneshot::Receiver<io::Result<()>>)> {
+        let (sender, pieces) = mpsc::channel();
+        let (done, written) = oneshot::channel();
+        spawn("wardian-output", move || {
+            let mut display = Display::new();
+            let shown = pieces.into_iter().try_for_each(|piece| match piece {
+                Piece::Output(stream, bytes) => display.show(stream, &bytes),
+                Piece::Result(bytes) => io::stdout().lock().write_all(&bytes),
+                Piece::Flush => io::stdout().flush(),
+            });
+            // The receiver is gone only when nobody waits any more.
+            let _ = done.send(shown);
+        })?;
+        Ok((Self(sender), written))
+    }
+
+    fn send(&self, piece: Piece) {
+        // It is gone after an error, which is told elsewhere.
+        let _ = self.0.send(piece);
     }
 }
 

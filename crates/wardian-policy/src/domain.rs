@@ -7,12 +7,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use url::{Host, Url};
+use percent_encoding::percent_decode_str;
+use url::{Host, Position, Url};
 
 use crate::Location;
 
 /// The longest URL, in bytes.
 const URL_BYTES: usize = 8192;
+
+/// How often a path is decoded: a server and what stands before it, and one more each.
+const DECODINGS: usize = 4;
 
 /// The longest name that the domain name system knows, in bytes.
 const HOST_BYTES: usize = 253;
@@ -330,6 +334,46 @@ pub fn parse_url(text: impl AsRef<[u8]>) -> Result<Url, UrlError> {
     Ok(url)
 }
 
+/// A URL as a server could read it that decodes more than it should: percent-encodings are decoded until there are none
+/// left, `\` is `/`, parameters of segments (`;x`) are left out, `.`, `..` and empty segments are resolved. `None` if
+/// there is no end to decoding, or what comes out is no text.
+pub fn decoded_url(url: &Url) -> Option<String> {
+    let mut path = url.path().to_owned();
+    let mut rounds = 0;
+    loop {
+        let decoded = percent_decode_str(&path).decode_utf8().ok()?.into_owned();
+        if decoded == path {
+            break;
+        }
+        rounds += 1;
+        if rounds > DECODINGS {
+            return None;
+        }
+        path = decoded;
+    }
+    if path.contains(char::is_control) {
+        return None;
+    }
+    let mut names = Vec::new();
+    let mut is_directory = false;
+    for segment in path.split(['/', '\\']) {
+        let name = segment.split(';').next().unwrap_or_default();
+        is_directory = ["", ".", ".."].contains(&name);
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    let end = if is_directory && !names.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    let (before, after) = (&url[..Position::BeforePath], &url[Position::AfterPath..]);
+    Some(format!("{before}/{}{end}{after}", names.join("/")))
+}
+
 /// Where a parsed URL leads.
 fn address(url: &Url) -> Result<Address<'_>, UrlError> {
     let scheme = match url.scheme() {
@@ -438,6 +482,28 @@ mod tests {
     }
 
     const API: &[&str] = &["api.example.com"];
+
+    /// REVIEW A 3.
+    #[test]
+    fn a_url_as_a_lenient_server_reads_it() {
+        for (path, read) in [
+            ("/v1/a%20b", Some("/v1/a b")),
+            ("/v1/..%2fadmin", Some("/admin")),
+            ("/v1/..%5cadmin", Some("/admin")),
+            ("/v1/%2e%2e/admin", Some("/admin")),
+            ("/v1/..%252fadmin", Some("/admin")),
+            ("/v1/..;/admin", Some("/admin")),
+            ("/v1//x/./", Some("/v1/x/")),
+            ("/v1/orders%2F7?q=..%2f", Some("/v1/orders/7?q=..%2f")),
+            ("/v1/%01", None),
+            ("/v1/%ff", None),
+            ("/", Some("/")),
+        ] {
+            let url = parse_url(format!("https://example.com{path}")).unwrap();
+            let read = read.map(|read| format!("https://example.com{read}"));
+            assert_eq!(decoded_url(&url), read, "{path}");
+        }
+    }
 
     #[test]
     fn url_01_userinfo() {

@@ -55,6 +55,8 @@ pub struct Grant {
     pub(crate) host: PathBuf,
     pub(crate) access: Access,
     pub(crate) at: Option<Location>,
+    /// Whether `host` is where the path led when the policy was read.
+    pub(crate) resolved: bool,
 }
 
 /// Why a directory can't be granted.
@@ -90,6 +92,11 @@ pub enum GrantError {
         "{0:?} holds the policy file; keep the two apart, so that a script can't read or change what it may do"
     )]
     HoldsPolicy(PathBuf),
+    /// A file system of the kernel's.
+    #[error(
+        "{0:?} shows the kernel, its devices and processes, and the host's environment among them; name another directory"
+    )]
+    Kernel(PathBuf),
 }
 
 impl Grant {
@@ -124,7 +131,13 @@ impl Grant {
             host,
             access,
             at: None,
+            resolved: false,
         })
+    }
+
+    /// Returns whether [`host`](Self::host) is a real path, found when the policy was read.
+    pub fn is_resolved(&self) -> bool {
+        self.resolved
     }
 
     /// Where the script finds the directory.
@@ -173,7 +186,7 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// [`GrantError`] says which of the two it holds.
+/// [`GrantError`] says which of the two it holds, or that it is the kernel's: `/proc`, `/sys`, `/dev`.
 pub fn check_host(host: &Path, home: Option<&Path>, policy: &[PathBuf]) -> Result<(), GrantError> {
     if host.parent().is_none() {
         return Err(GrantError::Root("`/`"));
@@ -184,7 +197,13 @@ pub fn check_host(host: &Path, home: Option<&Path>, policy: &[PathBuf]) -> Resul
     if policy.iter().any(|file| file.starts_with(host)) {
         return Err(GrantError::HoldsPolicy(host.to_owned()));
     }
-    Ok(())
+    match ["/proc", "/sys", "/dev"]
+        .iter()
+        .any(|of_kernel| host.starts_with(of_kernel))
+    {
+        true => Err(GrantError::Kernel(host.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// The path without `.` and `..`, by its text alone.
@@ -264,6 +283,10 @@ mod tests {
         );
         assert_eq!(check("/home/ada/data"), Ok(()));
         assert_eq!(check("/srv/p/data"), Ok(()));
+        for host in ["/proc", "/proc/self", "/sys", "/dev/shm"] {
+            assert_eq!(check(host), Err(GrantError::Kernel(host.into())));
+        }
+        assert_eq!(check("/process"), Ok(()));
         assert!(Grant::new("/", "/srv/a", Access::READ).is_err());
         assert!(Grant::new("/data", "/srv/..", Access::READ).is_err());
         assert!(Grant::new("data", "/srv", Access::READ).is_err());

@@ -40,7 +40,7 @@ mod tool;
 pub use action::{Action, UnclearName, UnknownAction};
 pub use code::{Code, Profile};
 pub use decision::Decision;
-pub use domain::{DomainError, DomainRule, UrlError, parse_url};
+pub use domain::{DomainError, DomainRule, UrlError, decoded_url, parse_url};
 pub use file::{Base, FILE_BYTES, Problem, Problems, schema};
 pub use grant::{Access, Grant, GrantError, check_host};
 pub use limits::{Allowance, Limit, LimitError, Limits, Unit};

@@ -94,6 +94,11 @@ pub enum Limit {
     /// Records that a run causes in the audit log, if there is one. Ends the run:
     /// `Limit(Records)`.
     Records,
+    /// Those records, in bytes. Ends the run: `Limit(RecordBytes)`.
+    RecordBytes,
+    /// Memory of the host that calls of tools take at once, in bytes: arguments, replies, rows, files on their way. A
+    /// call waits until it fits; one that never does is a `ValueError`.
+    HostMemory,
 }
 
 /// A row of the table.
@@ -108,7 +113,7 @@ struct Row {
 
 impl Limit {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Source,
         Self::Timeout,
         Self::Fuel,
@@ -125,6 +130,8 @@ impl Limit {
         Self::ToolBytes,
         Self::ToolWait,
         Self::Records,
+        Self::RecordBytes,
+        Self::HostMemory,
     ];
 
     #[rustfmt::skip]
@@ -153,6 +160,8 @@ impl Limit {
             Self::ToolBytes    => row("limits.tool_bytes",    Bytes, MIB,             KIB,       4 * MIB,       false),
             Self::ToolWait     => row("limits.tool_wait",     Time,  10 * S,          MS,        86_400 * S,    false),
             Self::Records      => row("limits.records",       Count, 100_000,         100,       100_000_000,   false),
+            Self::RecordBytes  => row("limits.record_bytes",  Bytes, 16 * MIB,        MIB,       TIB,           false),
+            Self::HostMemory   => row("limits.host_memory",   Bytes, 128 * MIB,       16 * MIB,  1024 * MIB,    false),
         }
     }
 
@@ -266,7 +275,8 @@ impl fmt::Display for Limit {
 /// | tool calls | 1,000 | 0 | 1,000,000 |
 /// | bytes per call and reply | 1 MiB | 1 KiB | 4 MiB |
 /// | wait per call | 10 s | 1 ms | 1 day |
-/// | audit records | 100,000 | 100 | 100,000,000 |
+/// | audit records | 100,000, 16 MiB | 100, 1 MiB | 100,000,000, 1 TiB |
+/// | memory of the host | 128 MiB | 16 MiB | 1 GiB |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     amounts: [Allowance<u64>; Limit::ALL.len()],
@@ -416,6 +426,7 @@ mod tests {
             Limit::OpenFiles,
             Limit::ToolCalls,
             Limit::ToolBytes,
+            Limit::HostMemory,
         ] {
             assert!(!limit.bounds().2, "{limit}");
         }

@@ -35,6 +35,12 @@ pub struct Source {
     /// Its absolute path with no symbolic link in it. Relative paths in it start in its
     /// directory, and no grant may hold it. `None` for a text that is no file.
     pub path: Option<PathBuf>,
+    /// Its absolute path as it was given, links and all: none of the directories that it leads through may be granted
+    /// either.
+    pub given: Option<PathBuf>,
+    /// Finds the real path of an absolute path, links followed; `None` if nothing is there. What a path of the policy
+    /// leads to is found once, here, so that `extends` compares places and not words.
+    pub resolve: fn(&Path) -> Option<PathBuf>,
     /// The user's home directory, which no grant may be or hold.
     pub home: Option<PathBuf>,
 }
@@ -46,6 +52,8 @@ impl Source {
             file: Path::new(name).into(),
             text: text.into(),
             path: None,
+            given: None,
+            resolve: |_| None,
             home: None,
         }
     }

@@ -45,7 +45,10 @@ impl Constraint {
     pub fn allows(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::OneOf(values), value) if values.iter().any(|one| same(one, value)) => true,
-            (_, Value::Array(items)) => items.iter().all(|item| self.allows(item)),
+            // Nothing is allowed because there is nothing in it.
+            (_, Value::Array(items)) => {
+                !items.is_empty() && items.iter().all(|item| self.allows(item))
+            }
             (Self::OneOf(_), _) => false,
             (Self::Prefix(prefix), value) => {
                 value.as_str().is_some_and(|text| text.starts_with(prefix))
@@ -167,6 +170,10 @@ mod tests {
             (one_of(&[json!(1)]), json!(1.0), true),
             (one_of(&[json!([1])]), json!([1]), true),
             (one_of(&[]), json!(null), false),
+            (one_of(&[]), json!([]), false),
+            (one_of(&[json!([])]), json!([]), true),
+            (prefix(), json!([]), false),
+            (range(1, 10), json!([]), false),
             (prefix(), json!("/data/x"), true),
             (prefix(), json!("/data"), false),
             (prefix(), json!("/DATA/x"), false),

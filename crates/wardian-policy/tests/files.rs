@@ -68,6 +68,8 @@ tool_calls = 7
 tool_bytes = "2MiB"
 tool_wait = "3s"
 records = 200
+record_bytes = "2MiB"
+host_memory = "32MiB"
 
 [code]
 profile = "standard"
@@ -523,7 +525,7 @@ fn the_hash_is_of_the_meaning() {
     // A change of this value is a change of what old audit trails mean.
     assert_eq!(
         Policy::computing().with_code(Profile::Open.code()).sha256(),
-        "ce481e7b297fa47d5c065b8fd7857c47c495d1c47470dd6c1609abc5d65f1f3c"
+        "98489957106b87ae41fefdb6b158f75ff336010a39d0c8896d682532f4e8421b"
     );
 }
 

@@ -232,7 +232,7 @@ impl Fixture {
             .collect();
         let mut gate = Gate::new(policy)?
             .with_tools(self.tools.iter().cloned().chain(strange))?
-            .with_audit(log);
+            .with_audit(log)?;
         if self.approving {
             gate = gate.with_approver(<dyn Approver>::new(|_| async {
                 Approval::Approved {

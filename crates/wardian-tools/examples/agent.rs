@@ -138,7 +138,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tools.extend(wardian_tools::ready(&policy)?);
 
     let (log, record) = Log::memory();
-    let gate = Gate::new(policy)?.with_tools(tools)?.with_audit(log);
+    let gate = Gate::new(policy)?.with_tools(tools)?.with_audit(log)?;
     let sandbox = Sandbox::behind(&Runtime::new()?, gate);
 
     let stubs: String = sandbox.gate().tools().map(Tool::stub).collect();

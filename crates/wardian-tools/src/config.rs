@@ -73,13 +73,6 @@ impl Setting<'_> {
         })
     }
 
-    /// A path of the policy's, relative to the file in which it stands.
-    pub(crate) fn path(self, path: &Path) -> PathBuf {
-        let file = self.policy.location(&format!("tools.{}", self.tool));
-        let directory = file.and_then(|at| at.file.parent());
-        directory.unwrap_or(Path::new("")).join(path)
-    }
-
     /// A secret, which is `key` of the configuration; nothing in its place if none are read.
     pub(crate) fn secret(self, source: &SecretSource, key: &str) -> Result<Secret, ConfigError> {
         if !self.with_secrets {
@@ -93,14 +86,17 @@ impl Setting<'_> {
                 )
             })?,
             SecretSource::File(file) => {
-                let file = self.path(file);
                 let cannot =
                     |error| self.wrong(key, format!("cannot read {}: {error}", file.display()));
                 let mut text = String::new();
-                let open = File::open(&file).map_err(cannot)?;
-                open.take(SECRET_BYTES)
+                let open = File::open(file).map_err(cannot)?;
+                open.take(SECRET_BYTES + 1)
                     .read_to_string(&mut text)
                     .map_err(cannot)?;
+                if text.len() as u64 > SECRET_BYTES {
+                    let why = format!("{} is longer than {SECRET_BYTES} bytes", file.display());
+                    return Err(self.wrong(key, why));
+                }
                 text.trim_end_matches(['\n', '\r']).to_owned()
             }
         };
@@ -119,6 +115,16 @@ pub(crate) enum SecretSource {
     Env(String),
     /// `{ file = "path" }`; the line end at its end does not belong to it.
     File(PathBuf),
+}
+
+impl SecretSource {
+    /// The file that it is in, if it is in one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Env(_) => None,
+        }
+    }
 }
 
 /// A key or a password. It is not shown.

@@ -43,7 +43,8 @@ struct ListDir {
 pub(crate) fn read_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     let NoConfig {} = setting.config()?;
     let handler = |args: ReadFile, call: Call| async move {
-        let bytes = call.files().read(&args.path).await?;
+        let most = call.reply_bytes();
+        let bytes = call.files().read_within(&args.path, most).await?;
         let not_text =
             |_| ToolError::failed(format!("{} is not UTF-8 text", args.path.escape_debug()));
         String::from_utf8(bytes).map_err(not_text)

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use lettre::message::{Mailbox, header::ContentType};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wardian::{Action, Call, Tool, ToolError};
+use wardian::{Access, Action, Call, Tool, ToolError};
 
 use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret};
@@ -125,11 +126,13 @@ pub(crate) fn send_email(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     let transport = transport(&config, secret.as_ref()).map_err(|why| wrong("server", why))?;
     let most = usize::try_from(config.max_bytes.as_u64()).unwrap_or(usize::MAX);
     let shared = Arc::new((transport, from, recipients));
+    let checked = shared.clone();
     let handler = move |mail: Mail, _: Call| {
         let shared = shared.clone();
         async move {
             let (transport, from, recipients) = &*shared;
-            let message = message(&mail, from, recipients, most)?;
+            check(&mail, recipients, most)?;
+            let message = message(&mail, from)?;
             // Not the server's own words: they name hosts.
             let failed = |error: lettre::transport::smtp::Error| match error.status() {
                 Some(status) => ToolError::failed(format!("the server refused the mail: {status}")),
@@ -142,6 +145,15 @@ pub(crate) fn send_email(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     let tool = Tool::new(setting.tool, Action::SendEmail, handler)
         .and_then(|tool| tool.resource("to"))
         .map_err(|error| setting.undeclared(error))?;
+    let tool = tool.checked_by(move |args| {
+        let mail = Mail::deserialize(args).map_err(|error| ToolError::failed(error.to_string()))?;
+        let (_, _, recipients) = &*checked;
+        check(&mail, recipients, most)
+    });
+    let tool = match config.password.as_ref().and_then(SecretSource::file) {
+        Some(file) => tool.relies_on(file, Access::READ_WRITE),
+        None => tool,
+    };
     Ok(match secret {
         Some(secret) => tool.keeping_secret(secret.reveal()),
         None => tool,
@@ -168,12 +180,8 @@ fn transport(
     Ok(transport.build())
 }
 
-fn message(
-    mail: &Mail,
-    from: &Mailbox,
-    recipients: &[Recipient],
-    most: usize,
-) -> Result<Message, ToolError> {
+/// Checks that a mail may be sent.
+fn check(mail: &Mail, recipients: &[Recipient], most: usize) -> Result<(), ToolError> {
     if mail.subject.len() > SUBJECT_BYTES || mail.subject.contains(char::is_control) {
         let why = format!("is longer than {SUBJECT_BYTES} bytes, or holds a control character");
         return Err(ToolError::argument("subject", why));
@@ -184,18 +192,22 @@ fn message(
             format!("is longer than {most} bytes"),
         ));
     }
+    let of_lines = |char: char| ['\r', '\n', '\t'].contains(&char);
+    if mail
+        .body
+        .contains(|char: char| char.is_control() && !of_lines(char))
+    {
+        let why = "holds a control character other than tabs and line ends";
+        return Err(ToolError::argument("body", why));
+    }
     if mail.to.is_empty() || mail.to.len() > RECIPIENTS {
         return Err(ToolError::argument(
             "to",
             format!("names none, or more than {RECIPIENTS}"),
         ));
     }
-    let mut message = Message::builder().from(from.clone()).subject(&mail.subject);
     for to in &mail.to {
-        // An address and nothing else: no name, no list, no line end.
-        let address: Address = to
-            .parse()
-            .map_err(|_| ToolError::argument("to", format!("{to:?} is not an address")))?;
+        let address = address(to)?;
         if !recipients.iter().any(|recipient| recipient.is(&address)) {
             return Err(ToolError::Refused {
                 resource: to.clone(),
@@ -204,10 +216,66 @@ fn message(
                 told: None,
             });
         }
-        message = message.to(address.into());
     }
+    Ok(())
+}
+
+/// An address and nothing else: no name, no list, no line end, and nothing in front of the `@` by which a server could
+/// send it on to elsewhere: `x%evil.com@example.com`, `evil.com!x@example.com`, a path, a program.
+fn address(text: &str) -> Result<Address, ToolError> {
+    let wrong = |why: &str| ToolError::argument("to", format!("{text:?} {why}"));
+    let address: Address = text.parse().map_err(|_| wrong("is not an address"))?;
+    let plain = |char: char| char.is_alphanumeric() || "#&'*+-.=?^_{}~$".contains(char);
+    match address.user().chars().all(plain) && !address.user().starts_with('-') {
+        true => Ok(address),
+        false => Err(wrong(
+            "has a character before the @ that mail servers act upon",
+        )),
+    }
+}
+
+fn message(mail: &Mail, from: &Mailbox) -> Result<Message, ToolError> {
+    let mut message = Message::builder().from(from.clone()).subject(&mail.subject);
+    for to in &mail.to {
+        message = message.to(address(to)?.into());
+    }
+    // Encoded, so that what goes on the wire are clean lines of text whatever the body is: a bare CR or LF is no end of a
+    // line to some servers, and one to others.
+    let lines = mail.body.replace("\r\n", "\n").replace('\r', "\n");
+    let lines = lines.replace('\n', "\r\n");
+    let encoding = ContentTransferEncoding::QuotedPrintable;
+    let unwritten = || ToolError::failed("the mail can't be written");
+    let body = Body::new_with_encoding(lines, encoding).map_err(|_| unwritten())?;
     message
         .header(ContentType::TEXT_PLAIN)
-        .body(mail.body.clone())
-        .map_err(|_| ToolError::failed("the mail can't be written"))
+        .body(body)
+        .map_err(|_| unwritten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    /// REVIEW A 5.
+    #[test]
+    fn a_5_no_address_is_sent_on_elsewhere() {
+        for text in [
+            "ada@example.com",
+            "ada.b+tag@example.com",
+            "o'neil_x-1@example.com",
+        ] {
+            assert!(address(text).is_ok(), "{text}");
+        }
+        for text in [
+            "x%evil.com@customers.example.com",
+            "evil.com!x@customers.example.com",
+            "\"x@evil.com\"@customers.example.com",
+            "|cat@customers.example.com",
+            "/tmp/x@customers.example.com",
+            "-oQ@customers.example.com",
+            "`id`@customers.example.com",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Who approves of calls, where the policy asks for somebody to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use wardian_policy::Action;
 /// `<dyn Approver>::new`.
 pub trait Approver: Send + Sync + 'static {
     /// Approves of a call, or refuses it. Not answering within the run's `limits.tool_wait` is a
-    /// no.
+    /// no. The run's own time limit does not go on meanwhile.
     fn approve(&self, request: ApprovalRequest) -> BoxFuture<'static, Approval>;
 }
 
@@ -37,7 +38,8 @@ impl dyn Approver {
     }
 }
 
-/// A call that somebody has to approve of. It is allowed in every other way.
+/// A call that somebody has to approve of. It is allowed in every other way, by the policy and by the tool's own checks:
+/// people are asked last.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ApprovalRequest {
@@ -54,6 +56,8 @@ pub struct ApprovalRequest {
     /// Its arguments, as it would get them, but for those that are secret. A script has chosen
     /// them: every character can stand in them.
     pub args: Value,
+    /// How long there is for an answer.
+    pub wait: Duration,
 }
 
 /// A yes or a no.

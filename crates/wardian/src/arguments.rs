@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::value::Error as PlainError;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value};
+use wardian_abi::exact;
 
 /// How deeply a reply may be nested.
 const REPLY_DEPTH: usize = 100;
@@ -22,7 +23,7 @@ pub(crate) struct ArgumentError {
 pub(crate) fn parse(json: &str) -> Result<Value, ArgumentError> {
     let value = wardian_abi::strict_json(json).map_err(|error| ArgumentError {
         is_type: false,
-        message: format!("the arguments are not JSON as it has to be: {error}"),
+        message: format!("the arguments are not valid JSON: {error}"),
     })?;
     match value.is_object() {
         true => Ok(value),
@@ -31,6 +32,55 @@ pub(crate) fn parse(json: &str) -> Result<Value, ArgumentError> {
             message: "the arguments are not a JSON object".to_owned(),
         }),
     }
+}
+
+/// What JSON takes of the host's memory when it is parsed, in bytes, at most: by what it is made of.
+pub(crate) fn weight(json: &str) -> u64 {
+    /// A node of a map, for up to eleven members.
+    const OBJECT: u64 = 700;
+    /// The first room of a list.
+    const LIST: u64 = 128;
+    /// A value and its key, in a list or map that has grown.
+    const ITEM: u64 = 120;
+    let (mut weight, mut in_string, mut escaped) = (json.len() as u64, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' if !in_string => weight += OBJECT,
+            b'[' if !in_string => weight += LIST,
+            b',' if !in_string => weight += ITEM,
+            _ => {}
+        }
+    }
+    weight
+}
+
+/// The arguments as plain JSON, for a tool that knows no [`exact`] values.
+pub(crate) fn plain(args: Value) -> Result<Value, ArgumentError> {
+    let Value::Object(args) = args else {
+        return Ok(args);
+    };
+    let args = args.into_iter().map(|(name, value)| {
+        let value = exact::unescape(value).map_err(|tag| {
+            let (is_type, what) = match tag.as_str() {
+                "$int" => (false, "an integer does not fit in 64 bits".to_owned()),
+                "$float" => (false, "infinity and NaN are not JSON numbers".to_owned()),
+                tag => (
+                    true,
+                    format!(
+                        "a {} can't be passed to this tool",
+                        tag.trim_start_matches('$')
+                    ),
+                ),
+            };
+            let message = format!("argument `{name}`: {what}");
+            ArgumentError { is_type, message }
+        })?;
+        Ok((name, value))
+    });
+    args.collect::<Result<Map<_, _>, _>>().map(Value::Object)
 }
 
 /// The arguments as their type, and as JSON of that type: what a rule is checked against is what a

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use wardian_abi::ToolFailure;
 use wardian_policy::{Action, Location};
 
-use crate::LimitKind;
 use crate::arguments::ArgumentError;
 use crate::session::Stop;
+use crate::{LimitKind, ToolError};
 
 /// Why a call has not returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum CallError {
     /// It could not be recorded, so it was not made, or its end is not known. Ends a run.
     #[error("the audit can't be written: {0}")]
     Audit(String),
+    /// The host is short of something. Ends a run.
+    #[error("the host failed: {0}")]
+    Host(String),
 }
 
 impl CallError {
@@ -88,6 +91,7 @@ impl CallError {
             Self::TimedOut(_) => ToolFailure::Timeout,
             Self::Limit { which, most } => return Err(Stop::Limit(which, most)),
             Self::Audit(why) => return Err(Stop::Audit(why)),
+            Self::Host(why) => return Err(Stop::Host(why)),
         })
     }
 
@@ -103,6 +107,7 @@ impl From<Stop> for CallError {
         match stop {
             Stop::Audit(why) => Self::Audit(why),
             Stop::Limit(which, most) => Self::Limit { which, most },
+            Stop::Host(why) => Self::Host(why),
         }
     }
 }
@@ -120,6 +125,17 @@ impl Refused {
             rule: rule.to_owned(),
             location: None,
             error,
+        }
+    }
+
+    /// What a tool says that has come to this while it works.
+    pub(crate) fn while_working(self, resource: &str) -> ToolError {
+        let reason = self.error.reason();
+        ToolError::Refused {
+            resource: resource.to_owned(),
+            rule: self.rule,
+            told: Some(self.error.to_string()),
+            reason,
         }
     }
 

@@ -10,14 +10,17 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
-use wardian_abi::{Malformed, ToolCall, ToolReply, export, tool};
+use wardian_abi::{Malformed, ToolCall, ToolReply, exact, export, tool};
 use wasmtime::{Caller, Extern, Memory};
 
 use crate::Gate;
+use crate::account::Reservation;
 use crate::call_error::{CallError, Refused};
+use crate::files::trap;
+use crate::fuel::price;
 use crate::guest::RunState;
 use crate::session::Session;
-use crate::under_way::Pending;
+use crate::under_way::{Pending, Returned};
 
 /// What a call is longer than its arguments by, at most: names, punctuation.
 const FRAME_BYTES: usize = 256;
@@ -28,11 +31,18 @@ pub(crate) struct Calls {
     session: Arc<Session>,
     started: u32,
     closed: bool,
-    working: FuturesUnordered<BoxFuture<'static, (u32, Result<String, CallError>)>>,
+    working: FuturesUnordered<BoxFuture<'static, (u32, Result<Returned, CallError>)>>,
     /// Replies that nobody has waited for yet.
-    ended: BTreeMap<u32, Vec<u8>>,
+    ended: BTreeMap<u32, Reply>,
     /// The reply that was waited for last.
-    waited_for: Vec<u8>,
+    waited_for: Reply,
+}
+
+/// A reply for the guest, and what it takes of the host's memory.
+#[derive(Default)]
+struct Reply {
+    bytes: Vec<u8>,
+    _reservation: Option<Reservation>,
 }
 
 impl Calls {
@@ -44,22 +54,34 @@ impl Calls {
             closed: false,
             working: FuturesUnordered::new(),
             ended: BTreeMap::new(),
-            waited_for: Vec::new(),
+            waited_for: Reply::default(),
         }
     }
 
-    /// Starts the call that is written in `request`, which is only a length if it is too long.
+    /// Starts the call that is written in `request`, which is only a length if it is too long. 0 if the guest has to wait
+    /// for another before.
     async fn start(&mut self, request: Result<Vec<u8>, usize>) -> wasmtime::Result<u32> {
         if self.working.len() + self.ended.len() >= tool::UNDER_WAY {
             return Ok(0);
         }
+        // Else what has been reserved is for the guest to give back.
+        let may_wait = self.working.is_empty() && self.ended.is_empty();
         let started = match &request {
             Ok(request) => {
                 let ToolCall { tool, args } = ToolCall::read(request)?;
                 let args = args.get();
-                let fits = self.session.fits(args.len()).map(|()| args);
-                let allowed = if self.closed { Err(over()) } else { fits };
-                self.gate.start(&self.session, &tool, allowed).await
+                let allowed = match self.closed {
+                    true => Err(over()),
+                    false => self.session.fits(args.len()),
+                };
+                let reserved = match allowed {
+                    Ok(()) => match reserve(&self.session, args, may_wait).await {
+                        Some(reserved) => reserved.map(|reservation| (args, reservation)),
+                        None => return Ok(0),
+                    },
+                    Err(refused) => Err(refused),
+                };
+                self.gate.start(&self.session, &tool, reserved).await
             }
             Err(bytes) => {
                 let error = self.session.fits(*bytes).err().unwrap_or_else(over);
@@ -97,6 +119,21 @@ impl Calls {
     }
 }
 
+/// Reserves memory for a call. `None` if it has to be waited for, and may not be.
+async fn reserve(
+    session: &Session,
+    args: &str,
+    may_wait: bool,
+) -> Option<Result<Reservation, Refused>> {
+    let bytes = session.footprint(args);
+    match session.account.try_reserve(bytes) {
+        Ok(Some(reservation)) => Some(Ok(reservation)),
+        Ok(None) if may_wait => Some(session.reserve(bytes).await),
+        Ok(None) => None,
+        Err(error) => Some(Err(session.too_much(bytes, error))),
+    }
+}
+
 /// The script has ended: only what it has left behind can still call.
 fn over() -> Refused {
     let error = CallError::Refused {
@@ -107,15 +144,30 @@ fn over() -> Refused {
 }
 
 /// What the guest is told of a call, unless the run ends with it.
-fn reply(ended: Result<String, CallError>) -> wasmtime::Result<Vec<u8>> {
-    let reply = match ended {
-        Ok(json) => RawValue::from_string(json).map(ToolReply::Returned),
-        Err(error) => Ok(ToolReply::Failed {
-            message: error.to_string(),
-            error: error.failure().map_err(wasmtime::Error::new)?,
-        }),
+fn reply(ended: Result<Returned, CallError>) -> wasmtime::Result<Reply> {
+    let (reply, reservation) = match ended {
+        Ok(Returned {
+            reply,
+            exact,
+            reservation,
+        }) => {
+            let reply = match exact {
+                true => reply,
+                false => exact::escape_json(reply),
+            };
+            let returned = RawValue::from_string(reply).map(ToolReply::Returned)?;
+            (returned, Some(reservation))
+        }
+        Err(error) => {
+            let message = error.to_string();
+            let error = error.failure().map_err(wasmtime::Error::new)?;
+            (ToolReply::Failed { message, error }, None)
+        }
     };
-    Ok(serde_json::to_vec(&reply?)?)
+    Ok(Reply {
+        bytes: serde_json::to_vec(&reply)?,
+        _reservation: reservation,
+    })
 }
 
 /// The import, for the linker.
@@ -128,6 +180,11 @@ pub(crate) fn host_function(
             return Err(wasmtime::Error::new(Malformed));
         };
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let price = match operation {
+            tool::START => price::TOOL,
+            _ => price::CALL,
+        };
+        state.wasi().pay(price).await.map_err(trap)?;
         // A guest that was given no tools has nothing to say here.
         let Some(calls) = state.calls() else {
             return Err(wasmtime::Error::new(Malformed));
@@ -149,12 +206,12 @@ pub(crate) fn host_function(
                         timeout(most, calls.wait(a)).await.unwrap_or(Ok(None))?
                     }
                 };
-                let len = calls.waited_for.len() as u64;
+                let len = calls.waited_for.bytes.len() as u64;
                 Ok(ended.map_or(0, |number| u64::from(number) << 32 | len))
             }
             tool::TAKE => {
                 let reply = std::mem::take(&mut calls.waited_for);
-                take(memory, caller, a, &reply, b)
+                take(memory, caller, a, &reply.bytes, b)
             }
             tool::CLOSE => {
                 calls.closed = true;

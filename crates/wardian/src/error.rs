@@ -63,14 +63,12 @@ pub enum Error {
     /// What was allowed or refused could not be recorded. The run was stopped.
     #[error("the audit can't be written: {0}")]
     Audit(String),
-    /// This machine can't run the guest: too little address space, or too old a processor.
-    #[error(
-        "the engine did not start: {0}; it needs some GiB of address space and, on x86-64, a \
-         processor with SSE4.2 and POPCNT"
-    )]
+    /// This machine can't run the guest: too few threads or descriptors, too little address space (some GiB are
+    /// needed), or a processor without SSE4.2 and POPCNT. Can be tried again.
+    #[error("the engine did not start: {0}")]
     Engine(String),
-    /// wasmtime failed where no script could make it.
-    #[error("the engine failed: {0}")]
+    /// The host failed where no script could make it: it is short of threads, or wasmtime failed.
+    #[error("the host failed: {0}")]
     Host(String),
 }
 
@@ -79,7 +77,7 @@ impl From<Stop> for Error {
         match stop {
             Stop::Audit(why) => Self::Audit(why),
             // A limit is a verdict; only a bug would bring it here.
-            Stop::Limit(..) => Self::Host(stop.to_string()),
+            Stop::Limit(..) | Stop::Host(_) => Self::Host(stop.to_string()),
         }
     }
 }

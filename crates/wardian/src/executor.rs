@@ -1,39 +1,52 @@
-//! The threads of the library: one that keeps time, some on which tools work.
+//! The executors of the library: one that keeps time, one on which tools work.
 //!
 //! A run can be awaited on any executor, and a tool may block: so neither counts on the other's
 //! threads.
 
+use std::fs::File;
 use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Error;
+use crate::threads::{FILES, LOGS, Once};
 
 /// How many tools can work at once without waiting for each other, besides those that wait.
 const TOOL_THREADS: usize = 4;
 
-/// How long a thread that waits for disks stays when there is nothing to do. Idle ones take turns, so a long time
-/// would keep as many as were ever needed at once.
-const IDLE: Duration = Duration::from_millis(100);
+/// How many descriptors the executors and the engine take at start.
+const DESCRIPTORS: usize = 16;
 
 struct Executor {
     timers: Runtime,
     tools: Runtime,
 }
 
-static EXECUTOR: OnceLock<Result<Executor, String>> = OnceLock::new();
-
 impl Executor {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
+        FILES
+            .start()
+            .and_then(|()| LOGS.start())
+            // tokio panics where it can't have these, or waits for ever, so that they are tried before.
+            .and_then(|()| spare_threads(TOOL_THREADS + 1))
+            .map_err(|error| lacking("threads", "ulimit -u", &error))?;
+        spare_descriptors(DESCRIPTORS)
+            .map_err(|error| lacking("descriptors", "ulimit -n", &error))?;
+        // Somebody else may have taken them in between.
+        panic::catch_unwind(AssertUnwindSafe(Self::build))
+            .unwrap_or_else(|_| Err(io::Error::other("threads or descriptors have run out")))
+    }
+
+    fn build() -> io::Result<Self> {
         Ok(Self {
             timers: Builder::new_multi_thread()
                 .worker_threads(1)
                 .thread_name("wardian-timers")
-                .thread_keep_alive(IDLE)
                 .enable_time()
                 .build()?,
             tools: Builder::new_multi_thread()
@@ -45,14 +58,41 @@ impl Executor {
     }
 }
 
-fn executor() -> Result<&'static Executor, Error> {
-    EXECUTOR
-        .get_or_init(|| Executor::new().map_err(|error| error.to_string()))
-        .as_ref()
-        .map_err(|error| Error::Engine(error.clone()))
+fn lacking(what: &str, command: &str, error: &io::Error) -> io::Error {
+    io::Error::other(format!("too few {what} ({error}); see `{command}`"))
 }
 
-/// The context in which timers can be made, and work for threads that may wait.
+/// Starts so many threads at once, and lets them end.
+fn spare_threads(count: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    let closed = gate.lock();
+    thread::scope(|scope| {
+        let started = (0..count).try_for_each(|_| {
+            let wait = || drop(gate.lock());
+            thread::Builder::new().spawn_scoped(scope, wait).map(drop)
+        });
+        drop(closed);
+        started
+    })
+}
+
+/// Opens so many descriptors at once, and closes them.
+fn spare_descriptors(count: usize) -> io::Result<()> {
+    let open = |_| File::open("/dev/null");
+    (0..count)
+        .map(open)
+        .collect::<io::Result<Vec<_>>>()
+        .map(drop)
+}
+
+fn executor() -> Result<&'static Executor, Error> {
+    static EXECUTOR: Once<Executor> = Once::new();
+    EXECUTOR
+        .get_or_try(Executor::new)
+        .map_err(|error| Error::Engine(error.to_string()))
+}
+
+/// The context in which timers can be made.
 pub(crate) fn timers() -> Result<&'static Handle, Error> {
     Ok(executor()?.timers.handle())
 }

@@ -19,6 +19,57 @@ const PORTION: u64 = 2_000_000;
 /// Does wasmtime count, instead of the guest?
 const BY_WASMTIME: bool = cfg!(feature = "wasmtime-fuel");
 
+/// What calls of the host cost, in fuel: about as much as the guest could compute in the same time.
+pub(crate) mod price {
+    /// A call that does next to nothing.
+    pub(crate) const CALL: u64 = 2_000;
+    /// An operation on a file: mostly the way to a thread that may wait, and back.
+    pub(crate) const FILE: u64 = 100_000;
+    /// A call of a tool: checked, recorded, and done by somebody else.
+    pub(crate) const TOOL: u64 = 100_000;
+    /// A byte that is copied.
+    pub(crate) const BYTE: u64 = 1;
+    /// A random byte.
+    pub(crate) const RANDOM_BYTE: u64 = 16;
+}
+
+/// What a run owes for calls of the host. The guest's own counter does not know of it until it asks for more fuel.
+pub(crate) struct Bill {
+    owed: u64,
+    /// The most that can be owed: what is left of the run's limit beyond what the guest was given.
+    left: u64,
+    /// What was owed when other runs last had their turn.
+    yielded: u64,
+}
+
+impl Bill {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            owed: 0,
+            left: limit,
+            yielded: 0,
+        }
+    }
+
+    /// Adds a price. Returns whether it is time that others have their turn.
+    pub(crate) fn add(&mut self, price: u64) -> Result<bool, wasmtime::Error> {
+        self.owed = self.owed.saturating_add(price);
+        if self.owed > self.left {
+            return Err(Trap::OutOfFuel.into());
+        }
+        let due = self.owed - self.yielded >= PORTION;
+        if due {
+            self.yielded = self.owed;
+        }
+        Ok(due)
+    }
+
+    fn pay(&mut self) -> u64 {
+        self.yielded = 0;
+        std::mem::take(&mut self.owed)
+    }
+}
+
 /// The fuel of one run.
 pub(crate) struct Fuel {
     limit: u64,
@@ -36,12 +87,13 @@ impl Fuel {
         self.given.saturating_add_signed(left.saturating_neg())
     }
 
-    /// How much the guest is given when this much is left.
-    fn more(&mut self, left: i64) -> Result<i64, Trap> {
-        let used = self.used(left);
+    /// How much the guest is given when this much is left, after it has paid its bill.
+    fn more(&mut self, left: i64, bill: &mut Bill) -> Result<i64, Trap> {
+        let used = self.used(left).saturating_add(bill.pay());
         let rest = self.limit.checked_sub(used).ok_or(Trap::OutOfFuel)?;
         let more = rest.min(PORTION);
         self.given = used.saturating_add(more);
+        bill.left = rest - more;
         Ok(more as i64)
     }
 }
@@ -61,7 +113,8 @@ impl Gauge {
         let global = instance
             .get_global(&mut *store, fuel::EXPORT)
             .ok_or_else(|| wasmtime::format_err!("the guest exports no fuel"))?;
-        let first = store.data_mut().fuel.more(0)?;
+        let (fuel, bill) = store.data_mut().fuel_and_bill();
+        let first = fuel.more(0, bill)?;
         global.set(store, Val::I64(first))?;
         Ok(Self(Some(global)))
     }
@@ -72,7 +125,8 @@ impl Gauge {
         match self.0 {
             Some(global) => {
                 let left = global.get(&mut *store).i64().unwrap_or_default();
-                store.data().fuel.used(left).min(limit)
+                let (fuel, bill) = store.data_mut().fuel_and_bill();
+                fuel.used(left).saturating_add(bill.owed).min(limit)
             }
             None => limit.saturating_sub(store.get_fuel().unwrap_or_default()),
         }
@@ -95,7 +149,10 @@ fn refuel(
             return Err(wasmtime::format_err!("the guest exports no fuel"));
         };
         let left = global.get(&mut caller).i64().unwrap_or_default();
-        let more = caller.data_mut().fuel.more(left)?;
+        let state = caller.data_mut();
+        state.memory().refueled();
+        let (fuel, bill) = state.fuel_and_bill();
+        let more = fuel.more(left, bill)?;
         global.set(&mut caller, Val::I64(more))?;
         // On tokio, after all that waits, wherever it came from: woken at once, this task would stand before what comes
         // from outside of its thread.

@@ -2,8 +2,8 @@
 //!
 //! In this order: the tool is granted; its arguments are of its type, every one known and none
 //! twice; the policy allows the declared action on the resource that they name; the policy's rules for
-//! the tool hold; somebody approves, if somebody has to. Then the start is on the record, and only
-//! then does the tool work, for as long as it may. What comes of it is bounded and recorded too.
+//! the tool hold; the tool's own check passes; somebody approves, if somebody has to. Then the start is on the record,
+//! and only then does the tool work, for as long as it may. What comes of it is bounded and recorded too.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,18 +13,21 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use url::Url;
 use wardian_abi::ToolSpec;
 use wardian_audit::{Args, Event, Log, REDACTED};
-use wardian_policy::{Action, Policy, ToolRules, parse_url};
+use wardian_policy::{Access, Action, Constraint, Policy, decoded_url, parse_url};
 
+use crate::account::Reservation;
 use crate::approval::{Approval, ApprovalRequest, Approver};
 use crate::arguments;
 use crate::call_error::{CallError, Refused};
 use crate::executor;
+use crate::files::Held;
 use crate::grants::Grants;
 use crate::secure_tool::SecureTool;
 use crate::session::{Session, Stop, data, micros};
-use crate::tool::{Call, Declared, Ready, Tool, Work};
+use crate::tool::{Call, Declared, Ready, Tool, ToolError, Work};
 use crate::under_way::{Pending, UnderWay, Working, hide, hide_in};
 use crate::{Error, Refusal, Wish};
 
@@ -99,9 +102,22 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// As [`granted_tools`].
+    /// As [`granted_tools`]; [`Error::Tool`] if a file that a tool [relies on](Tool::relies_on) lies where scripts can
+    /// get at it.
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
         let granted = granted_tools(&self.0.policy, tools)?;
+        for tool in &granted {
+            for (file, access) in &tool.0.files {
+                self.0.grants.check_apart(file, *access).map_err(|why| {
+                    let key = format!("tools.{}", tool.name());
+                    Error::Tool {
+                        tool: tool.name().to_owned(),
+                        at: self.policy().location(&key).map(ToString::to_string),
+                        why: format!("relies on {}, which {why}", file.display()),
+                    }
+                })?;
+            }
+        }
         let named = |tool: Tool| (tool.name().to_owned(), tool);
         Ok(self.with(|parts| {
             parts.specs = granted.iter().map(Tool::spec).collect();
@@ -116,9 +132,18 @@ impl Gate {
     }
 
     /// The same gate, which records in `log` what is allowed and refused.
-    #[must_use]
-    pub fn with_audit(self, log: Log) -> Self {
-        self.with(|parts| parts.log = Some(log))
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Audit`] if the log's file lies where scripts may write.
+    pub fn with_audit(self, log: Log) -> Result<Self, Error> {
+        for file in log.files() {
+            self.0
+                .grants
+                .check_apart(file, Access::WRITE)
+                .map_err(|why| Error::Audit(format!("{} {why}", file.display())))?;
+        }
+        Ok(self.with(|parts| parts.log = Some(log)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
@@ -168,20 +193,19 @@ impl Gate {
         &self,
         session: &Arc<Session>,
         name: &str,
-        args: Result<&str, Refused>,
+        args: Result<(&str, Reservation), Refused>,
     ) -> Result<Pending, CallError> {
         let call = session.call()?;
         let started = Instant::now();
         let mut asked = Asked::default();
         let admitted = match args {
-            Ok(args) => self.admit(session, name, args, &mut asked).await,
+            Ok((args, reservation)) => self
+                .admit(session, name, args, &mut asked)
+                .await
+                .map(|admitted| (admitted, reservation)),
             Err(refused) => Err(refused),
         };
-        let Admitted {
-            work,
-            rule,
-            approved_by,
-        } = match admitted {
+        let (admitted, mut reservation) = match admitted {
             Ok(admitted) => admitted,
             Err(refused) => {
                 return Err(self
@@ -189,6 +213,14 @@ impl Gate {
                     .await?);
             }
         };
+        let Admitted {
+            work,
+            rule,
+            approved_by,
+            bytes,
+        } = admitted;
+        // What was parsed is the handler's now.
+        reservation.shrink_to(bytes.saturating_add(session.reply_room()));
         let tool = asked.tool.ok_or_else(|| CallError::unknown(name))?;
         let event = Event::ToolStarted {
             call,
@@ -203,6 +235,12 @@ impl Gate {
             data.resource = asked.resource;
             data.args = asked.args;
         });
+        let context = Call {
+            gate: self.clone(),
+            session: session.clone(),
+            tool: tool.clone(),
+            held: Held::default(),
+        };
         let under_way = UnderWay {
             call,
             tool,
@@ -210,17 +248,14 @@ impl Gate {
             resource,
             session: session.clone(),
             started,
+            reservation,
         };
         let unfinished = session.is_recorded().then(|| under_way.unfinished());
         session.note_start(event, said, unfinished).await?;
-        let context = Call {
-            gate: self.clone(),
-            session: session.clone(),
-        };
         Ok(under_way.begin(self.0.threads, work(context)))
     }
 
-    /// May this be called so?
+    /// Checks grant, arguments, policy, rules, the tool's own rules and approval, in that order.
     async fn admit(
         &self,
         session: &Session,
@@ -237,14 +272,18 @@ impl Gate {
         };
         let calls = session.call_of(name);
 
-        let value = arguments::parse(json).map_err(|error| Refused::arguments(name, error))?;
+        let wrong = |error| Refused::arguments(name, error);
+        let value = arguments::parse(json).map_err(wrong)?;
         if session.is_recorded() {
-            let mut args = Args::new(&value, json, &tool.secret_args);
-            hide_in(&mut args.args, &tool.secrets);
-            asked.args = Some(args);
+            let mut shown = value.clone();
+            hide_in(&mut shown, &tool.secrets);
+            asked.args = Some(Args::new(&shown, json.len(), &tool.secret_args));
         }
-        let Ready { args, work } =
-            (tool.read)(value).map_err(|error| Refused::arguments(name, error))?;
+        let value = match tool.exact {
+            true => value,
+            false => arguments::plain(value).map_err(wrong)?,
+        };
+        let Ready { args, work } = (tool.read)(value).map_err(wrong)?;
 
         let named = tool.resource.as_ref().and_then(|arg| args.get(arg));
         let resources = resources(named);
@@ -254,26 +293,45 @@ impl Gate {
             .map(|text| hide(text, &tool.secrets))
             .collect();
         let mut rule = "permissions".to_owned();
-        let mut normal = Vec::new();
+        let mut positions = Vec::new();
         for resource in &resources {
-            let decision = policy.check(tool.action, resource);
-            rule = decision.rule();
-            if !decision.allowed() {
-                return Err(Refused {
-                    rule,
-                    location: decision.location().cloned(),
-                    error: CallError::insufficient(name, tool.action, decision.to_string()),
-                });
-            }
-            normal.push(match (tool.action, decision.grant()) {
-                (_, Some((_, path))) => path.to_string(),
-                (Action::HttpRequest, None) => {
-                    parse_url(resource).map_or_else(|_| resource.clone(), |url| url.to_string())
-                }
-                _ => resource.clone(),
-            });
+            let position;
+            (rule, position) = self.check_resource(&tool, resource)?;
+            positions.push(position);
         }
-        self.rules(&tool, rules, calls, &args, normal)?;
+        if let Some(most) = rules.max_calls.filter(|most| calls > *most) {
+            let reason = format!("{name} can be called {most} times in a run");
+            return Err(self.broken_rule(&tool, "max_calls", reason));
+        }
+        for (arg, constraint) in &rules.args {
+            let given = args.get(arg).unwrap_or(&Value::Null);
+            // What the tool acts on is compared as it was decided on.
+            let allowed = match (tool.resource.as_ref() == Some(arg), given) {
+                (true, Value::String(_)) => positions
+                    .iter()
+                    .all(|position| position.allowed(constraint)),
+                (true, Value::Array(items)) => {
+                    !items.is_empty()
+                        && positions
+                            .iter()
+                            .all(|position| position.allowed(constraint))
+                }
+                _ => constraint.allows(given),
+            };
+            if !allowed {
+                return Err(self.forbidden_argument(&tool, arg));
+            }
+        }
+        if let Some(check) = &tool.check {
+            check(&args).map_err(|error| {
+                if let ToolError::Refused { resource, .. } = &error
+                    && !resource.is_empty()
+                {
+                    asked.resource = vec![hide(resource, &tool.secrets)];
+                }
+                self.refused_by_tool(&tool, error)
+            })?;
+        }
         let approved_by = match rules.approval {
             true => Some(self.approve(session, &tool, &args, &resources).await?),
             false => None,
@@ -282,43 +340,103 @@ impl Gate {
             work,
             rule,
             approved_by,
+            bytes: arguments::weight(json),
         })
     }
 
-    /// Do the policy's rules for the tool hold?
-    fn rules(
+    /// Checks that the policy allows a tool to act on a resource. Returns the rule that decides, and what rules on the
+    /// argument compare.
+    fn check_resource(
         &self,
         tool: &Declared,
-        rules: &ToolRules,
-        calls: u64,
-        args: &Value,
-        normal: Vec<String>,
+        resource: &str,
+    ) -> Result<(String, Position), Refused> {
+        let decision = self.policy().check(tool.action, resource);
+        let rule = decision.rule();
+        if !decision.allowed() {
+            return Err(Refused {
+                rule,
+                location: decision.location().cloned(),
+                error: CallError::insufficient(&tool.name, tool.action, decision.to_string()),
+            });
+        }
+        let position = match (tool.action, decision.grant()) {
+            (_, Some((_, path))) => Position::Text(path.to_string()),
+            (Action::HttpRequest, None) => match parse_url(resource) {
+                Ok(url) => Position::Url(url),
+                Err(_) => Position::Text(resource.to_owned()),
+            },
+            _ => Position::Text(resource.to_owned()),
+        };
+        Ok((rule, position))
+    }
+
+    /// Checks another resource than a call's arguments name, as those were checked.
+    pub(crate) fn check_hop(&self, tool: &Declared, resource: &str) -> Result<(), Refused> {
+        let (_, position) = self.check_resource(tool, resource)?;
+        let rules = self.policy().tools().get(&tool.name);
+        let constraint = rules
+            .zip(tool.resource.as_ref())
+            .and_then(|(rules, arg)| Some((arg, rules.args.get(arg)?)));
+        match constraint {
+            Some((arg, constraint)) if !position.allowed(constraint) => {
+                Err(self.forbidden_argument(tool, arg))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks another value of an argument that is no resource.
+    pub(crate) fn check_argument(
+        &self,
+        tool: &Declared,
+        arg: &str,
+        value: &Value,
     ) -> Result<(), Refused> {
-        let refused = |key: String, reason: String| Refused {
+        let rules = self.policy().tools().get(&tool.name);
+        let constraint = rules.and_then(|rules| rules.args.get(arg));
+        match constraint.is_none_or(|constraint| constraint.allows(value)) {
+            true => Ok(()),
+            false => Err(self.forbidden_argument(tool, arg)),
+        }
+    }
+
+    fn forbidden_argument(&self, tool: &Declared, arg: &str) -> Refused {
+        let reason = format!("argument `{arg}` of {} may not be this", tool.name);
+        self.broken_rule(tool, &format!("args.{arg}"), reason)
+    }
+
+    /// A rule of `[tools.NAME]` does not hold.
+    fn broken_rule(&self, tool: &Declared, part: &str, reason: String) -> Refused {
+        let key = format!("tools.{}.{part}", tool.name);
+        Refused {
             location: self.policy().location(&key).cloned(),
             rule: key,
             error: CallError::refused(reason),
-        };
-        let key = |part: &str| format!("tools.{}.{part}", tool.name);
-        if let Some(most) = rules.max_calls.filter(|most| calls > *most) {
-            let reason = format!("{} can be called {most} times in a run", tool.name);
-            return Err(refused(key("max_calls"), reason));
         }
-        for (name, constraint) in &rules.args {
-            let given = args.get(name).unwrap_or(&Value::Null);
-            // What the tool acts on is compared as it was decided on.
-            let allowed = match (tool.resource.as_ref() == Some(name), given) {
-                (true, Value::String(_) | Value::Array(_)) => normal
-                    .iter()
-                    .all(|text| constraint.allows(&text.as_str().into())),
-                _ => constraint.allows(given),
-            };
-            if !allowed {
-                let reason = format!("argument `{name}` of {} may not be this", tool.name);
-                return Err(refused(key(&format!("args.{name}")), reason));
+    }
+
+    /// A tool's own check has failed.
+    fn refused_by_tool(&self, tool: &Declared, error: ToolError) -> Refused {
+        let name = &tool.name;
+        match error {
+            ToolError::Refused {
+                rule, reason, told, ..
+            } => Refused {
+                location: self.policy().location(&rule).cloned(),
+                rule,
+                error: match told {
+                    Some(message) => CallError::Refused { message, reason },
+                    None => CallError::insufficient(name, tool.action, reason),
+                },
+            },
+            ToolError::Argument { argument, message } => {
+                let message = format!("{name}: argument `{argument}`: {message}");
+                Refused::by("arguments", CallError::Value(message))
             }
+            ToolError::Failed(why) => Refused::by("arguments", CallError::Failed(why)),
+            ToolError::TimedOut(why) => Refused::by("arguments", CallError::TimedOut(why)),
         }
-        Ok(())
     }
 
     /// Asks somebody. That nobody answers is a no.
@@ -351,7 +469,9 @@ impl Gate {
             action: tool.action,
             resource: resources.to_vec(),
             args,
+            wait: session.tool_wait(),
         };
+        let _question = session.ask();
         let asking = self
             .0
             .threads
@@ -359,7 +479,7 @@ impl Gate {
         match timeout(session.tool_wait(), Working::On(asking)).await {
             Ok(Ok(Approval::Approved { by })) => Ok(by),
             Ok(Ok(Approval::Refused { why })) => Err(refused(why)),
-            Ok(Err(_)) => Err(refused("whoever was asked broke".to_owned())),
+            Ok(Err(_)) => Err(refused("the approver failed".to_owned())),
             Err(_) => Err(refused("nobody answered in time".to_owned())),
         }
     }
@@ -472,6 +592,30 @@ struct Admitted {
     work: Work,
     rule: String,
     approved_by: Option<String>,
+    /// What its arguments take of the host's memory.
+    bytes: u64,
+}
+
+/// A resource as rules on its argument compare it: normalised.
+enum Position {
+    Text(String),
+    Url(Url),
+}
+
+impl Position {
+    /// Returns whether a rule allows it. A prefix has to hold in every way in which a server could read the URL.
+    fn allowed(&self, constraint: &Constraint) -> bool {
+        match (self, constraint) {
+            (Self::Url(url), Constraint::Prefix(prefix)) => {
+                let read = parse_url(prefix).ok().and_then(|url| decoded_url(&url));
+                let prefix = read.as_deref().unwrap_or(prefix);
+                constraint.allows(&url.as_str().into())
+                    && decoded_url(url).is_some_and(|text| text.starts_with(prefix))
+            }
+            (Self::Url(url), constraint) => constraint.allows(&url.as_str().into()),
+            (Self::Text(text), constraint) => constraint.allows(&text.as_str().into()),
+        }
+    }
 }
 
 /// The texts that an argument names: itself, or its entries. Without one there is an empty one.

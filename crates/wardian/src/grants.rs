@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use wardian_policy::{Grant, GrantError, GuestPath, Policy, check_host};
+use wardian_policy::{Access, GrantError, GuestPath, Policy, check_host};
 
-use crate::Error;
 use crate::files::real_path;
+use crate::{Error, paths};
 
 /// The granted directories, each opened once. From here on, a path is only ever resolved
 /// beneath one of these handles.
@@ -26,6 +26,8 @@ pub(crate) struct Directory {
     pub(crate) dir: Arc<Dir>,
     /// Which of the policy's directories it is, from 1.
     pub(crate) number: u64,
+    access: Access,
+    place: Place,
 }
 
 impl Grants {
@@ -36,11 +38,11 @@ impl Grants {
     /// [`Error::Grant`] if one of them is not there, is no directory, or is something else than
     /// its path says: the policy has seen paths only, here symbolic links are followed.
     pub(crate) fn open(policy: &Policy) -> Result<Self, Error> {
-        let mut places: Vec<(&Grant, Place)> = Vec::new();
-        let mut directories = Vec::new();
+        let mut directories: Vec<Directory> = Vec::new();
         let home = home();
         for (grant, number) in policy.grants().zip(1..) {
-            if policy.access(grant).is_empty() {
+            let access = policy.access(grant);
+            if access.is_empty() {
                 continue;
             }
             let refused = |reason: String| Error::Grant {
@@ -52,24 +54,77 @@ impl Grants {
             let dir = Dir::open_ambient_dir(grant.host(), ambient_authority()).map_err(failed)?;
             // What has been opened, whatever the path leads to by now.
             let path = real_path(&dir).map_err(|_| refused("/proc is not mounted".to_owned()))?;
+            if grant.is_resolved() && path != grant.host() {
+                let why = "it leads elsewhere since the policy was read; load the policy again";
+                return Err(refused(why.to_owned()));
+            }
             check_host(&path, home.as_deref(), policy.files())
                 .map_err(|error| refused(error.to_string()))?;
+            if is_kernels(&dir) {
+                return Err(refused(GrantError::Kernel(path).to_string()));
+            }
             let place = Place::of(&path).map_err(failed)?;
-            if let Some((other, _)) = places.iter().find(|(_, other)| place.overlaps(other)) {
+            if let Some(other) = directories
+                .iter()
+                .find(|other| place.overlaps(&other.place))
+            {
                 let overlap = GrantError::Overlap {
                     what: grant.host().to_string_lossy().into_owned(),
-                    with: other.host().to_string_lossy().into_owned(),
+                    with: other.place.path.to_string_lossy().into_owned(),
                 };
                 return Err(refused(overlap.to_string()));
             }
-            places.push((grant, place));
             directories.push(Directory {
                 guest: grant.guest().clone(),
                 dir: Arc::new(dir),
                 number,
+                access,
+                place,
             });
         }
-        Ok(Self { directories })
+        let grants = Self { directories };
+        let apart = |file: &Path, access| {
+            grants
+                .check_apart(file, access)
+                .map_err(|why| Error::Grant {
+                    host: file.to_owned(),
+                    at: None,
+                    reason: format!("it {why}"),
+                })
+        };
+        for file in policy.files() {
+            apart(file, Access::READ_WRITE)?;
+        }
+        if let Ok(program) = std::env::current_exe() {
+            apart(&program, Access::WRITE)?;
+        }
+        Ok(grants)
+    }
+
+    /// Checks that a file of the host can't be reached by scripts that have any of this access: that none of the
+    /// directories lies in a grant through which its path leads, links included.
+    ///
+    /// # Errors
+    ///
+    /// Says where it lies, to follow the file's name.
+    pub(crate) fn check_apart(&self, file: &Path, access: Access) -> Result<(), String> {
+        let steps = paths::steps(file).map_err(|error| format!("can't be found: {error}"))?;
+        for step in steps {
+            let Ok(place) = Place::of(&step) else {
+                continue;
+            };
+            let reaches = |directory: &&Directory| {
+                directory.access.intersects(access) && directory.place.holds(&place)
+            };
+            if let Some(directory) = self.directories.iter().find(reaches) {
+                return Err(format!(
+                    "lies in {}, which is granted to scripts for {}, or is reached through it; keep the two apart",
+                    directory.place.path.display(),
+                    directory.access.name().replace('_', " and ")
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The directory that is granted at this guest path.
@@ -109,7 +164,29 @@ fn explained(error: &io::Error) -> String {
     }
 }
 
+/// Whether this is a file system of the kernel's own, wherever it is mounted: `/proc`, `/sys`.
+fn is_kernels(dir: &Dir) -> bool {
+    /// `PROC_SUPER_MAGIC`, `SYSFS_MAGIC`, `DEBUGFS_MAGIC`, `TRACEFS_MAGIC`, `SECURITYFS_MAGIC`, `CGROUP_SUPER_MAGIC`,
+    /// `CGROUP2_SUPER_MAGIC`, `BPF_FS_MAGIC`, `DEVPTS_SUPER_MAGIC`: linux/magic.h.
+    const MAGIC: [u32; 9] = [
+        0x9fa0,
+        0x6265_6572,
+        0x6462_6720,
+        0x7472_6163,
+        0x7363_6673,
+        0x0027_e0eb,
+        0x6367_7270,
+        0xcafe_4a11,
+        0x1cd1,
+    ];
+    rustix::fs::fstatfs(dir).is_ok_and(|found| {
+        let magic = u32::try_from(found.f_type);
+        magic.is_ok_and(|magic| MAGIC.contains(&magic))
+    })
+}
+
 /// Where a directory really is.
+#[derive(Debug)]
 struct Place {
     path: PathBuf,
     /// Device and inode of itself and of every directory above it: a bind mount has another
@@ -126,12 +203,14 @@ impl Place {
         })
     }
 
+    /// Returns whether this is the other, or above it.
+    fn holds(&self, inner: &Self) -> bool {
+        let itself = self.identities.first();
+        inner.path.starts_with(&self.path)
+            || itself.is_some_and(|itself| inner.identities.contains(itself))
+    }
+
     fn overlaps(&self, other: &Self) -> bool {
-        let holds = |outer: &Self, inner: &Self| {
-            let itself = outer.identities.first();
-            inner.path.starts_with(&outer.path)
-                || itself.is_some_and(|itself| inner.identities.contains(itself))
-        };
-        holds(self, other) || holds(other, self)
+        self.holds(other) || other.holds(self)
     }
 }

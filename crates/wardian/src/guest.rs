@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
 use crate::calls::Calls;
 use crate::files::{FileGuard, Wasi};
-use crate::fuel::{Fuel, Gauge};
+use crate::fuel::{Bill, Fuel, Gauge};
 use crate::memory::MemoryLimit;
 use crate::output::{Capture, Sink};
 use crate::{Error, Runtime, Stream};
@@ -35,6 +35,14 @@ pub(crate) struct RunState {
 impl RunState {
     pub(crate) fn wasi(&mut self) -> &mut Wasi {
         &mut self.wasi
+    }
+
+    pub(crate) fn fuel_and_bill(&mut self) -> (&mut Fuel, &mut Bill) {
+        (&mut self.fuel, &mut self.wasi.bill)
+    }
+
+    pub(crate) fn memory(&mut self) -> &mut MemoryLimit {
+        &mut self.memory
     }
 
     /// Calls of tools; absent where there are none to call.
@@ -98,13 +106,19 @@ impl Guest {
             .table
             .set_max_capacity(HANDLES);
         let memory = MemoryLimit::new(usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX));
-        let wasi = Wasi { inner, files };
+        let fuel = limits.fuel().or_max();
+        let wasi = Wasi {
+            inner,
+            files,
+            bill: Bill::new(fuel),
+            aborts: false,
+        };
         let mut store = Store::new(
             runtime.machine().engine(),
             RunState {
                 wasi,
                 memory,
-                fuel: Fuel::new(limits.fuel().or_max()),
+                fuel: Fuel::new(fuel),
                 calls,
             },
         );

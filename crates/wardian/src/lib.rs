@@ -26,6 +26,7 @@
 
 #![deny(unsafe_code)]
 
+mod account;
 mod approval;
 mod arguments;
 mod call_error;
@@ -41,9 +42,11 @@ mod grants;
 mod guest;
 mod mapping;
 mod memory;
+mod meter;
 mod on_record;
 mod outcome;
 mod output;
+mod paths;
 mod policy_file;
 mod python;
 mod run;
@@ -52,6 +55,7 @@ mod sandbox;
 mod script;
 mod secure_tool;
 mod session;
+mod threads;
 mod tool;
 mod under_way;
 
@@ -66,10 +70,10 @@ pub use policy_file::{PolicyError, load_policy};
 pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
-pub use script::Script;
+pub use script::{Input, Script};
 pub use secure_tool::SecureTool;
-pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError};
-pub use wardian_abi::{CodeRules, Names, Raised, SCRIPT_NAME, Value, Violation};
+pub use tool::{Call, Handler, Tool, ToolDefinitionError, ToolError, WriteRoom};
+pub use wardian_abi::{CodeRules, Names, Raised, SCRIPT_NAME, Value, Violation, exact, sha256};
 pub use wardian_audit as audit;
 pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{

@@ -11,7 +11,12 @@ pub(crate) struct MemoryLimit {
     allowed: usize,
     peak: usize,
     refused: Option<usize>,
+    /// How often the guest has asked for fuel since.
+    refuels: u32,
 }
+
+/// How often the guest asks for fuel, at most, between a refused growth and the end that it brings about.
+const REFUELS: u32 = 2;
 
 impl MemoryLimit {
     pub(crate) fn new(allowed: usize) -> Self {
@@ -19,6 +24,7 @@ impl MemoryLimit {
             allowed,
             peak: 0,
             refused: None,
+            refuels: 0,
         }
     }
 
@@ -27,9 +33,14 @@ impl MemoryLimit {
         self.peak
     }
 
-    /// The size that was asked for and refused, in bytes; the last, if there were several.
+    /// The size that was asked for and refused, in bytes, if the guest has hardly gone on since. If it has, Python has
+    /// caught that, and what happens is not for want of memory.
     pub(crate) fn refused(&self) -> Option<usize> {
-        self.refused
+        self.refused.filter(|_| self.refuels <= REFUELS)
+    }
+
+    pub(crate) fn refueled(&mut self) {
+        self.refuels = self.refuels.saturating_add(1);
     }
 }
 
@@ -42,6 +53,7 @@ impl ResourceLimiter for MemoryLimit {
     ) -> wasmtime::Result<bool> {
         if desired > self.allowed {
             self.refused = Some(desired);
+            self.refuels = 0;
             return Ok(false);
         }
         self.peak = self.peak.max(desired);

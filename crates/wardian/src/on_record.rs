@@ -53,9 +53,9 @@ impl OnRecord {
         }
     }
 
-    /// Writes a record. `unfinished` is for the start of a call: the record of its end, if it does not come
+    /// Writes a record, and returns its length in bytes. `unfinished` is for the start of a call: the record of its end, if it does not come
     /// to one.
-    pub(crate) fn note(&self, said: Said, unfinished: Option<Said>) -> io::Result<()> {
+    pub(crate) fn note(&self, said: Said, unfinished: Option<Said>) -> io::Result<u64> {
         self.write(&mut lock(&self.state), said, unfinished)
     }
 
@@ -80,7 +80,7 @@ impl OnRecord {
         let calls = state.calls.clone().into_values();
         calls
             .chain(last)
-            .try_for_each(|said| self.write(state, said, None))
+            .try_for_each(|said| self.write(state, said, None).map(drop))
     }
 
     /// Nothing is written after the end.
@@ -89,7 +89,7 @@ impl OnRecord {
         state: &mut State,
         (event, data): Said,
         unfinished: Option<Said>,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         if state.over {
             return Err(io::Error::other("the run is over"));
         }
@@ -99,7 +99,7 @@ impl OnRecord {
             event,
             data,
         };
-        self.log.record(&entry)?;
+        let written = self.log.record(&entry)?;
         match (entry.event, unfinished) {
             (Event::RunStarted { .. }, _) => state.started = true,
             (Event::RunFinished { .. }, _) => state.over = true,
@@ -107,6 +107,6 @@ impl OnRecord {
             (Event::ToolFinished { call, .. }, _) => drop(state.calls.remove(&call)),
             _ => {}
         }
-        Ok(())
+        Ok(written)
     }
 }

@@ -68,6 +68,8 @@ pub enum LimitKind {
     ToolCalls,
     /// Records in the audit log.
     Records,
+    /// Records in the audit log, in bytes.
+    RecordBytes,
 }
 
 impl LimitKind {
@@ -79,6 +81,7 @@ impl LimitKind {
             Self::Memory => "memory",
             Self::ToolCalls => "tool_calls",
             Self::Records => "records",
+            Self::RecordBytes => "record_bytes",
         }
     }
 
@@ -90,6 +93,7 @@ impl LimitKind {
             Self::Memory => Limit::Memory,
             Self::ToolCalls => Limit::ToolCalls,
             Self::Records => Limit::Records,
+            Self::RecordBytes => Limit::RecordBytes,
         }
     }
 }
@@ -369,6 +373,14 @@ impl fmt::Display for Verdict {
                 allowed,
                 ..
             } => write!(f, "stopped at the limit of {allowed} audit records"),
+            Self::Limit {
+                which: LimitKind::RecordBytes,
+                allowed,
+                ..
+            } => {
+                let allowed = bytesize::ByteSize::b(*allowed).display().iec();
+                write!(f, "stopped at the limit of {allowed} of audit records")
+            }
             Self::Crashed { trap } => write!(f, "the interpreter crashed: {trap}"),
         }
     }

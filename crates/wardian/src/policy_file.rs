@@ -7,6 +7,7 @@ use std::path::Path;
 use wardian_policy::{Base, FILE_BYTES, Policy, Problems, Source};
 
 use crate::grants::home;
+use crate::paths;
 
 /// How many files may extend each other in a row.
 const DEPTH: usize = 8;
@@ -71,6 +72,8 @@ fn source(file: &Path, shown: &Path) -> Result<Source, String> {
         _ => error.to_string(),
     };
     let path = file.canonicalize().map_err(explained)?;
+    // Whoever can change a link on the way decides as well.
+    let given = std::path::absolute(file).map_err(explained)?;
     // A pipe would block, and a device never end.
     if !path.metadata().map_err(explained)?.is_file() {
         return Err("it is not a regular file".to_owned());
@@ -89,6 +92,8 @@ fn source(file: &Path, shown: &Path) -> Result<Source, String> {
         file: shown.into(),
         text: text.into(),
         path: Some(path),
+        given: Some(given),
         home: home(),
+        resolve: paths::real,
     })
 }

@@ -16,7 +16,6 @@ use crate::calls::Calls;
 use crate::executor::OnTimers;
 use crate::files::FileGuard;
 use crate::guest::{Guest, Streams};
-use crate::memory::MemoryLimit;
 use crate::output::Sink;
 use crate::runtime::Machine;
 use crate::session::{Going, Session, Stop};
@@ -74,8 +73,8 @@ async fn run_admitted(
         run_screened(&runtime, &gate, session, request, streams, &mut outcome).await?;
     }
     outcome.usage.tool_calls = session.calls();
-    outcome.usage.bytes_written = session.quota.bytes_written();
-    outcome.usage.files_created = session.quota.files_created();
+    outcome.usage.bytes_written = session.quota.written.used();
+    outcome.usage.files_created = session.quota.created.used();
     outcome.refusals = session.take_refusals();
     session.end(&outcome).await?;
     Ok(outcome)
@@ -112,7 +111,7 @@ async fn run_screened(
         }
         guest.call(export::RUN).await.map(Ended::Ran)
     };
-    let ended = within(limits, started, work).await;
+    let ended = within(limits, started, session, work).await;
     let wall = started.elapsed();
     guest.drop_calls();
     (outcome.verdict, outcome.value) = match ended {
@@ -124,7 +123,7 @@ async fn run_screened(
         Some(Err(error)) => match error.downcast::<Stop>() {
             Ok(Stop::Limit(which, most)) => (limit(which, most.into(), most.into()), None),
             Ok(stop) => return Err(stop.into()),
-            Err(error) => match verdict_of(&error, guest.memory(), limits) {
+            Err(error) => match verdict_of(&error, guest.memory().refused(), limits) {
                 verdict if screening => (unscreened(&verdict), None),
                 verdict => (verdict, None),
             },
@@ -156,14 +155,14 @@ pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violatio
         let request = request(Script::new(source), Some(rules), tools, limits)?;
         let _slot = setting.runtime.admit().await?;
         let started = Instant::now();
-        let mut guest = blank(&setting.runtime, limits).await?;
+        let (mut guest, session) = blank(&setting.runtime, limits).await?;
         let work = async {
             guest.hand_over(&request).await?;
             screened(&guest.call(export::SCREEN).await?, &mut hash)
         };
-        let verdict = match within(limits, started, work).await {
+        let verdict = match within(limits, started, &session, work).await {
             Some(Ok(violations)) => return Ok(violations),
-            Some(Err(error)) => verdict_of(&error, guest.memory(), limits),
+            Some(Err(error)) => verdict_of(&error, guest.memory().refused(), limits),
             None => time(started.elapsed(), limits),
         };
         Ok(vec![why_unscreened(&verdict)])
@@ -174,7 +173,7 @@ pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violatio
 pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
     Running::new(runtime.machine(), async move {
         let _slot = runtime.admit().await?;
-        let mut guest = blank(&runtime, &Limits::default()).await?;
+        let (mut guest, _) = blank(&runtime, &Limits::default()).await?;
         let modules = guest.call(export::MODULES).await;
         let modules = modules.map_err(|error| Error::Host(format!("{error:#}")))?;
         serde_json::from_slice(&modules).map_err(|error| Error::Host(error.to_string()))
@@ -182,20 +181,41 @@ pub(crate) fn modules(runtime: Runtime) -> Running<Vec<String>> {
 }
 
 /// A guest that sees nothing.
-async fn blank(runtime: &Runtime, limits: &Limits) -> Result<Guest, Error> {
+async fn blank(runtime: &Runtime, limits: &Limits) -> Result<(Guest, Arc<Session>), Error> {
     let policy = Arc::new(Policy::computing());
     let session = Arc::new(Session::new(String::new(), &policy, None));
-    let files = FileGuard::new(policy, Arc::default(), session);
-    Guest::new(runtime, limits, Streams::default(), files, None).await
+    let files = FileGuard::new(policy, Arc::default(), session.clone());
+    let guest = Guest::new(runtime, limits, Streams::default(), files, None).await?;
+    Ok((guest, session))
 }
 
-/// What comes of `work`, if it ends within the time limit.
-async fn within<T>(limits: &Limits, started: Instant, work: impl Future<Output = T>) -> Option<T> {
-    match limits.timeout() {
-        Allowance::AtMost(timeout) => tokio::time::timeout_at((started + timeout).into(), work)
-            .await
-            .ok(),
-        Allowance::Unlimited => Some(work.await),
+/// How often a run that waits for somebody's answer looks at its clock.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What comes of `work`, if it ends within the time limit, in which people's time does not count.
+async fn within<T>(
+    limits: &Limits,
+    started: Instant,
+    session: &Session,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let Allowance::AtMost(timeout) = limits.timeout() else {
+        return Some(work.await);
+    };
+    let mut work = std::pin::pin!(work);
+    loop {
+        let (asked, is_asking) = session.asked();
+        let mut deadline = started + timeout + asked;
+        if is_asking {
+            deadline = deadline.max(Instant::now() + LOOK);
+        }
+        if let Ok(done) = tokio::time::timeout_at(deadline.into(), &mut work).await {
+            return Some(done);
+        }
+        let (asked, is_asking) = session.asked();
+        if !is_asking && Instant::now() >= started + timeout + asked {
+            return None;
+        }
     }
 }
 
@@ -340,7 +360,7 @@ fn judge(reply: &[u8], hash: &mut SourceHash, limits: &Limits) -> (Verdict, Opti
 }
 
 /// What stopped the guest from the outside.
-fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) -> Verdict {
+fn verdict_of(error: &wasmtime::Error, refused: Option<usize>, limits: &Limits) -> Verdict {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Verdict::Exited { code: exit.0 };
     }
@@ -352,7 +372,7 @@ fn verdict_of(error: &wasmtime::Error, memory: &MemoryLimit, limits: &Limits) ->
             let fuel = limits.fuel().or_max().into();
             return limit(LimitKind::Fuel, fuel, fuel);
         }
-        Some(wasmtime::Trap::UnreachableCodeReached) => match memory.refused() {
+        Some(wasmtime::Trap::UnreachableCodeReached) => match refused {
             // The guest aborts when an allocation fails that Python can't raise an error for.
             Some(asked) => {
                 let allowed = limits.memory_bytes().into();

@@ -1,6 +1,6 @@
 //! The engine, shared by everything in the process, and who may use it at once.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +13,8 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1;
 use crate::engine_config::engine_config;
 use crate::guest::RunState;
 use crate::mapping::Code;
-use crate::{Error, calls, executor, fuel, mapping, run};
+use crate::threads::{LOGS, Once};
+use crate::{Error, calls, executor, files, fuel, mapping, run};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.
 const MOST_RUNS: usize = 1_000;
@@ -35,17 +36,18 @@ pub(crate) struct Machine {
     timers: &'static Handle,
 }
 
-static MACHINE: OnceLock<Result<Machine, String>> = OnceLock::new();
-
 impl Machine {
     fn get() -> Result<&'static Self, Error> {
-        MACHINE
-            .get_or_init(|| Self::new().map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| Error::Engine(error.clone()))
+        static MACHINE: Once<Machine> = Once::new();
+        let unstarted = |error: wasmtime::Error| match error.downcast() {
+            Ok(known) => known,
+            Err(error) => Error::Engine(format!("{error:#}")),
+        };
+        MACHINE.get_or_try(Self::new).map_err(unstarted)
     }
 
     fn new() -> wasmtime::Result<Self> {
+        let timers = executor::timers()?;
         let mut config = engine_config();
         config
             .with_custom_code_memory(Some(Arc::new(mapping::InPlace)))
@@ -58,7 +60,7 @@ impl Machine {
         Ok(Self {
             engine,
             guest,
-            timers: executor::timers()?,
+            timers,
         })
     }
 
@@ -76,6 +78,10 @@ impl Machine {
 fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>> {
     let mut linker = Linker::new(engine);
     wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
+    // wasmtime-wasi's does not let others have their turn, and takes milliseconds for megabytes.
+    linker.allow_shadowing(true);
+    linker.func_wrap_async(files::WASI_MODULE, "random_get", files::random_get)?;
+    linker.allow_shadowing(false);
     linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
     fuel::add_to_linker(&mut linker)?;
     linker.instantiate_pre(&mapping::load(engine, code)?)
@@ -131,12 +137,10 @@ impl Runtime {
     /// [`Error::Engine`] if this machine can't run them.
     #[cfg(feature = "hostile")]
     pub fn hostile(mut self) -> Result<Self, Error> {
-        static HOSTILE: OnceLock<Result<InstancePre<RunState>, String>> = OnceLock::new();
-        let linked = || linked(&self.machine.engine, Code::Hostile);
+        static HOSTILE: Once<InstancePre<RunState>> = Once::new();
         self.guest = HOSTILE
-            .get_or_init(|| linked().map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| Error::Engine(error.clone()))?;
+            .get_or_try(|| linked(&self.machine.engine, Code::Hostile))
+            .map_err(|error| Error::Engine(format!("{error:#}")))?;
         Ok(self)
     }
 
@@ -175,6 +179,12 @@ impl Runtime {
     /// of its memory is thrown away instead.
     pub fn pages_restored() -> u64 {
         mapping::pages_restored()
+    }
+
+    /// Waits until the last records of runs that were given up are written, for so long at most. Returns whether that is
+    /// so. For a process that is about to end: dropping a run does not wait for its log.
+    pub fn settle(most: Duration) -> bool {
+        LOGS.settle(most)
     }
 
     /// What this build is made of.

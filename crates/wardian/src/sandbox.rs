@@ -84,10 +84,12 @@ impl Sandbox {
     }
 
     /// The same sandbox, which records in `log` what its runs are allowed and refused.
-    #[must_use]
-    pub fn with_audit(mut self, log: Log) -> Self {
-        self.setting.gate = self.setting.gate.with_audit(log);
-        self
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::with_audit`].
+    pub fn with_audit(self, log: Log) -> Result<Self, Error> {
+        self.at(|gate| gate.with_audit(log))
     }
 
     /// What is between a script and everything else.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use wardian_abi::exact;
 use wardian_policy::{is_env_variable, is_identifier};
 
 use crate::Error;
@@ -40,8 +41,8 @@ impl Script {
     }
 
     /// Sets a global variable before the script starts.
-    pub fn input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.inputs.insert(name.into(), value.into());
+    pub fn input(mut self, name: impl Into<String>, value: impl Into<Input>) -> Self {
+        self.inputs.insert(name.into(), value.into().0);
         self
     }
 
@@ -78,6 +79,48 @@ impl<S: Into<String>> From<S> for Script {
         Self::new(code)
     }
 }
+
+/// The value of a variable: JSON, or a float that JSON does not have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input(Value);
+
+impl From<f64> for Input {
+    fn from(number: f64) -> Self {
+        Self(exact::float(number))
+    }
+}
+
+impl From<Value> for Input {
+    fn from(value: Value) -> Self {
+        Self(exact::escape(value))
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Input {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self(Value::Null), Into::into)
+    }
+}
+
+impl<T: Into<Self>> From<Vec<T>> for Input {
+    fn from(items: Vec<T>) -> Self {
+        let items = items.into_iter().map(|item| item.into().0);
+        Self(items.collect())
+    }
+}
+
+/// Values that JSON has as they are.
+macro_rules! plain_inputs {
+    ($($type:ty),*) => { $(
+        impl From<$type> for Input {
+            fn from(value: $type) -> Self {
+                Self(value.into())
+            }
+        }
+    )* };
+}
+
+plain_inputs!(bool, i8, i16, i32, i64, u8, u16, u32, u64, &str, String);
 
 /// Can `name` be a variable of a script? Names in double underscores are Python's own.
 fn is_variable(name: &str) -> bool {

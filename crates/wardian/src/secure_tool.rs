@@ -73,9 +73,13 @@ impl SecureTool {
                 this.begun
                     .get_or_try_init(|| session.begin(this.gate.policy_sha256(), None))
                     .await?;
-                let args = session.fits(json.len()).map(|()| json.as_str());
+                let args = match session.fits(json.len()) {
+                    Ok(()) => session.reserve(session.footprint(&json)).await,
+                    Err(refused) => Err(refused),
+                };
+                let args = args.map(|reservation| (json.as_str(), reservation));
                 let pending = this.gate.start(session, this.tool.name(), args).await?;
-                pending.finish().await
+                pending.finish().await.map(|returned| returned.reply)
             }),
             executor::timers().map_err(host)?,
         );

@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 use wardian_audit::{Data, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
+use crate::account::{Account, Reservation, TooMuch};
+use crate::arguments;
 use crate::call_error::{CallError, Refused};
 use crate::files::Quota;
+use crate::meter::Meter;
 use crate::on_record::{OnRecord, Said};
+use crate::threads::{LOGS, Unfinished};
 use crate::{Error, LimitKind, Outcome, Refusal, Refusals, Verdict};
 
 /// How many refusals an outcome holds.
@@ -21,8 +25,8 @@ const REFUSALS: usize = 32;
 /// How long a run waits for its audit log. One that does not answer can't be written.
 const AUDIT_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a run that nobody waits for any more waits for its log.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+/// What is set aside of the log's limit for a record before it is written, in bytes: more than any takes.
+const RECORD_BYTES: u64 = 256 << 10;
 
 /// Why a run has to stop where it is.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +37,9 @@ pub(crate) enum Stop {
     /// A limit that can't be caught.
     #[error("stopped at the limit of {}", .0.limit())]
     Limit(LimitKind, u64),
+    /// The host is short of something.
+    #[error("{0}")]
+    Host(String),
 }
 
 /// One run, or one tool that host code has taken up.
@@ -49,6 +56,38 @@ pub(crate) struct Session {
     calls_of: Mutex<BTreeMap<String, u64>>,
     refusals: Mutex<Refusals>,
     pub(crate) quota: Quota,
+    /// Bytes of its records.
+    recorded: Meter,
+    /// The host's memory that its calls take.
+    pub(crate) account: Account,
+    people: People,
+}
+
+/// The time that people took to answer, which is not the run's.
+#[derive(Default)]
+struct People(Mutex<Thinking>);
+
+#[derive(Default)]
+struct Thinking {
+    /// Questions that are open, and since when.
+    open: usize,
+    since: Option<Instant>,
+    before: Duration,
+}
+
+/// A question that somebody has not answered yet.
+pub(crate) struct Question<'s>(&'s Session);
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let mut thinking = lock(&self.0.people.0);
+        thinking.open = thinking.open.saturating_sub(1);
+        if thinking.open == 0
+            && let Some(since) = thinking.since.take()
+        {
+            thinking.before += since.elapsed();
+        }
+    }
 }
 
 impl Session {
@@ -65,7 +104,27 @@ impl Session {
             calls_of: Mutex::default(),
             refusals: Mutex::default(),
             quota: Quota::new(policy.limits()),
+            recorded: Meter::new(policy.limits().get(Limit::RecordBytes).or_max()),
+            account: Account::new(policy.limits().get(Limit::HostMemory).or_max()),
+            people: People::default(),
         }
+    }
+
+    /// Stops the run's clock for as long as somebody is asked.
+    pub(crate) fn ask(&self) -> Question<'_> {
+        let mut thinking = lock(&self.people.0);
+        thinking.open += 1;
+        thinking.since.get_or_insert_with(Instant::now);
+        Question(self)
+    }
+
+    /// Returns how long people took to answer so far, and whether somebody is being asked.
+    pub(crate) fn asked(&self) -> (Duration, bool) {
+        let thinking = lock(&self.people.0);
+        let now = thinking
+            .since
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        (thinking.before + now, thinking.since.is_some())
     }
 
     pub(crate) fn is_recorded(&self) -> bool {
@@ -92,6 +151,45 @@ impl Session {
         let message = format!("the arguments take {bytes} bytes; at most {most} are passed on");
         let error = CallError::Value(message);
         Err(Refused::by(Limit::ToolBytes.key(), error))
+    }
+
+    /// What a reply can take of the host's memory: as the tool's own type, and as JSON.
+    pub(crate) fn reply_room(&self) -> u64 {
+        2 * self.most_bytes() as u64
+    }
+
+    /// What a call with these arguments can take of the host's memory: their text twice, three times what it is parsed
+    /// to, and the reply.
+    pub(crate) fn footprint(&self, json: &str) -> u64 {
+        let parsed = arguments::weight(json);
+        2 * json.len() as u64 + 3 * parsed + self.reply_room()
+    }
+
+    /// Reserves memory of the host for a call, as soon as it is free.
+    pub(crate) async fn reserve(&self, bytes: u64) -> Result<Reservation, Refused> {
+        let reserving = self.account.reserve(bytes);
+        match tokio::time::timeout(self.tool_wait(), reserving).await {
+            Ok(reserved) => reserved.map_err(|error| self.too_much(bytes, error)),
+            Err(_) => {
+                let message = format!(
+                    "the call needs {bytes} bytes of the host's memory, which other calls have"
+                );
+                Err(self.no_memory(CallError::TimedOut(message)))
+            }
+        }
+    }
+
+    /// A call that would never get its memory.
+    pub(crate) fn too_much(&self, bytes: u64, TooMuch { max_bytes }: TooMuch) -> Refused {
+        let message = format!(
+            "the call needs {bytes} bytes of the host's memory; {} allows {max_bytes}: pass less at once",
+            Limit::HostMemory
+        );
+        self.no_memory(CallError::Value(message))
+    }
+
+    fn no_memory(&self, error: CallError) -> Refused {
+        Refused::by(Limit::HostMemory.key(), error)
     }
 
     /// Takes note of something that the script has caused.
@@ -122,8 +220,15 @@ impl Session {
         if count >= most {
             return Err(Stop::Limit(LimitKind::Records, most));
         }
-        self.write(move |record| record.note((event, data), unfinished))
-            .await
+        let max = self.recorded.max();
+        let taken = self.recorded.take(RECORD_BYTES.min(max), RECORD_BYTES);
+        let taken = taken.ok_or(Stop::Limit(LimitKind::RecordBytes, max))?;
+        let write = move |record: &OnRecord| {
+            let written = record.note((event, data), unfinished)?;
+            taken.settle(written);
+            Ok(())
+        };
+        self.write(write).await
     }
 
     /// Writes to the log, if there is one.
@@ -138,10 +243,11 @@ impl Session {
             false => write(&on_record).map_err(|error| error.to_string()),
             // The clock goes on while a disk is waited for, and an end to the waiting there is.
             true => {
-                let writing = tokio::task::spawn_blocking(move || write(&on_record));
+                let writing = LOGS.run(move || write(&on_record));
                 match tokio::time::timeout(AUDIT_WAIT, writing).await {
                     Ok(Ok(written)) => written.map_err(|error| error.to_string()),
-                    Ok(Err(_)) => Err("its sink panicked".to_owned()),
+                    Ok(Err(Unfinished::Panicked)) => Err("its sink panicked".to_owned()),
+                    Ok(Err(error)) => Err(error.to_string()),
                     Err(_) => Err(format!("its sink did not answer for {AUDIT_WAIT:?}")),
                 }
             }
@@ -173,7 +279,7 @@ impl Session {
                 .map(|limit| (limit.key().to_owned(), shown(limit)))
                 .collect(),
         };
-        self.write(|record| record.note((started, Data::default()), None))
+        self.write(|record| record.note((started, Data::default()), None).map(drop))
             .await
     }
 
@@ -235,18 +341,14 @@ impl Session {
             return;
         }
         let last = vec![(self.finished("stopped", None, 0), Data::default())];
+        let waits = on_record.waits();
         // There is nobody left to tell of a failure.
-        if !on_record.waits() {
-            let _ = on_record.abandon(last);
-            return;
+        let abandon = move || drop(on_record.abandon(last));
+        match waits {
+            false => abandon(),
+            // Not on this thread, which a sink that hangs would hold.
+            true => drop(LOGS.spawn(abandon)),
         }
-        // Not on this thread, which a sink that hangs would hold.
-        let (done, written) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let _ = on_record.abandon(last);
-            let _ = done.send(());
-        });
-        let _ = written.recv_timeout(LAST_WAIT);
     }
 
     /// One more call of a tool: which it is, from 1.

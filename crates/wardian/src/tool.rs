@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -11,13 +12,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wardian_abi::ToolSpec;
-use wardian_policy::{Action, Policy, is_tool_name};
+use wardian_policy::{Access, Action, Policy, is_tool_name};
 
 use crate::arguments::{self, ArgumentError};
-use crate::files::Files;
+use crate::files::{Files, Held};
 use crate::gate::Gate;
+use crate::meter::Taken;
 use crate::python::Signature;
 use crate::session::Session;
+use crate::threads::{TOOLS, Unfinished};
 
 /// Does what a tool is for. Every async function of a type of arguments and a [`Call`] is one.
 pub trait Handler<Args>: Send + Sync + 'static {
@@ -27,7 +30,7 @@ pub trait Handler<Args>: Send + Sync + 'static {
     /// Does it. The arguments have been checked; nothing else has to be.
     ///
     /// It works on threads of the library's, on tokio. When it takes too long it is dropped at its
-    /// next `await`; what blocks belongs into `tokio::task::spawn_blocking`.
+    /// next `await`; what blocks belongs into [`Call::blocking`].
     fn call(
         &self,
         args: Args,
@@ -94,10 +97,18 @@ pub(crate) struct Declared {
     pub(crate) secret_args: Vec<String>,
     /// Texts that neither scripts nor the record see.
     pub(crate) secrets: Vec<String>,
+    /// Files that scripts must not have this access to.
+    pub(crate) files: Vec<(PathBuf, Access)>,
     /// Whether it works on the caller's thread.
     pub(crate) at_once: bool,
+    /// Whether arguments and reply hold [`exact`](wardian_abi::exact) values.
+    pub(crate) exact: bool,
+    /// What has to hold of its arguments beyond the policy's rules.
+    pub(crate) check: Option<Arc<Check>>,
     pub(crate) read: Arc<dyn Fn(Value) -> Result<Ready, ArgumentError> + Send + Sync>,
 }
+
+pub(crate) type Check = dyn Fn(&Value) -> Result<(), ToolError> + Send + Sync;
 
 /// A call whose arguments have been read.
 pub(crate) struct Ready {
@@ -186,7 +197,10 @@ impl Tool {
             returns,
             secret_args: Vec::new(),
             secrets: Vec::new(),
+            files: Vec::new(),
             at_once: false,
+            exact: false,
+            check: None,
             read: Arc::new(move |value| read(value, &known)),
         })))
     }
@@ -244,6 +258,28 @@ impl Tool {
     /// a tool that blocks must not say this. One that waits after all goes on elsewhere.
     pub fn at_once(self) -> Self {
         self.with(|tool| tool.at_once = true)
+    }
+
+    /// The same tool, whose arguments and reply can hold what JSON lacks: `Decimal`, `datetime`, `bytes` and others, in
+    /// the form of [`exact`](crate::exact). Without this, such arguments are refused, and a reply is plain JSON.
+    pub fn exact(self) -> Self {
+        self.with(|tool| tool.exact = true)
+    }
+
+    /// The same tool, which refuses calls by itself before somebody is asked to approve of them, and before they are on
+    /// the record as started. `check` gets the arguments as the handler does, as JSON.
+    pub fn checked_by(
+        self,
+        check: impl Fn(&Value) -> Result<(), ToolError> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|tool| tool.check = Some(Arc::new(check)))
+    }
+
+    /// The same tool, which relies on this file of the host, an absolute path: where scripts have any of this access, on
+    /// any step of the path, it is not made callable.
+    pub fn relies_on(self, file: impl Into<PathBuf>, access: Access) -> Self {
+        let file = file.into();
+        self.with(|tool| tool.files.push((file, access)))
     }
 
     /// The same tool with other words for what it is, in place of its arguments' documentation.
@@ -371,6 +407,8 @@ impl ToolError {
 pub struct Call {
     pub(crate) gate: Gate,
     pub(crate) session: Arc<Session>,
+    pub(crate) tool: Arc<Declared>,
+    pub(crate) held: Held,
 }
 
 impl Call {
@@ -389,10 +427,78 @@ impl Call {
         self.session.most_bytes()
     }
 
+    /// Does what blocks on a thread of the library's: looking up a name, asking a database. If the call is given up before
+    /// a thread is free, it is not done; after, it goes on to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Failed`] if the host has no thread, or `work` panics.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ToolError> {
+        TOOLS.run(work).await.map_err(|error| {
+            ToolError::Failed(match error {
+                Unfinished::NoThread(_) => {
+                    "the host has no thread for this; try again later".to_owned()
+                }
+                Unfinished::Panicked => format!("{} failed unexpectedly", self.tool.name),
+            })
+        })
+    }
+
+    /// Checks that the call may act on another resource than its arguments name: where a redirect leads. The policy
+    /// decides on it, and rules of the policy on that argument hold for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Refused`] if not.
+    pub fn check_resource(&self, resource: &str) -> Result<(), ToolError> {
+        let checked = self.gate.check_hop(&self.tool, resource);
+        checked.map_err(|refused| refused.while_working(resource))
+    }
+
+    /// Checks that an argument of the call could be this: the method of a request after a redirect.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::Refused`] if not.
+    pub fn check_argument(&self, name: &str, value: &Value) -> Result<(), ToolError> {
+        let checked = self.gate.check_argument(&self.tool, name, value);
+        checked.map_err(|refused| refused.while_working(""))
+    }
+
+    /// Takes half of what the run may still write to disks, at least 1 MiB if that is left, for a tool that writes
+    /// elsewhere than in granted directories: a database. What is not used is given back by [`WriteRoom::settle`].
+    pub fn write_room(&self) -> WriteRoom {
+        let written = &self.session.quota.written;
+        let left = written.max().saturating_sub(written.used());
+        WriteRoom(written.take(0, (left / 2).max(1 << 20)))
+    }
+
     /// The files in granted directories, as the run itself could reach them: within the same
     /// grants, limits and quota, on the same record.
     pub fn files(&self) -> Files {
-        Files::new(&self.gate, self.session.clone())
+        Files::new(&self.gate, self.session.clone(), self.held.clone())
+    }
+}
+
+/// Bytes that a run may still write, taken by one of its calls. All of them count as written unless they are
+/// [settled](Self::settle).
+#[derive(Debug)]
+pub struct WriteRoom(Option<Taken>);
+
+impl WriteRoom {
+    /// Returns how many bytes there are.
+    pub fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, Taken::amount)
+    }
+
+    /// Counts `written` bytes, and gives back the others.
+    pub fn settle(self, written: u64) {
+        if let Some(taken) = self.0 {
+            taken.settle(written);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wardian_audit::{Data, Event, REDACTED};
 
+use crate::account::Reservation;
 use crate::call_error::CallError;
 use crate::on_record::Said;
 use crate::session::{Session, data, micros};
@@ -24,6 +25,8 @@ use crate::{Refusal, Wish};
 /// A call whose tool works.
 pub(crate) struct Pending {
     under_way: UnderWay,
+    /// When the tool began to work: after whoever had to approve of it.
+    begun: Instant,
     working: Working<(Result<String, Ended>, Instant)>,
 }
 
@@ -35,6 +38,16 @@ pub(crate) struct UnderWay {
     pub(crate) resource: Vec<String>,
     pub(crate) session: Arc<Session>,
     pub(crate) started: Instant,
+    /// The host's memory that it takes.
+    pub(crate) reservation: Reservation,
+}
+
+/// What a tool has returned.
+pub(crate) struct Returned {
+    /// JSON; with [`exact`](wardian_abi::exact) values if the tool knows them.
+    pub(crate) reply: String,
+    pub(crate) exact: bool,
+    pub(crate) reservation: Reservation,
 }
 
 /// Why a tool has returned nothing.
@@ -48,13 +61,14 @@ enum Ended {
 
 impl Pending {
     /// Waits for the tool, and records what has come of it.
-    pub(crate) async fn finish(self) -> Result<String, CallError> {
+    pub(crate) async fn finish(self) -> Result<Returned, CallError> {
         let Self {
-            under_way,
+            mut under_way,
+            begun,
             mut working,
         } = self;
         let most = under_way.session.tool_wait();
-        let left = most.saturating_sub(under_way.started.elapsed());
+        let left = most.saturating_sub(begun.elapsed());
         let (ended, at) = match timeout(left, &mut working).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => (Err(Ended::Lost), Instant::now()),
@@ -63,7 +77,13 @@ impl Pending {
         let ended = ended.map(|reply| hide(&reply, &under_way.tool.secrets));
         let (event, data) = under_way.end(&ended, at);
         under_way.session.note(event, data).await?;
-        ended.map_err(|ended| under_way.error(ended))
+        let reply = ended.map_err(|ended| under_way.error(ended))?;
+        under_way.reservation.shrink_to(reply.len() as u64);
+        Ok(Returned {
+            reply,
+            exact: under_way.tool.exact,
+            reservation: under_way.reservation,
+        })
     }
 }
 
@@ -75,6 +95,7 @@ impl UnderWay {
 
     /// Lets the tool work: on the caller's thread if it never waits, else on `threads`.
     pub(crate) fn begin(self, threads: &Handle, work: BoxFuture<'static, Worked>) -> Pending {
+        let begun = Instant::now();
         let mut working = Box::pin(AssertUnwindSafe(work).catch_unwind().map(|ended| {
             let ended = match ended {
                 Ok(returned) => returned.map_err(Ended::Failed),
@@ -89,6 +110,7 @@ impl UnderWay {
         };
         Pending {
             under_way: self,
+            begun,
             working,
         }
     }
@@ -124,7 +146,7 @@ impl UnderWay {
                 }
             }
             // What a panic says is for the record alone.
-            Ended::Panicked(_) => CallError::Failed(format!("{name} broke")),
+            Ended::Panicked(_) => CallError::Failed(format!("{name} failed unexpectedly")),
             Ended::Lost => CallError::Failed(format!("{name} was stopped")),
             Ended::TimedOut(after) => {
                 let after = humantime::format_duration(after);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use procfs::process::Process;
 use serde_json::{Value, json};
-use wardian::audit::Sink;
+use wardian::audit::{Chain, Draft, Sink};
 use wardian::{Allowance, Limits, Log, Policy, Profile, Runtime, Sandbox};
 
 use crate::args::BenchArgs;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
 fn measure(begins: impl Fn(&'static str)) -> Result<Measured> {
     let runtime = Runtime::new()?;
     let sandbox =
-        Sandbox::new(&runtime, Policy::computing())?.with_audit(Log::new(LastLine::default()));
+        Sandbox::new(&runtime, Policy::computing())?.with_audit(Log::new(LastLine::default()))?;
     let mut starts = Vec::new();
     for (name, script) in STARTS {
         begins(name);
@@ -165,13 +165,14 @@ fn table(costs: &[Cost]) -> String {
 
 /// A log of which only the last line is kept: how many there are does not cost memory.
 #[derive(Default)]
-struct LastLine(String);
+struct LastLine(Chain, String);
 
 impl Sink for LastLine {
-    fn append(&mut self, line: &str, _: bool) -> std::io::Result<()> {
-        self.0.clear();
-        self.0.push_str(line);
-        Ok(())
+    fn append(&mut self, draft: &Draft<'_>) -> std::io::Result<()> {
+        self.0.append(draft, |line| {
+            line.clone_into(&mut self.1);
+            Ok(())
+        })
     }
 
     fn waits(&self) -> bool {

@@ -4,12 +4,14 @@
 
 mod browser;
 mod costs;
+mod faults;
 mod harness;
 mod record;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -323,6 +325,78 @@ fn ctrl_c_stops_the_script() {
     }
 }
 
+/// REVIEW A 15: nobody reads standard output, or writes standard input to its end: the time limit holds all the same.
+#[test]
+fn a_15_readers_and_writers_that_do_not_come() {
+    let much = "print('x' * 500_000)";
+    for args in [
+        &["run", "--timeout", "300ms", "-c", much][..],
+        &["run", "--timeout", "300ms", "--json", "-c", much],
+        &["run", "--timeout", "300ms", "--stdin", "-", "-c", "1"],
+        &["run", "--timeout", "300ms", "-"],
+    ] {
+        let mut child = wardian(args).stdin(Stdio::piped()).spawn().unwrap();
+        // Held, so that neither end is closed.
+        let held = (child.stdin.take(), child.stdout.take());
+        let started = Instant::now();
+        assert_eq!(child.wait().unwrap().code(), Some(124), "{args:?}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{args:?}");
+        drop(held);
+    }
+    // A slow reader gets everything.
+    let mut child = wardian(&["run", "-c", much]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let mut read = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut read).unwrap();
+    assert_eq!(
+        (read.len(), child.wait().unwrap().code()),
+        (500_001, Some(0))
+    );
+}
+
+/// REVIEW A 15: a run that is told to end has its end on the record.
+#[test]
+fn a_15_signals_leave_an_end_on_the_record() {
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130)] {
+        let files = Files::new(&[]);
+        let log = files.path("audit.jsonl");
+        let script = "print(1, flush=True)\nwhile True: pass";
+        let mut child = wardian(&["run", "--audit", &log, "-c", script])
+            .spawn()
+            .unwrap();
+        let mut byte = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut byte)
+            .unwrap();
+        let kill = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        let verified = run(&["audit", "verify", "--json", &log]);
+        let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        assert_eq!(
+            (&verified["ok"], &verified["open_runs"]),
+            (&json!(true), &json!([])),
+            "{signal}"
+        );
+    }
+}
+
+/// REVIEW A 28.
+#[test]
+fn a_28_an_input_is_given_once() {
+    check(
+        &["run", "--input", "x=1", "--input", "x=2", "-c", "print(x)"],
+        2,
+        "",
+        "--input x is given twice",
+    );
+}
+
 /// Nobody reads, so the script's output blocks: limits and Ctrl-C hold all the same.
 #[test]
 fn a_pipe_that_nobody_reads() {
@@ -338,7 +412,7 @@ fn a_pipe_that_nobody_reads() {
 }
 
 #[test]
-fn a_closed_pipe_is_not_an_error() {
+fn a_15_a_closed_pipe_has_a_status_of_its_own_and_no_message() {
     let mut child = started("while True: print('x' * 1000)");
     drop(child.stdout.take());
     let mut stderr = String::new();
@@ -350,7 +424,7 @@ fn a_closed_pipe_is_not_an_error() {
         .unwrap();
     assert_eq!(
         (child.wait().unwrap().code(), stderr.as_str()),
-        (Some(0), "")
+        (Some(141), "")
     );
 }
 

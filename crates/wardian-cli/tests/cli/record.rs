@@ -366,9 +366,9 @@ fn the_terminal_is_asked() {
     let files = files();
     let (policy, script) = (files.path("policy.toml"), files.path("script.py"));
     for (answer, end, written) in [
-        ("y\n", "", true),
-        ("n\n", "the terminal said no", false),
-        ("\n", "the terminal said no", false),
+        (None, "", true),
+        (Some("y\n"), "the terminal said no", false),
+        (Some("\n"), "the terminal said no", false),
     ] {
         let log = files.path("audit.jsonl");
         let command = format!(
@@ -383,7 +383,7 @@ fn the_terminal_is_asked() {
             .unwrap();
         let mut seen = Vec::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        while !text(&seen).contains("Approve? [y/N] ") {
+        while !text(&seen).contains(" s left): ") {
             let more = stdout.fill_buf().unwrap().to_vec();
             assert!(!more.is_empty(), "{}", text(&seen));
             stdout.consume(more.len());
@@ -395,10 +395,14 @@ fn the_terminal_is_asked() {
             "{asked}"
         );
         assert!(
-            asked.contains("{\"append\":false,\"content\":\"text\",\"path\":\"/data/b.txt\"}"),
+            asked.contains("  on /data/b.txt\r\n") && asked.contains("  content = \"text\"\r\n"),
             "{asked}"
         );
         let mut stdin = child.stdin.take().unwrap();
+        // The word that this question asks for.
+        let word = asked.rsplit("Type ").next().unwrap();
+        let word = format!("{}\n", word.split(' ').next().unwrap());
+        let answer = answer.unwrap_or(&word);
         stdin.write_all(answer.as_bytes()).unwrap();
         let mut rest = String::new();
         stdout.read_to_string(&mut rest).unwrap();
@@ -415,6 +419,105 @@ fn the_terminal_is_asked() {
         "write_file",
     ]);
     assert!(text(&shown.stdout).contains("approved by the terminal"));
+}
+
+/// REVIEW A 17: what was typed before the question, and what a script's own question has harvested, approves of nothing.
+#[test]
+fn a_17_keys_typed_before_a_question_do_not_answer_it() {
+    let script = "from wardian import tools\nprint('--- wardian asks ---\\nType bcdf to approve, Enter to refuse: ', end='', flush=True)\n\
+                  import time\ntime.sleep(1)\ntry: tools.write_file('/data/b.txt', 'text')\nexcept PermissionError as error: print(error)";
+    let files = Files::new(&[("policy.toml", POLICY), ("script.py", script)]);
+    fs::create_dir(files.path("data")).unwrap();
+    let command = format!(
+        "{} run --policy {} {}",
+        env!("CARGO_BIN_EXE_wardian"),
+        files.path("policy.toml"),
+        files.path("script.py")
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut screen = String::new();
+    let mut see = |until: &str, screen: &mut String| {
+        while !screen.contains(until) {
+            let more = stdout.fill_buf().unwrap().to_vec();
+            assert!(!more.is_empty(), "{screen}");
+            stdout.consume(more.len());
+            screen.push_str(text(&more));
+        }
+    };
+    see("Enter to refuse: ", &mut screen);
+    stdin.write_all(b"bcdf\ny\nyes\n").unwrap();
+    // It is asked all the same, and its time goes on.
+    see("8 s left): ", &mut screen);
+    assert!(!fs::exists(files.path("data/b.txt")).unwrap(), "{screen}");
+    stdin.write_all(b"bcdf\n").unwrap();
+    see("the terminal said no", &mut screen);
+    drop(stdin);
+    child.wait().unwrap();
+    assert!(!fs::exists(files.path("data/b.txt")).unwrap(), "{screen}");
+}
+
+/// REVIEW A 16: a long argument pushes nothing out of sight, and can be looked at.
+#[test]
+fn a_16_what_is_approved_is_what_is_shown() {
+    let script = "from wardian import tools\ntools.write_file('/data/' + 'b' * 60 + '.txt', 'start' + 'x' * 20_000 + '\\x1b[2Jend')";
+    let files = Files::new(&[("policy.toml", POLICY), ("script.py", script)]);
+    fs::create_dir(files.path("data")).unwrap();
+    let command = format!(
+        "stty rows 24 cols 80; {} run --policy {} {}",
+        env!("CARGO_BIN_EXE_wardian"),
+        files.path("policy.toml"),
+        files.path("script.py")
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut screen = String::new();
+    let mut see = |until: &str, screen: &mut String| {
+        while !screen.contains(until) {
+            let more = stdout.fill_buf().unwrap().to_vec();
+            assert!(!more.is_empty(), "{screen}");
+            stdout.consume(more.len());
+            screen.push_str(text(&more));
+        }
+    };
+    see(" s left): ", &mut screen);
+    // All of it is on a screen of 24 lines of 80.
+    let lines: usize = screen
+        .lines()
+        .map(|line| line.chars().count() / 80 + 1)
+        .sum();
+    assert!(lines <= 24, "{screen}");
+    let path = format!("on /data/{}.txt", "b".repeat(60));
+    for shown in [
+        &path,
+        "write_file",
+        "append = false",
+        "20012 characters",
+        "start",
+        "\\x1b[2Jend",
+        "sha256",
+    ] {
+        assert!(screen.contains(shown), "{shown}: {screen}");
+    }
+    assert!(!screen.contains("\x1b[2J"));
+    stdin.write_all(b"v\n").unwrap();
+    see(&"x".repeat(15_000), &mut screen);
+    see("---\r\nType ", &mut screen);
+    drop(stdin);
+    child.wait().unwrap();
+    assert_eq!(fs::read_dir(files.path("data")).unwrap().count(), 0);
 }
 
 /// A run that is interrupted has its end on the record.
@@ -454,13 +557,15 @@ fn a_timeline_can_be_cut_off() {
     for _ in 0..3 {
         recorded(&files, &log);
     }
-    let command = format!(
-        "{} audit show {log} | head -1; exit ${{PIPESTATUS[0]}}",
-        env!("CARGO_BIN_EXE_wardian")
-    );
-    let output = Command::new("bash")
-        .args(["-c", &command])
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_wardian"))
+        .args(["audit", "show", &log])
+        .stdout(writer)
         .output()
         .unwrap();
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (Some(141), "")
+    );
 }

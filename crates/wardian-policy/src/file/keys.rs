@@ -146,7 +146,7 @@ pub(super) const TOOL: &[Key] = &[
     ),
     key(
         "config",
-        "What the tool itself is told; it says what it understands. [default: nothing]",
+        "What the tool itself is told; it says what it understands. A text under `file` or `sqlite` is a path, relative to this file. [default: nothing]",
         || json!({"type": "object"}),
     ),
 ];
@@ -170,6 +170,9 @@ pub(super) const CONSTRAINT: &[Key] = &[
         || json!({"type": "number"}),
     ),
 ];
+
+/// The keys of a tool's configuration under which a text is a path of the host, relative to the policy's file.
+pub(super) const PATH_KEYS: &[&str] = &["file", "sqlite"];
 
 /// Every name that `permissions` understands.
 pub(super) fn permission_names() -> Vec<&'static str> {

@@ -129,6 +129,10 @@ impl Reader<'_> {
             policy.agent = self.file_name();
         }
         policy.files.extend(self.source.path.clone());
+        let given = self.source.given.clone();
+        policy
+            .files
+            .extend(given.filter(|given| Some(given) != self.source.path.as_ref()));
         self.locate(&mut policy, table, "");
         for (name, slot) in [
             ("agent", &mut policy.agent),
@@ -350,7 +354,7 @@ impl Reader<'_> {
                 config: table
                     .get("config")
                     .and_then(|item| self.table(item, &format!("{key}.config")))
-                    .map(|table| self.object(table, &format!("{key}.config.")))
+                    .map(|table| self.config(table, &format!("{key}.config.")))
                     .unwrap_or_default(),
             };
             policy.tools.insert(name.to_owned(), rules);
@@ -393,6 +397,10 @@ impl Reader<'_> {
             }
             ([None, Some(item), None], [None, None]) => {
                 let items = self.list(item, &of("one_of"));
+                if items.is_empty() {
+                    let help = "leave the tool out, or name a value".to_owned();
+                    self.problem(span, of("one_of"), "allows nothing", Some(help));
+                }
                 let values = items
                     .into_iter()
                     .filter_map(|(key, item)| self.value(item, &key));
@@ -400,6 +408,10 @@ impl Reader<'_> {
             }
             ([None, None, Some(item)], [None, None]) => {
                 let prefix = self.string(item, &of("prefix"))?;
+                if prefix.is_empty() {
+                    let help = "leave it out, or write how the text starts".to_owned();
+                    self.problem(span, of("prefix"), "allows every text", Some(help));
+                }
                 Some(Constraint::Prefix(prefix.to_owned()))
             }
             ([None, None, None], [min, max]) if min.is_some() || max.is_some() => {

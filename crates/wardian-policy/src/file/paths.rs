@@ -3,8 +3,11 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::keys::ALLOWED_PATH;
-use super::read::{Item, Reader, names};
+use serde_json::{Map, Value};
+use toml::de::DeValue;
+
+use super::keys::{ALLOWED_PATH, PATH_KEYS};
+use super::read::{Item, Reader, Table, names};
 use crate::grant::{check_host, normal};
 use crate::{Access, Grant, GrantError, GuestPath, Permission, Policy};
 
@@ -21,8 +24,9 @@ impl Reader<'_> {
             return None;
         }
         let path = Path::new(path);
+        let resolved = |path: PathBuf| (self.source.resolve)(&path).unwrap_or(path);
         if path.is_absolute() {
-            return Some(normal(path));
+            return Some(resolved(normal(path)));
         }
         let directory = self.source.path.as_deref().and_then(Path::parent);
         let Some(directory) = directory else {
@@ -35,7 +39,37 @@ impl Reader<'_> {
             );
             return None;
         };
-        Some(normal(&directory.join(path)))
+        Some(resolved(normal(&directory.join(path))))
+    }
+
+    /// What a tool is told. Under the keys of [`PATH_KEYS`], texts are paths.
+    pub(super) fn config(&mut self, table: &Table<'_>, prefix: &str) -> Map<String, Value> {
+        let members = table.iter().filter_map(|(name, item)| {
+            let name = name.get_ref().as_ref();
+            let key = format!("{prefix}{name}");
+            let value = match item.get_ref() {
+                DeValue::String(path) if PATH_KEYS.contains(&name) => {
+                    let path = self.host_path(item.span(), &key, path)?;
+                    path.to_string_lossy().into_owned().into()
+                }
+                DeValue::Table(table) => self.config(table, &format!("{key}.")).into(),
+                DeValue::Array(_) => {
+                    let items = self.list(item, &key);
+                    let values = items
+                        .into_iter()
+                        .filter_map(|(key, item)| match item.get_ref() {
+                            DeValue::Table(table) => {
+                                Some(self.config(table, &format!("{key}.")).into())
+                            }
+                            _ => self.value(item, &key),
+                        });
+                    values.collect()
+                }
+                _ => self.value(item, &key)?,
+            };
+            Some((name.to_owned(), value))
+        });
+        members.collect()
     }
 
     pub(super) fn grants(&mut self, policy: &mut Policy, item: &Item<'_>) {
@@ -44,6 +78,7 @@ impl Reader<'_> {
                 continue;
             };
             grant.at = Some(self.source.location(item.span()));
+            grant.resolved = (self.source.resolve)(grant.host()).is_some();
             let added = check_host(grant.host(), self.source.home.as_deref(), &policy.files)
                 .and_then(|()| policy.add_grant(grant));
             if let Err(error) = added {

@@ -433,7 +433,7 @@ impl Arena {
         let tools: Vec<_> = others.chain([tool.clone()]).collect();
         let outcome = Gate::new(policy.with_code(Profile::Open.code()))
             .and_then(|gate| gate.with_tools(tools))
-            .map(|gate| Sandbox::behind(runtime(), gate.with_audit(log)))
+            .and_then(|gate| Ok(Sandbox::behind(runtime(), gate.with_audit(log)?)))
             .and_then(|sandbox| sandbox.run_blocking(code));
         let outcome = match outcome {
             Ok(outcome) => outcome,

@@ -130,11 +130,11 @@ mod tests {
         for (class, last) in [
             ("ESC", 28),
             ("VAL", 20),
-            ("RES", 45),
-            ("FS", 26),
+            ("RES", 48),
+            ("FS", 27),
             ("URL", 18),
-            ("TOOL", 22),
-            ("LOG", 15),
+            ("TOOL", 24),
+            ("LOG", 17),
             ("API", 12),
             ("SUP", 12),
         ] {

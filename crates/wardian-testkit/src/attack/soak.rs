@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::audit::{Sink, verify};
+use wardian::audit::{Chain, Draft, Sink, verify};
 use wardian::{Error, Log, Policy, Profile, Sandbox, Tool};
 
 use crate::attack::Suite;
@@ -340,7 +340,10 @@ impl Round {
 
     /// What can't be recorded does not happen.
     fn full_disk(&self) -> io::Result<Played> {
-        let full = FullDisk(OpenOptions::new().write(true).open("/dev/full")?);
+        let full = FullDisk(
+            Chain::default(),
+            OpenOptions::new().write(true).open("/dev/full")?,
+        );
         let sandbox = self
             .arena
             .sandbox(Log::new(full))
@@ -368,10 +371,11 @@ impl Round {
 }
 
 /// A disk without space, by the kernel's own word.
-struct FullDisk(File);
+struct FullDisk(Chain, File);
 
 impl Sink for FullDisk {
-    fn append(&mut self, line: &str, _: bool) -> io::Result<()> {
-        self.0.write_all(line.as_bytes())
+    fn append(&mut self, draft: &Draft<'_>) -> io::Result<()> {
+        self.0
+            .append(draft, |line| self.1.write_all(line.as_bytes()))
     }
 }

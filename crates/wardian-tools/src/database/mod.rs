@@ -1,6 +1,8 @@
 //! Databases, by the names that a policy gives them.
 //!
-//! A query can't write, because it gets a connection that can't: not because its text was looked at.
+//! What a statement may do is judged by the system that does it: a query is what SQLite's authorizer lets through on a
+//! connection that can't write, and what PostgreSQL takes as a cursor; a change is what they say changes rows. Its text is
+//! never looked at. Values cross exactly, as [`exact`](wardian::exact) has them.
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -8,14 +10,14 @@ mod postgres;
 mod sqlite;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::{Action, Call, Limit, Tool, ToolError};
+use wardian::{Access, Action, Call, Limit, Tool, ToolError};
 
 use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret};
@@ -40,17 +42,17 @@ fn max_rows() -> usize {
     1_000
 }
 
+/// A database: one of the two.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(
-    not(all(feature = "sqlite", feature = "postgres")),
-    allow(dead_code, reason = "a feature that is off is refused by name")
-)]
-enum DatabaseConfig {
+#[serde(deny_unknown_fields)]
+struct DatabaseConfig {
     /// A file, relative to the policy's. It has to exist.
-    Sqlite(PathBuf),
+    sqlite: Option<PathBuf>,
     /// Where the connection string is: `postgres://user:password@host/database`.
-    Postgres(SecretSource),
+    postgres: Option<SecretSource>,
+    /// Whether the role may be one that can do more than read and change rows.
+    #[serde(default)]
+    trusted_role: bool,
 }
 
 /// What is said of a database whose feature is off.
@@ -71,7 +73,8 @@ struct Statement {
     database: String,
     /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
     sql: String,
-    /// The parameters: null, booleans, numbers, strings.
+    /// The parameters: None, bool, int, float, str, bytes; for PostgreSQL also Decimal, date, time, datetime, timedelta,
+    /// UUID, lists for arrays, and lists and dicts for JSON.
     #[serde(default)]
     params: Vec<Value>,
 }
@@ -81,7 +84,7 @@ struct Statement {
 struct Rows {
     /// The names of the columns.
     columns: Vec<String>,
-    /// The rows, a value for each column. Bytes are text in base64.
+    /// The rows, a value for each column, as Python's own type: also Decimal, date, time, datetime, timedelta, UUID, bytes.
     rows: Vec<Vec<Value>>,
     /// Whether there were more rows than are returned.
     truncated: bool,
@@ -113,12 +116,12 @@ pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
         let databases = shared.clone();
         async move {
             let (database, room) = databases.of(&args, &call)?;
-            database.query(args, room).await
+            database.query(args, room, &call).await
         }
     };
     let what = "Asks a database. Returns the rows; it can't change anything.";
     let tool = Tool::new(setting.tool, Action::DbRead, handler);
-    databases.tool(setting, tool, what)
+    tool_of(databases, setting, tool, what)
 }
 
 pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
@@ -128,32 +131,42 @@ pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
         let databases = shared.clone();
         async move {
             let (database, room) = databases.of(&args, &call)?;
-            database.execute(args, room).await
+            database.execute(args, room, &call).await
         }
     };
     let what = "Changes rows of a database. Returns how many.";
     let tool = Tool::new(setting.tool, Action::DbWrite, handler);
-    databases.tool(setting, tool, what)
+    tool_of(databases, setting, tool, what)
 }
 
 impl Database {
-    async fn query(&self, statement: Statement, room: Room) -> Result<Rows, ToolError> {
+    async fn query(
+        &self,
+        statement: Statement,
+        room: Room,
+        call: &Call,
+    ) -> Result<Rows, ToolError> {
         let Statement { sql, params, .. } = statement;
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(file) => sqlite::query(file.clone(), sql, params, room).await,
+            Self::Sqlite(file) => sqlite::query(file.clone(), sql, params, room, call).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(server) => server.query(&sql, &params, room).await,
+            Self::Postgres(server) => server.query(&sql, &params, room, call).await,
         }
     }
 
-    async fn execute(&self, statement: Statement, room: Room) -> Result<u64, ToolError> {
+    async fn execute(
+        &self,
+        statement: Statement,
+        room: Room,
+        call: &Call,
+    ) -> Result<u64, ToolError> {
         let Statement { sql, params, .. } = statement;
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room).await,
+            Self::Sqlite(file) => sqlite::execute(file.clone(), sql, params, room, call).await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(server) => server.execute(&sql, &params, room).await,
+            Self::Postgres(server) => server.execute(&sql, &params, room, call).await,
         }
     }
 }
@@ -163,6 +176,7 @@ struct Databases {
     named: BTreeMap<String, Database>,
     max_rows: usize,
     secrets: Vec<Secret>,
+    secret_files: Vec<PathBuf>,
 }
 
 impl Databases {
@@ -172,58 +186,79 @@ impl Databases {
             named: BTreeMap::new(),
             max_rows: config.max_rows,
             secrets: Vec::new(),
+            secret_files: Vec::new(),
         };
         for (name, database) in config.databases {
             let key = format!("databases.{name}");
-            let database = match database {
+            let database = match (database.sqlite, database.postgres) {
                 #[cfg(feature = "sqlite")]
-                DatabaseConfig::Sqlite(file) => Database::Sqlite(setting.path(&file)),
+                (Some(file), None) => Database::Sqlite(file),
                 #[cfg(feature = "postgres")]
-                DatabaseConfig::Postgres(source) => {
+                (None, Some(source)) => {
                     let secret = setting.secret(&source, &key)?;
-                    let server = postgres::Server::new(secret.reveal())
+                    databases
+                        .secret_files
+                        .extend(source.file().map(Path::to_owned));
+                    let server = postgres::Server::new(secret.reveal(), database.trusted_role)
                         .map_err(|why| setting.wrong(&key, why))?;
                     databases.secrets.extend(server.password().map(Secret::new));
                     databases.secrets.push(secret);
                     Database::Postgres(Box::new(server))
                 }
-                #[cfg(not(feature = "sqlite"))]
-                DatabaseConfig::Sqlite(_) => return Err(setting.wrong(&key, UNKNOWN)),
-                #[cfg(not(feature = "postgres"))]
-                DatabaseConfig::Postgres(_) => return Err(setting.wrong(&key, UNKNOWN)),
+                #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+                (Some(_), None) | (None, Some(_)) => return Err(setting.wrong(&key, UNKNOWN)),
+                _ => return Err(setting.wrong(&key, "has to name one of `sqlite` and `postgres`")),
             };
             databases.named.insert(name, database);
         }
         Ok(Arc::new(databases))
     }
 
-    /// The tool of these databases, as `tool` has been declared.
-    fn tool(
-        &self,
-        setting: Setting<'_>,
-        tool: Result<Tool, wardian::ToolDefinitionError>,
-        what: &str,
-    ) -> Result<Tool, ConfigError> {
-        let tool = tool
-            .and_then(|tool| tool.describe(what).resource("database"))
-            .map_err(|error| setting.undeclared(error))?;
-        let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
-        Ok(self.secrets.iter().fold(tool, hiding))
-    }
-
     /// The database of a statement, and what the statement may take.
     fn of(&self, args: &Statement, call: &Call) -> Result<(&Database, Room), ToolError> {
         check(&args.sql, &args.params)?;
-        let database = self.named.get(&args.database).ok_or_else(|| {
-            let known = self.named.keys().cloned().collect::<Vec<_>>().join(", ");
-            let message = format!(
-                "there is no database {:?}; there are {known}",
-                args.database
-            );
-            ToolError::argument("database", message)
-        })?;
+        let database = self.named(&args.database)?;
         Ok((database, Room::of(call, self.max_rows)))
     }
+
+    fn named(&self, name: &str) -> Result<&Database, ToolError> {
+        self.named.get(name).ok_or_else(|| {
+            let known = self.named.keys().cloned().collect::<Vec<_>>().join(", ");
+            let message = format!("there is no database {name:?}; there are {known}");
+            ToolError::argument("database", message)
+        })
+    }
+}
+
+/// The tool of these databases, as `tool` has been declared.
+fn tool_of(
+    databases: Arc<Databases>,
+    setting: Setting<'_>,
+    tool: Result<Tool, wardian::ToolDefinitionError>,
+    what: &str,
+) -> Result<Tool, ConfigError> {
+    let mut tool = tool
+        .and_then(|tool| tool.describe(what).resource("database"))
+        .map_err(|error| setting.undeclared(error))?
+        .exact();
+    for secret in &databases.secrets {
+        tool = tool.keeping_secret(secret.reveal());
+    }
+    for file in &databases.secret_files {
+        tool = tool.relies_on(file, Access::READ_WRITE);
+    }
+    for database in databases.named.values() {
+        #[cfg(feature = "sqlite")]
+        if let Database::Sqlite(file) = database {
+            tool = tool.relies_on(file, Access::WRITE);
+        }
+    }
+    Ok(tool.checked_by(move |args| {
+        let text = |name: &str| args.get(name).and_then(Value::as_str).unwrap_or_default();
+        databases.named(text("database"))?;
+        let params = args.get("params").and_then(Value::as_array);
+        check(text("sql"), params.map_or(&[], Vec::as_slice))
+    }))
 }
 
 fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
@@ -235,14 +270,7 @@ fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
         let why = format!("are more than {PARAMETERS}");
         return Err(ToolError::argument("params", why));
     }
-    let nested = |param: &Value| param.is_array() || param.is_object();
-    match params.iter().any(nested) {
-        true => Err(ToolError::argument(
-            "params",
-            "are null, booleans, numbers and strings only",
-        )),
-        false => Ok(()),
-    }
+    Ok(())
 }
 
 /// A statement does more than its tool may: a query that writes, a change of more than rows.
@@ -256,6 +284,20 @@ fn exceeds(reason: &str) -> ToolError {
                 .to_owned(),
         ),
     }
+}
+
+/// What a value takes of the host's memory, in bytes, at least.
+fn weight(value: &Value) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(items) => items
+            .iter()
+            .map(|(key, item)| key.len() + weight(item))
+            .sum(),
+        _ => 0,
+    };
+    inner + 8
 }
 
 /// Rows as they come, as far as there is room.
@@ -282,8 +324,7 @@ impl Collecting {
             self.truncated = true;
             return Ok(false);
         }
-        let text = |value: &Value| value.as_str().map_or(8, str::len);
-        self.bytes += row.iter().map(text).sum::<usize>();
+        self.bytes += row.iter().map(weight).sum::<usize>();
         if self.bytes > self.room.bytes {
             let why = format!("the rows take more than {} bytes", self.room.bytes);
             return Err(ToolError::failed(why));

@@ -8,7 +8,8 @@ mod addresses;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -16,28 +17,32 @@ use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use memchr::memmem;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode, Url, redirect};
 use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::{Action, Call, DomainRule, Policy, Tool, ToolError, parse_url};
+use wardian::{Access, Action, Call, DomainRule, Policy, Tool, ToolError, parse_url};
 
 use crate::config::{SecretSource, Setting};
 use crate::{ConfigError, Secret, tls};
 
-/// Headers that say where a request goes, how long it is, or what a proxy does with it. The host
-/// writes them itself.
+/// Headers that say where a request goes, how long it is, what a proxy does with it, or which form and which part of the
+/// answer comes back. The host writes them itself.
 const RESERVED: &[&str] = &[
+    "accept-encoding",
     "connection",
     "content-length",
     "expect",
     "forwarded",
     "host",
+    "if-range",
     "keep-alive",
     "proxy-authorization",
     "proxy-connection",
+    "range",
     "te",
     "trailer",
     "transfer-encoding",
@@ -104,25 +109,13 @@ struct Credential {
     domain: DomainRule,
     header: HeaderName,
     value: HeaderValue,
+    secret: Secret,
 }
 
 /// Looks up the addresses of a host.
 pub trait Resolver: Send + Sync + 'static {
     /// All addresses of the host of this name.
     fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
-}
-
-/// As the system does.
-struct SystemResolver;
-
-impl Resolver for SystemResolver {
-    fn resolve(&self, name: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let name = name.to_owned();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
-    }
 }
 
 /// Sends a request to a web server, and returns its answer. Redirects are followed.
@@ -183,7 +176,7 @@ struct Answer {
 }
 
 pub(crate) fn http_request(setting: Setting<'_>) -> Result<Tool, ConfigError> {
-    resolved_by(setting, Arc::new(SystemResolver))
+    resolved_by(setting, None)
 }
 
 /// The tool `http_request`, which looks hosts up by `resolver`.
@@ -200,14 +193,18 @@ pub fn http_request_with(
         tool: "http_request",
         with_secrets: true,
     };
-    resolved_by(setting, resolver)
+    resolved_by(setting, Some(resolver))
 }
 
-fn resolved_by(setting: Setting<'_>, resolver: Arc<dyn Resolver>) -> Result<Tool, ConfigError> {
+fn resolved_by(
+    setting: Setting<'_>,
+    resolver: Option<Arc<dyn Resolver>>,
+) -> Result<Tool, ConfigError> {
     let config: Config = setting.config()?;
     let wrong = |key: &str, why: String| setting.wrong(key, why);
     let mut credentials = Vec::new();
     let mut secrets = Vec::new();
+    let mut files = Vec::new();
     for (i, credential) in config.credentials.iter().enumerate() {
         let key = |part: &str| format!("credentials[{i}].{part}");
         let secret: Secret = setting.secret(&credential.secret, &key("secret"))?;
@@ -218,12 +215,14 @@ fn resolved_by(setting: Setting<'_>, resolver: Arc<dyn Resolver>) -> Result<Tool
         let mut value = HeaderValue::try_from(format!("{}{}", credential.prefix, secret.reveal()))
             .map_err(|_| wrong(&key("secret"), "it can't stand in a header".to_owned()))?;
         value.set_sensitive(true);
-        secrets.push(secret);
+        files.extend(credential.secret.file().map(Path::to_owned));
         credentials.push(Credential {
             domain,
             header,
             value,
+            secret: secret.clone(),
         });
+        secrets.push(secret);
     }
     let sender = Arc::new(Sender {
         tls: tls::client().map_err(|why| wrong("", why))?,
@@ -239,13 +238,16 @@ fn resolved_by(setting: Setting<'_>, resolver: Arc<dyn Resolver>) -> Result<Tool
         .and_then(|tool| tool.resource("url"))
         .map_err(|error| setting.undeclared(error))?;
     let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
-    Ok(secrets.iter().fold(tool, hiding))
+    let apart = |tool: Tool, file| tool.relies_on(file, Access::READ_WRITE);
+    let tool = secrets.iter().fold(tool, hiding);
+    Ok(files.into_iter().fold(tool, apart))
 }
 
 struct Sender {
     config: Config,
     credentials: Vec<Credential>,
-    resolver: Arc<dyn Resolver>,
+    /// Who looks hosts up; the system if nobody else does.
+    resolver: Option<Arc<dyn Resolver>>,
     tls: ClientConfig,
 }
 
@@ -282,10 +284,11 @@ impl Sender {
             headers,
             body,
         };
+        let mut sent = Vec::new();
         for _ in 0..=self.config.redirects {
-            let response = self.fetch(&hop, call.policy()).await?;
+            let response = self.fetch(&hop, call, &mut sent).await?;
             match redirected(&response)? {
-                None => return self.answer(response).await,
+                None => return self.answer(response, call, &sent).await,
                 Some(location) => hop = next(hop, response.status(), &location)?,
             }
         }
@@ -295,12 +298,16 @@ impl Sender {
         )))
     }
 
-    async fn fetch(&self, hop: &Hop, policy: &Policy) -> Result<Response, ToolError> {
+    /// Sends one request. The secrets that go with it are added to `sent`.
+    async fn fetch<'s>(
+        &'s self,
+        hop: &Hop,
+        call: &Call,
+        sent: &mut Vec<&'s Secret>,
+    ) -> Result<Response, ToolError> {
         let url = &hop.url;
-        let decision = policy.check_url(url);
-        if !decision.allowed() {
-            return Err(refused(url, &decision.rule(), decision.to_string()));
-        }
+        call.check_resource(url.as_str())?;
+        call.check_argument("method", &hop.method.as_str().into())?;
         let mut client = Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -310,13 +317,14 @@ impl Sender {
             .tls_backend_preconfigured(self.tls.clone());
         // An address that is written out is one that the policy lists.
         if let Some(name) = url.domain() {
-            let addresses = self.checked(url, name).await?;
+            let addresses = self.checked(url, name, call).await?;
             client = client.resolve_to_addrs(name, &addresses);
         }
         let client = client.build().map_err(|error| unsent(&error))?;
         let mut headers = hop.headers.clone();
         for credential in self.credentials.iter().filter(|one| one.domain.allows(url)) {
             headers.insert(credential.header.clone(), credential.value.clone());
+            sent.push(&credential.secret);
         }
         let mut request = client
             .request(hop.method.clone(), url.clone())
@@ -328,8 +336,20 @@ impl Sender {
     }
 
     /// The addresses of a host, if it can be connected to at all of them.
-    async fn checked(&self, url: &Url, name: &str) -> Result<Vec<SocketAddr>, ToolError> {
-        let found = self.resolver.resolve(name).await;
+    async fn checked(
+        &self,
+        url: &Url,
+        name: &str,
+        call: &Call,
+    ) -> Result<Vec<SocketAddr>, ToolError> {
+        let found = match &self.resolver {
+            Some(resolver) => resolver.resolve(name).await,
+            None => {
+                let name = name.to_owned();
+                let found = call.blocking(move || (name, 0).to_socket_addrs()).await?;
+                found.map(|found| found.map(|address| address.ip()).collect())
+            }
+        };
         let found = found.map_err(|_| ToolError::failed(format!("{name} has no address")))?;
         let listed = |ip: IpAddr| {
             self.config
@@ -355,9 +375,21 @@ impl Sender {
         }
     }
 
-    async fn answer(&self, mut response: Response) -> Result<Answer, ToolError> {
-        let most = usize::try_from(self.config.max_bytes.as_u64()).unwrap_or(usize::MAX);
+    /// Reads an answer, in which no secret that was `sent` comes back, whole or in part.
+    async fn answer(
+        &self,
+        mut response: Response,
+        call: &Call,
+        sent: &[&Secret],
+    ) -> Result<Answer, ToolError> {
+        let max = usize::try_from(self.config.max_bytes.as_u64()).unwrap_or(usize::MAX);
+        // What is longer than a reply could not be handed over.
+        let most = max.min(call.reply_bytes());
         let too_long = || ToolError::failed(format!("the answer is longer than {most} bytes"));
+        let encoded = response.headers().get(CONTENT_ENCODING);
+        if encoded.is_some_and(|encoding| encoding != "identity") && !sent.is_empty() {
+            return Err(withheld("is encoded, although that was not asked for"));
+        }
         let mut headers = BTreeMap::new();
         let mut kept = 0;
         for (name, value) in response.headers() {
@@ -378,6 +410,23 @@ impl Sender {
             }
             body.extend_from_slice(&chunk);
         }
+        let is_text = str::from_utf8(&body).is_ok();
+        let said = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\n"));
+        let said = [
+            said.collect::<String>().into_bytes(),
+            url.clone().into_bytes(),
+        ]
+        .concat();
+        // Whole ones are taken out of text by the gate.
+        for (bytes, is_text) in [(&body, is_text), (&said, true)] {
+            for secret in sent {
+                if holds_part(bytes, secret.reveal().as_bytes(), is_text) {
+                    return Err(withheld("holds a part of it"));
+                }
+            }
+        }
         let (body, body_base64) = match String::from_utf8(body) {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(BASE64_STANDARD.encode(error.as_bytes()))),
@@ -390,6 +439,42 @@ impl Sender {
             body_base64,
         })
     }
+}
+
+/// The shortest part of a secret that is looked for, in bytes.
+const PART_BYTES: usize = 8;
+
+/// How many parts of a secret are looked for, at most.
+const PARTS: usize = 128;
+
+/// Whether a part of a secret is in `bytes`, `beyond_whole` ones or those included.
+fn holds_part(bytes: &[u8], secret: &[u8], beyond_whole: bool) -> bool {
+    if secret.len() < 4 {
+        return false;
+    }
+    let without = beyond_whole.then(|| {
+        let mut rest = Vec::with_capacity(bytes.len());
+        let mut from = 0;
+        for at in memmem::find_iter(bytes, secret) {
+            rest.extend_from_slice(bytes.get(from..at).unwrap_or_default());
+            rest.push(b'\n');
+            from = at + secret.len();
+        }
+        rest.extend_from_slice(bytes.get(from..).unwrap_or_default());
+        rest
+    });
+    let bytes = without.as_deref().unwrap_or(bytes);
+    // Of a very long one, not every part.
+    let step = secret.len().div_ceil(PARTS);
+    let mut parts = secret.windows(PART_BYTES.min(secret.len())).step_by(step);
+    parts.any(|part| memmem::find(bytes, part).is_some())
+}
+
+/// An answer that is not handed over for the sake of what the host has attached.
+fn withheld(why: &str) -> ToolError {
+    ToolError::failed(format!(
+        "the answer is withheld: the host has sent a credential, and the answer {why}"
+    ))
 }
 
 fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, ToolError> {

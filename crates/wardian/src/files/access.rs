@@ -2,33 +2,20 @@
 
 use std::sync::Arc;
 
-use wardian_policy::{Access, Action, GuestPath, Limit};
+use wardian_policy::{Access, Action, GuestPath};
 use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Lookupflags, Oflags, Rights};
 
 use super::listing::Listing;
 use super::operation::{self, Opened, Opening, Room, Times};
-use super::{Asked, Failure, FileGuard, Open, OpenFile, ROOT, Result, Target, blocking};
+use super::{Asked, FileGuard, Open, OpenFile, ROOT, Result, Target, blocking};
 use crate::FileOperation;
 
 impl FileGuard {
     pub(super) fn room(&self) -> Room {
+        let quota = &self.session.quota;
         Room {
-            file_bytes: self.session.quota.file_bytes,
-            bytes_left: self.session.quota.bytes_left(),
-        }
-    }
-
-    pub(super) async fn room_for_one(
-        &mut self,
-        operation: FileOperation,
-        path: &GuestPath,
-    ) -> Result<()> {
-        match self.session.quota.files_left() {
-            true => Ok(()),
-            false => {
-                let limit = Limit::FilesCreated;
-                self.done(operation, path, Err(Failure::Limit(limit))).await
-            }
+            file_bytes: quota.file_bytes,
+            written: quota.written.clone(),
         }
     }
 
@@ -81,7 +68,6 @@ impl FileGuard {
             truncate,
             directory: directory || oflags.contains(Oflags::DIRECTORY),
             follow: lookup.contains(Lookupflags::SYMLINK_FOLLOW),
-            may_create: self.session.quota.files_left(),
             file_bytes: self.session.quota.file_bytes,
         };
         let Target {
@@ -89,13 +75,11 @@ impl FileGuard {
             path: beneath,
             device,
         } = target;
-        let opened = blocking(move || operation::open(&dir, &beneath, opening)).await?;
+        let created = self.session.quota.created.clone();
+        let opened = blocking(move || operation::open(&dir, &beneath, opening, &created)).await?;
         let open = match self.done(operation, &path, opened).await? {
             Opened::Directory => Open::directory(path),
-            Opened::File { file, created } => {
-                if created {
-                    self.session.quota.created();
-                }
+            Opened::File(file) => {
                 let mut access = Access::empty();
                 access.set(Access::READ, read);
                 access.set(Access::WRITE, write);

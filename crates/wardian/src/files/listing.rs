@@ -88,14 +88,21 @@ impl Listing {
         }
     }
 
-    /// The names of its entries, without `.` and `..`, as far as they are text; one more than `most`
-    /// if there are more.
-    pub(super) fn names(self, most: usize) -> io::Result<Vec<String>> {
-        let names = self.entries.skip(2).filter_map(|entry| match entry {
-            Ok(entry) => String::from_utf8(entry.name).ok().map(Ok),
-            Err(error) => Some(Err(error)),
-        });
-        names.take(most.saturating_add(1)).collect()
+    /// The names of its entries, without `.` and `..`, as far as they are text; `None` if there are more than `most`, or
+    /// they take more than `bytes`.
+    pub(super) fn names(self, most: usize, bytes: usize) -> io::Result<Option<Vec<String>>> {
+        let (mut names, mut left) = (Vec::new(), bytes);
+        for entry in self.entries.skip(2) {
+            let Ok(name) = String::from_utf8(entry?.name) else {
+                continue;
+            };
+            let Some(rest) = left.checked_sub(name.len()).filter(|_| names.len() < most) else {
+                return Ok(None);
+            };
+            left = rest;
+            names.push(name);
+        }
+        Ok(Some(names))
     }
 
     /// Can it go on at the entry with this number, or has it to be opened again?

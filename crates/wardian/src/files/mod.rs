@@ -31,11 +31,13 @@ use self::listing::Listing;
 use self::operation::Failure;
 pub(crate) use self::operation::real_path;
 pub(crate) use self::quota::Quota;
+pub(crate) use self::tool::Held;
 pub use self::tool::{DirectoryEntry, Files};
-pub(crate) use self::wasi::Wasi;
+pub(crate) use self::wasi::{WASI_MODULE, Wasi, random_get, trap};
 use crate::FileOperation;
 use crate::grants::Grants;
-use crate::session::Session;
+use crate::session::{Session, Stop};
+use crate::threads::{FILES, Unfinished};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -279,7 +281,7 @@ fn leads_outside(error: &io::Error) -> bool {
 /// Does something that may wait for a disk, on a thread that may wait. The run's time goes on
 /// meanwhile, and when it is up the run ends without waiting.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::trap(wasmtime::Error::new(error)))
+    let stop = |error: Unfinished| Stop::Host(format!("a file operation: {error}"));
+    let done = FILES.run(work).await;
+    done.map_err(|error| Error::trap(wasmtime::Error::new(stop(error))))
 }

@@ -21,6 +21,8 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use wardian_policy::Limit;
 
+use crate::meter::Meter;
+
 /// The most that one call reads or writes.
 pub(super) const IO_BYTES: usize = 1 << 20;
 
@@ -89,8 +91,6 @@ pub(super) struct Opening {
     pub(super) truncate: bool,
     pub(super) directory: bool,
     pub(super) follow: bool,
-    /// Whether the run may create one more file.
-    pub(super) may_create: bool,
     /// The largest file that can be opened for reading.
     pub(super) file_bytes: u64,
 }
@@ -98,11 +98,28 @@ pub(super) struct Opening {
 /// What was opened.
 pub(super) enum Opened {
     Directory,
-    File { file: File, created: bool },
+    File(File),
 }
 
-/// Opens a file, or finds that it is a directory.
-pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, Failure> {
+/// Creates one more file, directory or link, if the run may.
+pub(super) fn counted<T>(
+    created: &Meter,
+    create: impl FnOnce() -> io::Result<T>,
+) -> Result<T, Failure> {
+    let taken = created.take(1, 1);
+    let taken = taken.ok_or(Failure::Limit(Limit::FilesCreated))?;
+    let done = create();
+    taken.settle(u64::from(done.is_ok()));
+    Ok(done?)
+}
+
+/// Opens a file, which counts if it is created, or finds that it is a directory.
+pub(super) fn open(
+    dir: &Dir,
+    path: &Path,
+    opening: Opening,
+    created: &Meter,
+) -> Result<Opened, Failure> {
     let found = match stat(dir, path, opening.follow) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && opening.create => None,
         found => Some(found?),
@@ -119,16 +136,12 @@ pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, F
         if opening.directory {
             return Err(Errno::ISDIR.into());
         }
-        if !opening.may_create {
-            return Err(Failure::Limit(Limit::FilesCreated));
-        }
         options.create_new(true).follow(FollowSymlinks::No);
-        let (parent, name) = parent(dir, path)?;
-        let file = parent.open_with(name, &options)?.into_std();
-        return Ok(Opened::File {
-            file,
-            created: true,
+        let file = counted(created, || {
+            let (parent, name) = parent(dir, path)?;
+            Ok(parent.open_with(name, &options)?.into_std())
         });
+        return file.map(Opened::File);
     };
     if opening.create && opening.exclusive {
         return Err(Errno::EXIST.into());
@@ -163,10 +176,7 @@ pub(super) fn open(dir: &Dir, path: &Path, opening: Opening) -> Result<Opened, F
     } else if opening.read && opened.len() > opening.file_bytes {
         return Err(Failure::Limit(Limit::FileSize));
     }
-    Ok(Opened::File {
-        file,
-        created: false,
-    })
+    Ok(Opened::File(file))
 }
 
 /// Where in a file to read or write.
@@ -204,24 +214,24 @@ pub(super) fn read(mut file: &File, bytes: usize, place: Place) -> io::Result<Ve
 }
 
 /// What a write may use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Room {
     /// The largest that a file can become.
     pub(super) file_bytes: u64,
-    /// What is left of the bytes that the run may write.
-    pub(super) bytes_left: u64,
+    /// The bytes that the run may write.
+    pub(super) written: Meter,
 }
 
-/// Writes as much as there is room for, at least a byte. Returns how much was written, and what
-/// counts as written: a hole that this leaves in the file counts too.
+/// Writes as much as there is room for, at least a byte, and returns how much that was. A hole that this leaves in the
+/// file counts as written too.
 pub(super) fn write(
     mut file: &File,
     bytes: &[u8],
     place: Place,
-    room: Room,
-) -> Result<(usize, u64), Failure> {
+    room: &Room,
+) -> Result<usize, Failure> {
     if bytes.is_empty() {
-        return Ok((0, 0));
+        return Ok(0);
     }
     let size = file.metadata()?.len();
     let start = match place {
@@ -234,30 +244,32 @@ pub(super) fn write(
     if fits == 0 {
         return Err(Failure::Limit(Limit::FileSize));
     }
-    let left = room.bytes_left.saturating_sub(hole);
-    if left == 0 {
-        return Err(Failure::Limit(Limit::BytesWritten));
-    }
-    let most = usize::try_from(fits.min(left)).unwrap_or(usize::MAX);
-    let bytes = bytes.get(..most).unwrap_or(bytes);
+    let least = hole.saturating_add(1);
+    let most = hole.saturating_add(fits.min(bytes.len() as u64));
+    let taken = room.written.take(least, most);
+    let taken = taken.ok_or(Failure::Limit(Limit::BytesWritten))?;
+    let fits = usize::try_from(taken.amount() - hole).unwrap_or(usize::MAX);
+    let bytes = bytes.get(..fits).unwrap_or(bytes);
     let written = match place {
-        Place::At(offset) => file.write_at(bytes, offset)?,
-        Place::Current | Place::End => file.write(bytes)?,
+        Place::At(offset) => file.write_at(bytes, offset),
+        Place::Current | Place::End => file.write(bytes),
     };
-    Ok((written, (written as u64).saturating_add(hole)))
+    let counted = |written: &usize| hole.saturating_add(*written as u64);
+    taken.settle(written.as_ref().map_or(0, counted));
+    Ok(written?)
 }
 
-/// Cuts a file, or makes it longer with zeros. Returns by how much it grew.
-pub(super) fn set_size(file: &File, size: u64, room: Room) -> Result<u64, Failure> {
+/// Cuts a file, or makes it longer with zeros.
+pub(super) fn set_size(file: &File, size: u64, room: &Room) -> Result<(), Failure> {
     let growth = size.saturating_sub(file.metadata()?.len());
     if growth > 0 && size > room.file_bytes {
         return Err(Failure::Limit(Limit::FileSize));
     }
-    if growth > room.bytes_left {
-        return Err(Failure::Limit(Limit::BytesWritten));
-    }
-    file.set_len(size)?;
-    Ok(growth)
+    let taken = room.written.take(growth, growth);
+    let taken = taken.ok_or(Failure::Limit(Limit::BytesWritten))?;
+    let set = file.set_len(size);
+    taken.settle(if set.is_ok() { growth } else { 0 });
+    Ok(set?)
 }
 
 pub(super) fn seek(mut file: &File, to: SeekFrom) -> io::Result<u64> {

@@ -1,22 +1,28 @@
 //! Files for tools: through the same guard, the same handles and the same limits as a script's own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wardian_policy::{GuestPath, Limit};
 use wasmtime_wasi::p1::types::{Errno, Error, Fdflags, Filetype, Lookupflags, Oflags, Rights};
 
-use super::operation::{self, Failure, IO_BYTES, Place, Room};
+use super::operation::{self, Failure, IO_BYTES, Place};
 use super::{Asked, FileGuard, OpenFile, Result, blocking};
-use crate::session::Session;
+use crate::account::Reservation;
+use crate::session::{Session, lock};
 use crate::{FileOperation, Gate, ToolError};
 
 /// The files of one run in granted directories, for a tool that it has called: a path becomes a
 /// handle here, and nowhere else.
 pub struct Files {
     guard: FileGuard,
+    session: Arc<Session>,
+    held: Held,
 }
+
+/// What a call has reserved of the host's memory beyond what it was admitted with. Given back when the call ends.
+pub(crate) type Held = Arc<Mutex<Vec<Reservation>>>;
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,21 +37,53 @@ pub struct DirectoryEntry {
 }
 
 impl Files {
-    pub(crate) fn new(gate: &Gate, session: Arc<Session>) -> Self {
+    pub(crate) fn new(gate: &Gate, session: Arc<Session>, held: Held) -> Self {
         let (policy, grants) = (gate.shared_policy().clone(), gate.grants().clone());
         Self {
-            guard: FileGuard::new(policy, grants, session),
+            guard: FileGuard::new(policy, grants, session.clone()),
+            session,
+            held,
         }
     }
 
-    /// The bytes of a file.
+    /// The bytes of a file. What does not fit into a reply waits for memory of the host, by `limits.host_memory`.
     ///
     /// # Errors
     ///
-    /// [`ToolError`] if it may not be read, is not there, or is larger than `max_file_size`.
-    pub async fn read(mut self, path: &str) -> std::result::Result<Vec<u8>, ToolError> {
+    /// [`ToolError`] if it may not be read, is not there, is larger than `max_file_size`, or takes more memory than there
+    /// is.
+    pub async fn read(self, path: &str) -> std::result::Result<Vec<u8>, ToolError> {
+        self.read_within(path, usize::MAX).await
+    }
+
+    /// The bytes of a file that has at most `max` of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read); if the file is larger.
+    pub async fn read_within(
+        mut self,
+        path: &str,
+        max: usize,
+    ) -> std::result::Result<Vec<u8>, ToolError> {
         let asked = asked(path)?;
-        let read = self.guard.read_whole(asked).await;
+        let opened = self.guard.open_whole(asked).await;
+        let (open, size) = opened.map_err(|error| failure(path, error))?;
+        let too_large = |size: u64| {
+            let path = path.escape_debug();
+            ToolError::failed(format!(
+                "{path} has {size} bytes, more than the {max} that can be returned"
+            ))
+        };
+        if size > max as u64 {
+            return Err(too_large(size));
+        }
+        if size > self.session.reply_room() {
+            let reserved = self.session.reserve(size).await;
+            let reserved = reserved.map_err(|refused| refused.while_working(path))?;
+            lock(&self.held).push(reserved);
+        }
+        let read = self.guard.read_whole(open, size).await;
         read.map_err(|error| failure(path, error))
     }
 
@@ -70,19 +108,24 @@ impl Files {
     ///
     /// # Errors
     ///
-    /// [`ToolError`] if it may not be read, is not there, or has more than `most` entries.
+    /// [`ToolError`] if it may not be read, is not there, or has more than `most` entries, or longer names than a reply
+    /// can have.
     pub async fn list(
         mut self,
         path: &str,
         most: usize,
     ) -> std::result::Result<Vec<DirectoryEntry>, ToolError> {
         let directory = asked(path)?;
-        let names = self.guard.names(directory, most).await;
+        let bytes = self.session.most_bytes();
+        let names = self.guard.names(directory, most, bytes).await;
         let names = names.map_err(|error| failure(path, error))?;
-        if names.len() > most {
-            let why = format!("{} has more than {most} entries", path.escape_debug());
-            return Err(ToolError::failed(why));
-        }
+        let too_many = || {
+            let path = path.escape_debug();
+            ToolError::failed(format!(
+                "{path} has more than {most} entries, or {bytes} bytes of names"
+            ))
+        };
+        let names = names.ok_or_else(too_many)?;
         let mut entries = Vec::new();
         for name in names {
             let beneath = asked(&format!("{}/{name}", path.trim_end_matches('/')))?;
@@ -112,12 +155,20 @@ impl FileGuard {
         self.file(fd)
     }
 
-    async fn read_whole(&mut self, asked: Asked) -> Result<Vec<u8>> {
+    /// A file that is to be read whole, and its size.
+    async fn open_whole(&mut self, asked: Asked) -> Result<(Arc<OpenFile>, u64)> {
         let (rights, none) = (Rights::FD_READ, Fdflags::empty());
         let open = self.opened(asked, Oflags::empty(), rights, none).await?;
-        let (path, most) = (open.path.clone(), self.session.quota.file_bytes);
+        let file = open.clone();
+        let found = blocking(move || file.file.metadata()).await?;
+        let found = self.done(FileOperation::Read, &open.path, found).await?;
+        Ok((open, found.len()))
+    }
+
+    async fn read_whole(&mut self, open: Arc<OpenFile>, size: u64) -> Result<Vec<u8>> {
+        let path = open.path.clone();
         let read = blocking(move || {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
             loop {
                 let piece = operation::read(&open.file, IO_BYTES, Place::Current)?;
                 if piece.is_empty() {
@@ -125,7 +176,7 @@ impl FileGuard {
                 }
                 bytes.extend(piece);
                 // It has grown since it was opened.
-                if bytes.len() as u64 > most {
+                if bytes.len() as u64 > size {
                     return Err(Failure::Limit(Limit::FileSize));
                 }
             }
@@ -142,36 +193,31 @@ impl FileGuard {
         let open = self.opened(asked, flags, Rights::FD_WRITE, fdflags).await?;
         let (path, room) = (open.path.clone(), self.room());
         let writing = blocking(move || {
-            let (mut written, mut counted) = (0, 0);
+            let mut written = 0;
             while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
                 let place = if append { Place::End } else { Place::Current };
-                let room = Room {
-                    bytes_left: room.bytes_left.saturating_sub(counted),
-                    ..room
-                };
-                match operation::write(&open.file, rest, place, room) {
-                    Ok((more, count)) => {
-                        written += more;
-                        counted += count;
-                    }
-                    Err(failure) => return (counted, Err(failure)),
-                }
+                written += operation::write(&open.file, rest, place, &room)?;
             }
-            (counted, Ok(written as u64))
+            Ok::<_, Failure>(written as u64)
         });
-        let (counted, written) = writing.await?;
-        self.session.quota.wrote(counted);
+        let written = writing.await?;
         self.done(FileOperation::Write, &path, written).await
     }
 
-    async fn names(&mut self, asked: Asked, most: usize) -> Result<Vec<String>> {
+    /// The names in a directory; `None` if there are more than `most`, or they are longer than `bytes` together.
+    async fn names(
+        &mut self,
+        asked: Asked,
+        most: usize,
+        bytes: usize,
+    ) -> Result<Option<Vec<String>>> {
         let path = asked.path.clone();
         let (rights, none) = (Rights::FD_READ, Fdflags::empty());
         let follow = Lookupflags::SYMLINK_FOLLOW;
         self.open(asked, follow, Oflags::DIRECTORY, rights, none)
             .await?;
         let listing = self.list(&path).await?;
-        let names = blocking(move || listing.names(most)).await?;
+        let names = blocking(move || listing.names(most, bytes)).await?;
         self.done(FileOperation::Read, &path, names).await
     }
 }

@@ -7,7 +7,9 @@ use std::io::SeekFrom;
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::Metadata;
+use wardian_abi::{Malformed, export};
 use wardian_policy::{Access, Action};
+use wasmtime::{Caller, Extern};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{
     self, Errno, Error, Fdflags, Fdstat, Filesize, Filestat, Filetype, Fstflags, Lookupflags,
@@ -19,6 +21,8 @@ use wiggle::{GuestMemory, GuestPtr};
 use super::operation::{self, IO_BYTES, Place, Times};
 use super::{Asked, FileGuard, Open, ROOT, Result, blocking, stat};
 use crate::FileOperation;
+use crate::fuel::{Bill, price};
+use crate::guest::RunState;
 
 /// The most buffers that one call names, as on Linux.
 const BUFFERS: u32 = 1024;
@@ -28,7 +32,15 @@ pub(crate) struct Wasi {
     /// Clocks, randomness, standard streams, waiting.
     pub(crate) inner: WasiP1Ctx,
     pub(crate) files: FileGuard,
+    /// What the guest's calls have cost.
+    pub(crate) bill: Bill,
+    /// The guest has begun to say that it can't go on without memory: Rust's last words before it aborts, which are no
+    /// business of the script's.
+    pub(crate) aborts: bool,
 }
+
+/// What Rust's last words start with when an allocation fails that can't be an error.
+const LAST_WORDS: &[u8] = b"memory allocation of ";
 
 /// Is it a standard stream? Those are not files.
 fn is_stream(fd: types::Fd) -> bool {
@@ -46,10 +58,12 @@ impl WasiSnapshotPreview1 for Wasi {
         argv: GuestPtr<GuestPtr<u8>>,
         argv_buf: GuestPtr<u8>,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         self.inner.args_get(memory, argv, argv_buf)
     }
 
     fn args_sizes_get(&mut self, memory: &mut GuestMemory<'_>) -> Result<(Size, Size)> {
+        self.charge(price::CALL)?;
         self.inner.args_sizes_get(memory)
     }
 
@@ -59,10 +73,12 @@ impl WasiSnapshotPreview1 for Wasi {
         environ: GuestPtr<GuestPtr<u8>>,
         environ_buf: GuestPtr<u8>,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         self.inner.environ_get(memory, environ, environ_buf)
     }
 
     fn environ_sizes_get(&mut self, memory: &mut GuestMemory<'_>) -> Result<(Size, Size)> {
+        self.charge(price::CALL)?;
         self.inner.environ_sizes_get(memory)
     }
 
@@ -71,6 +87,7 @@ impl WasiSnapshotPreview1 for Wasi {
         memory: &mut GuestMemory<'_>,
         id: types::Clockid,
     ) -> Result<Timestamp> {
+        self.charge(price::CALL)?;
         self.inner.clock_res_get(memory, id)
     }
 
@@ -80,6 +97,7 @@ impl WasiSnapshotPreview1 for Wasi {
         id: types::Clockid,
         precision: Timestamp,
     ) -> Result<Timestamp> {
+        self.charge(price::CALL)?;
         self.inner.clock_time_get(memory, id, precision)
     }
 
@@ -92,6 +110,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _len: Filesize,
         _advice: types::Advice,
     ) -> Result<()> {
+        self.pay(price::CALL).await?;
         self.files.file(fd.into()).map(|_| ())
     }
 
@@ -102,10 +121,12 @@ impl WasiSnapshotPreview1 for Wasi {
         _offset: Filesize,
         _len: Filesize,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 
     async fn fd_close(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return self.inner.fd_close(memory, fd).await;
         }
@@ -116,6 +137,7 @@ impl WasiSnapshotPreview1 for Wasi {
     }
 
     async fn fd_datasync(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+        self.pay(price::CALL).await?;
         self.fd_sync(memory, fd).await
     }
 
@@ -124,6 +146,7 @@ impl WasiSnapshotPreview1 for Wasi {
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
     ) -> Result<Fdstat> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return self.inner.fd_fdstat_get(memory, fd).await;
         }
@@ -158,6 +181,7 @@ impl WasiSnapshotPreview1 for Wasi {
         fd: types::Fd,
         flags: Fdflags,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         if is_stream(fd) {
             return self.inner.fd_fdstat_set_flags(memory, fd, flags);
         }
@@ -175,6 +199,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _base: Rights,
         _inheriting: Rights,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 
@@ -183,6 +208,7 @@ impl WasiSnapshotPreview1 for Wasi {
         memory: &mut GuestMemory<'_>,
         fd: types::Fd,
     ) -> Result<Filestat> {
+        self.pay(price::FILE).await?;
         if is_stream(fd) {
             return self.inner.fd_filestat_get(memory, fd).await;
         }
@@ -209,15 +235,11 @@ impl WasiSnapshotPreview1 for Wasi {
         fd: types::Fd,
         size: Filesize,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let open = self.files.file_for(fd.into(), Access::WRITE)?;
         let (file, room) = (open.clone(), self.files.room());
-        let grown = blocking(move || operation::set_size(&file.file, size, room)).await?;
-        let grown = self
-            .files
-            .done(FileOperation::Write, &open.path, grown)
-            .await?;
-        self.files.session.quota.wrote(grown);
-        Ok(())
+        let set = blocking(move || operation::set_size(&file.file, size, &room)).await?;
+        self.files.done(FileOperation::Write, &open.path, set).await
     }
 
     async fn fd_filestat_set_times(
@@ -228,6 +250,7 @@ impl WasiSnapshotPreview1 for Wasi {
         mtim: Timestamp,
         flags: Fstflags,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let times = times(atim, mtim, flags)?;
         let path = self.files.path(fd.into())?;
         self.files.set_times(&path, times, true).await
@@ -239,6 +262,7 @@ impl WasiSnapshotPreview1 for Wasi {
         fd: types::Fd,
         buffers: types::IovecArray,
     ) -> Result<Size> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return self.inner.fd_read(memory, fd, buffers).await;
         }
@@ -252,6 +276,7 @@ impl WasiSnapshotPreview1 for Wasi {
         buffers: types::IovecArray,
         offset: Filesize,
     ) -> Result<Size> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return Err(Errno::Spipe.into());
         }
@@ -264,8 +289,14 @@ impl WasiSnapshotPreview1 for Wasi {
         fd: types::Fd,
         buffers: types::CiovecArray,
     ) -> Result<Size> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
-            return self.inner.fd_write(memory, fd, buffers).await;
+            if let Some(swallowed) = self.last_words(memory, fd, buffers)? {
+                return Ok(swallowed);
+            }
+            let written = self.inner.fd_write(memory, fd, buffers).await?;
+            self.pay(price::BYTE * u64::from(written)).await?;
+            return Ok(written);
         }
         self.write(memory, fd, buffers, Place::Current).await
     }
@@ -277,6 +308,7 @@ impl WasiSnapshotPreview1 for Wasi {
         buffers: types::CiovecArray,
         offset: Filesize,
     ) -> Result<Size> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return Err(Errno::Spipe.into());
         }
@@ -288,6 +320,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _memory: &mut GuestMemory<'_>,
         fd: types::Fd,
     ) -> Result<types::Prestat> {
+        self.charge(price::CALL)?;
         match self.files.is_preopened(fd) {
             true => Ok(types::Prestat::Dir(types::PrestatDir { pr_name_len: 1 })),
             false => Err(Errno::Badf.into()),
@@ -301,6 +334,7 @@ impl WasiSnapshotPreview1 for Wasi {
         path: GuestPtr<u8>,
         path_max_len: Size,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         if !self.files.is_preopened(fd) {
             return Err(Errno::Badf.into());
         }
@@ -317,6 +351,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _from: types::Fd,
         _to: types::Fd,
     ) -> Result<()> {
+        self.pay(price::CALL).await?;
         Err(Errno::Notsup.into())
     }
 
@@ -327,6 +362,7 @@ impl WasiSnapshotPreview1 for Wasi {
         offset: types::Filedelta,
         whence: Whence,
     ) -> Result<Filesize> {
+        self.pay(price::CALL).await?;
         if is_stream(fd) {
             return self.inner.fd_seek(memory, fd, offset, whence).await;
         }
@@ -344,6 +380,7 @@ impl WasiSnapshotPreview1 for Wasi {
     }
 
     async fn fd_sync(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<()> {
+        self.pay(price::FILE).await?;
         if is_stream(fd) {
             return self.inner.fd_sync(memory, fd).await;
         }
@@ -356,6 +393,7 @@ impl WasiSnapshotPreview1 for Wasi {
     }
 
     fn fd_tell(&mut self, memory: &mut GuestMemory<'_>, fd: types::Fd) -> Result<Filesize> {
+        self.charge(price::CALL)?;
         if is_stream(fd) {
             return self.inner.fd_tell(memory, fd);
         }
@@ -372,6 +410,7 @@ impl WasiSnapshotPreview1 for Wasi {
         buffer_bytes: Size,
         cookie: types::Dircookie,
     ) -> Result<Size> {
+        self.pay(price::FILE).await?;
         let bytes = (buffer_bytes as usize).min(IO_BYTES);
         let (path, listing) = match self.files.open.get_mut(&fd.into()) {
             None => return Err(Errno::Badf.into()),
@@ -403,6 +442,7 @@ impl WasiSnapshotPreview1 for Wasi {
         dir: types::Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         if self.files.grants.leading_from(&path).is_some() {
             return Err(Errno::Exist.into());
@@ -412,11 +452,10 @@ impl WasiSnapshotPreview1 for Wasi {
             .files
             .permit(operation, &path, &[Action::WriteFile])
             .await?;
-        self.files.room_for_one(operation, &path).await?;
-        let made = blocking(move || operation::make_directory(&target.dir, &target.path)).await?;
-        self.files.done(operation, &path, made).await?;
-        self.files.session.quota.created();
-        Ok(())
+        let created = self.files.session.quota.created.clone();
+        let make = move || operation::make_directory(&target.dir, &target.path);
+        let made = blocking(move || operation::counted(&created, make)).await?;
+        self.files.done(operation, &path, made).await
     }
 
     async fn path_filestat_get(
@@ -426,6 +465,7 @@ impl WasiSnapshotPreview1 for Wasi {
         flags: Lookupflags,
         path: GuestPtr<str>,
     ) -> Result<Filestat> {
+        self.pay(price::FILE).await?;
         let asked = self.files.asked(memory, dir.into(), path)?;
         self.files.stat(asked, flags).await
     }
@@ -440,6 +480,7 @@ impl WasiSnapshotPreview1 for Wasi {
         mtim: Timestamp,
         time_flags: Fstflags,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let times = times(atim, mtim, time_flags)?;
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         let follow = flags.contains(Lookupflags::SYMLINK_FOLLOW);
@@ -455,6 +496,7 @@ impl WasiSnapshotPreview1 for Wasi {
         to_dir: types::Fd,
         to: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let from = self.files.asked(memory, from_dir.into(), from)?;
         let to = self.files.asked(memory, to_dir.into(), to)?;
         let operation = FileOperation::Link;
@@ -462,12 +504,10 @@ impl WasiSnapshotPreview1 for Wasi {
             .files
             .permit_two(operation, &from.path, &to.path)
             .await?;
-        self.files.room_for_one(operation, &to.path).await?;
-        let linked =
-            blocking(move || operation::link(&source.dir, &source.path, &target.path)).await?;
-        self.files.done(operation, &from.path, linked).await?;
-        self.files.session.quota.created();
-        Ok(())
+        let created = self.files.session.quota.created.clone();
+        let link = move || operation::link(&source.dir, &source.path, &target.path);
+        let linked = blocking(move || operation::counted(&created, link)).await?;
+        self.files.done(operation, &from.path, linked).await
     }
 
     async fn path_open(
@@ -481,6 +521,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _inheriting: Rights,
         flags: Fdflags,
     ) -> Result<types::Fd> {
+        self.pay(price::FILE).await?;
         let asked = self.files.asked(memory, dir.into(), path)?;
         if flags.intersects(Fdflags::SYNC | Fdflags::DSYNC | Fdflags::RSYNC) {
             return Err(Errno::Notsup.into());
@@ -500,6 +541,7 @@ impl WasiSnapshotPreview1 for Wasi {
         buffer: GuestPtr<u8>,
         buffer_bytes: Size,
     ) -> Result<Size> {
+        self.pay(price::FILE).await?;
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         let link = self.files.read_link(&path).await?;
         let cut = link.len().min(buffer_bytes as usize);
@@ -515,6 +557,7 @@ impl WasiSnapshotPreview1 for Wasi {
         dir: types::Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         let operation = FileOperation::Remove;
         let target = self
@@ -537,6 +580,7 @@ impl WasiSnapshotPreview1 for Wasi {
         to_dir: types::Fd,
         to: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let from = self.files.asked(memory, from_dir.into(), from)?;
         let to = self.files.asked(memory, to_dir.into(), to)?;
         let operation = FileOperation::Rename;
@@ -559,6 +603,7 @@ impl WasiSnapshotPreview1 for Wasi {
         dir: types::Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let Asked { path, .. } = self.files.asked(memory, dir.into(), path)?;
         let reason = "scripts create no symbolic links";
         self.files
@@ -574,6 +619,7 @@ impl WasiSnapshotPreview1 for Wasi {
         dir: types::Fd,
         path: GuestPtr<str>,
     ) -> Result<()> {
+        self.pay(price::FILE).await?;
         let Asked { path, directory } = self.files.asked(memory, dir.into(), path)?;
         let operation = FileOperation::Remove;
         let target = self
@@ -595,6 +641,7 @@ impl WasiSnapshotPreview1 for Wasi {
         events: GuestPtr<types::Event>,
         count: Size,
     ) -> Result<Size> {
+        self.pay(price::CALL).await?;
         self.inner
             .poll_oneoff(memory, subscriptions, events, count)
             .await
@@ -613,6 +660,7 @@ impl WasiSnapshotPreview1 for Wasi {
     }
 
     fn sched_yield(&mut self, memory: &mut GuestMemory<'_>) -> Result<()> {
+        self.charge(price::CALL)?;
         self.inner.sched_yield(memory)
     }
 
@@ -631,6 +679,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _fd: types::Fd,
         _flags: Fdflags,
     ) -> Result<types::Fd> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 
@@ -641,6 +690,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _buffers: types::IovecArray,
         _flags: types::Riflags,
     ) -> Result<(Size, types::Roflags)> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 
@@ -651,6 +701,7 @@ impl WasiSnapshotPreview1 for Wasi {
         _buffers: types::CiovecArray,
         _flags: types::Siflags,
     ) -> Result<Size> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 
@@ -660,11 +711,52 @@ impl WasiSnapshotPreview1 for Wasi {
         _fd: types::Fd,
         _how: types::Sdflags,
     ) -> Result<()> {
+        self.charge(price::CALL)?;
         Err(Errno::Notsup.into())
     }
 }
 
 impl Wasi {
+    /// Swallows what a guest writes to standard error while it aborts; returns how much that is.
+    fn last_words(
+        &mut self,
+        memory: &GuestMemory<'_>,
+        fd: types::Fd,
+        buffers: types::CiovecArray,
+    ) -> Result<Option<Size>> {
+        const STDERR: u32 = 2;
+        if u32::from(fd) != STDERR {
+            return Ok(None);
+        }
+        let (mut len, mut first) = (0, None);
+        for buffer in bounded(buffers)?.iter() {
+            let buffer = memory.read(buffer?)?;
+            len += buffer.buf_len;
+            if buffer.buf_len > 0 && first.is_none() {
+                first = Some(buffer);
+            }
+        }
+        if let Some(first) = first.filter(|_| !self.aborts)
+            && first.buf_len as usize >= LAST_WORDS.len()
+        {
+            let start = first.buf.as_array(LAST_WORDS.len() as u32);
+            self.aborts = memory.to_vec(start)? == LAST_WORDS;
+        }
+        Ok(self.aborts.then_some(len))
+    }
+
+    fn charge(&mut self, price: u64) -> Result<bool> {
+        self.bill.add(price).map_err(Error::trap)
+    }
+
+    /// Charges for a call. Others have their turn where that has become much.
+    pub(crate) async fn pay(&mut self, price: u64) -> Result<()> {
+        if self.charge(price)? {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     async fn read(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -696,6 +788,7 @@ impl Wasi {
         };
         let len = Size::try_from(read.len())?;
         memory.copy_from_slice(&read, buffer.as_ptr().as_array(len))?;
+        self.pay(price::FILE + price::BYTE * u64::from(len)).await?;
         Ok(len)
     }
 
@@ -718,14 +811,49 @@ impl Wasi {
         }
         let (file, room) = (open.clone(), self.files.room());
         let place = if open.append { Place::End } else { place };
-        let written = blocking(move || operation::write(&file.file, &bytes, place, room)).await?;
-        let (written, counted) = self
+        let written = blocking(move || operation::write(&file.file, &bytes, place, &room)).await?;
+        let written = self
             .files
             .done(FileOperation::Write, &open.path, written)
             .await?;
-        self.files.session.quota.wrote(counted);
+        self.pay(price::FILE + price::BYTE * written as u64).await?;
         Ok(Size::try_from(written)?)
     }
+}
+
+/// What stops a guest, if an error does.
+pub(crate) fn trap(error: Error) -> wasmtime::Error {
+    error
+        .downcast()
+        .map_or_else(|trap| trap, wasmtime::Error::new)
+}
+
+/// The module from which WASI's functions are imported.
+pub(crate) const WASI_MODULE: &str = "wasi_snapshot_preview1";
+
+/// `random_get`, which lets other runs have their turn.
+pub(crate) fn random_get(
+    mut caller: Caller<'_, RunState>,
+    (buffer, bytes): (u32, u32),
+) -> Box<dyn Future<Output = wasmtime::Result<u32>> + Send + '_> {
+    Box::new(async move {
+        let Some(Extern::Memory(memory)) = caller.get_export(export::MEMORY) else {
+            return Err(wasmtime::Error::new(Malformed));
+        };
+        let (memory, state) = memory.data_and_store_mut(&mut caller);
+        let wasi = state.wasi();
+        let price = price::CALL + price::RANDOM_BYTE * u64::from(bytes);
+        let got = match wasi.pay(price).await {
+            Ok(()) => {
+                let mut memory = GuestMemory::Unshared(memory);
+                wasi.inner
+                    .random_get(&mut memory, GuestPtr::new(buffer), bytes)
+            }
+            Err(error) => Err(error),
+        };
+        let errno = got.map_or_else(Error::downcast, |()| Ok(Errno::Success))?;
+        Ok(errno as u32)
+    })
 }
 
 /// The buffers of one call, if there are not too many.

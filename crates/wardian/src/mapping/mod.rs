@@ -187,10 +187,12 @@ unsafe impl MemoryCreator for Memories {
         reserved: Option<usize>,
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let reservation = match self.0.kept.take() {
+        let capacity = reserved.unwrap_or(minimum);
+        let fits = |kept: &Reservation| kept.is(minimum, capacity, guard);
+        let reservation = match self.0.kept.take().filter(fits) {
             Some(reservation) => reservation,
-            None => Reservation::new(&self.0, minimum, reserved.unwrap_or(minimum), guard)
-                .map_err(|error| format!("cannot map memory for a run: {error}"))?,
+            None => Reservation::new(&self.0, minimum, capacity, guard)
+                .map_err(|error| format!("cannot map memory for a run, which takes 4 GiB of address space: {error}; see `ulimit -v`"))?,
         };
         if VERIFIED.load(Ordering::Relaxed)
             && let Some(at) = reservation.difference()
@@ -261,6 +263,12 @@ impl Reservation {
             )?;
         }
         Ok(reservation)
+    }
+
+    /// Returns whether it is what was asked for: two modules may differ.
+    fn is(&self, minimum: usize, capacity: usize, guard: usize) -> bool {
+        let len = capacity.checked_add(2 * guard);
+        (self.minimum, self.capacity, Some(self.len)) == (minimum, capacity, len)
     }
 
     /// Changes the access to the bytes from `from` to `to`.
@@ -460,6 +468,40 @@ mod tests {
         let file = File::from(sealed_copy().unwrap());
         assert!(file.write_all_at(b"x", 0).is_err());
         assert!(file.set_len(0).is_err());
+    }
+
+    /// REVIEW A 27: KSM merges pages that hold nothing but zeros with the kernel's page of zeros.
+    #[test]
+    fn a_27_pages_of_zeros_in_the_image_are_restored() {
+        let page = rustix::param::page_size();
+        let memories = Memories::new().unwrap();
+        let memory = memory(&memories);
+        let at = 3 * page;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let over = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: the page lies in the memory, to which nothing else refers. It is read, so that it is there.
+        let zero = unsafe {
+            let at = memory.as_ptr().add(at);
+            mmap_anonymous(at.cast(), page, access, over).unwrap();
+            at.read_volatile()
+        };
+        assert_eq!(zero, 0);
+        drop(memory);
+        let kept = memories.0.kept.all();
+        assert_eq!((kept.len(), kept[0].difference()), (1, None));
+    }
+
+    /// REVIEW A 27.
+    #[test]
+    fn a_27_a_memory_is_used_again_only_for_what_it_fits() {
+        let memories = Memories::new().unwrap();
+        drop(memory(&memories));
+        let minimum = IMAGE.len().next_multiple_of(WASM_PAGE);
+        let kept = memories.0.kept.all();
+        assert!(kept[0].is(minimum, RESERVED, GUARD));
+        assert!(!kept[0].is(minimum + WASM_PAGE, RESERVED, GUARD));
+        assert!(!kept[0].is(minimum, RESERVED / 2, GUARD));
+        assert!(!kept[0].is(minimum, RESERVED, 2 * GUARD));
     }
 
     #[test]

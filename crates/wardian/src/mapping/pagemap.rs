@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
@@ -14,13 +15,20 @@ use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 const PAGEMAP: &str = "/proc/self/pagemap";
 
 /// It opened, and by which process: a descriptor goes on to mean that, also in one that was forked from it.
-static OPENED: OnceLock<(u32, File)> = OnceLock::new();
+static OPENED: OnceLock<(Process, File)> = OnceLock::new();
+
+/// A process: its number, and the namespace in which it has that.
+type Process = (u32, u64);
+
+fn this_process() -> io::Result<Process> {
+    let namespace = std::fs::metadata("/proc/self/ns/pid")?.ino();
+    Ok((std::process::id(), namespace))
+}
 
 /// Categories of pages, by `linux/fs.h`.
 const FILE: u64 = 1 << 2;
 const PRESENT: u64 = 1 << 3;
 const SWAPPED: u64 = 1 << 4;
-const ZERO: u64 = 1 << 5;
 
 /// How many regions a scan finds at most.
 const REGIONS: usize = 512;
@@ -85,10 +93,11 @@ struct Found {
     all: bool,
 }
 
-/// The pages in a range of addresses that hold what was written to them, and not what the mapping's file has, or
-/// zeros; `None` if there are more than `most`, or in very many places.
+/// The pages in a range of addresses that hold what was written to them, and not what the mapping's file has; `None` if
+/// there are more than `most`, or in very many places. Pages of zeros are among them: the kernel may have merged pages
+/// that hold nothing else with its zero page (KSM), whatever the file has there.
 pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec<Range<usize>>>> {
-    let this = std::process::id();
+    let this = this_process()?;
     if OPENED.get().is_none() {
         // Somebody else may have been first.
         let _ = OPENED.set((this, File::open(PAGEMAP)?));
@@ -109,8 +118,8 @@ pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec
         vec: regions.as_mut_ptr().expose_provenance() as u64,
         vec_len: REGIONS as u64,
         max_pages: most as u64 + 1,
-        category_inverted: FILE | ZERO,
-        category_mask: FILE | ZERO,
+        category_inverted: FILE,
+        category_mask: FILE,
         category_anyof_mask: PRESENT | SWAPPED,
         return_mask: PRESENT,
         ..Scan::default()

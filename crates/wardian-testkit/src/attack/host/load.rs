@@ -137,7 +137,7 @@ pub(super) fn crowd() -> Result {
 /// Gives 3,000 runs up at random moments; nothing goes on, and the log has an end of each.
 pub(super) fn cancellations() -> Result {
     let (log, memory) = Log::memory();
-    let sandbox = sandbox()?.with_audit(log);
+    let sandbox = sandbox()?.with_audit(log).map_err(text)?;
     let mut rng = StdRng::seed_from_u64(42);
     let scripts = [
         "1",

@@ -54,6 +54,10 @@ pub(crate) fn run(name: &str, arena: &Arena) -> Result {
         "argument_forms" => rules::argument_forms(arena),
         "open_defaults" => rules::open_defaults(),
 
+        "statements" => rules::statements(),
+
+        "log_within_reach" => record::within_reach(arena),
+        "log_shrunk" => record::shrunk(),
         "log_invisible" => record::invisible(arena),
         "log_secrets" => record::secrets(arena),
         "log_long" => record::long(arena),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use wardian::audit::{Sink, verify};
+use wardian::audit::{Draft, Sink, verify};
 use wardian::{Error, Log};
 
 use super::{Result, ensure, text};
@@ -88,6 +88,45 @@ pub(super) fn long(arena: &Arena) -> Result {
     ensure(cut, "no record says that its arguments were cut")
 }
 
+/// A log that a script could write to is refused; its twin elsewhere is not.
+pub(super) fn within_reach(arena: &Arena) -> Result {
+    let (_, directory) = arena.writable().ok_or("nothing can be written to")?;
+    let file = directory.join("audit.jsonl");
+    let log = Log::file(&file).map_err(text)?;
+    let within = arena.sandbox(log);
+    std::fs::remove_file(file).map_err(text)?;
+    ensure(
+        within.is_err(),
+        "a log is kept in a directory that scripts may write to",
+    )?;
+    let elsewhere = tempfile::tempdir().map_err(text)?;
+    let log = Log::file(elsewhere.path().join("audit.jsonl")).map_err(text)?;
+    arena.sandbox(log).map(drop).map_err(text)
+}
+
+/// A log from which records are gone is not gone on with.
+pub(super) fn shrunk() -> Result {
+    let dir = tempfile::tempdir().map_err(text)?;
+    let file = dir.path().join("audit.jsonl");
+    let log = Log::file(&file).map_err(text)?;
+    let sandbox = super::sandbox()?.with_audit(log).map_err(text)?;
+    sandbox.run_blocking("1").map_err(text)?;
+    let whole = std::fs::read_to_string(&file).map_err(text)?;
+    sandbox.run_blocking("1").map_err(text)?;
+    for left in ["", whole.as_str()] {
+        std::fs::write(&file, left).map_err(text)?;
+        let ended = sandbox.run_blocking("1");
+        ensure(
+            matches!(ended, Err(Error::Audit(_))),
+            format!(
+                "a run is recorded after {} bytes were left: {ended:?}",
+                left.len()
+            ),
+        )?;
+    }
+    Ok(())
+}
+
 /// A sink that fails after so many lines, or never answers.
 struct Failing {
     lines: Arc<AtomicU64>,
@@ -96,7 +135,7 @@ struct Failing {
 }
 
 impl Sink for Failing {
-    fn append(&mut self, _: &str, _: bool) -> io::Result<()> {
+    fn append(&mut self, _: &Draft<'_>) -> io::Result<()> {
         if self.lines.fetch_add(1, Ordering::Relaxed) < self.good {
             return Ok(());
         }
@@ -128,7 +167,7 @@ pub(super) fn sinks_that_fail() -> Result {
         ("a sink that hangs", failing(1, true)),
     ] {
         let started = Instant::now();
-        let sandbox = super::sandbox()?.with_audit(log);
+        let sandbox = super::sandbox()?.with_audit(log).map_err(text)?;
         let ended = sandbox.run_blocking("open('/etc/passwd')");
         let told = matches!(ended, Err(Error::Audit(_)));
         ensure(told, format!("with {what}: {ended:?}"))?;

@@ -46,6 +46,50 @@ pub(super) fn mode_bits(arena: &Arena) -> Result {
     Ok(())
 }
 
+/// A query changes nothing, a change changes rows: SQLite decides, whatever the statement looks like. Its benign twins are
+/// statements that are what their tool is for.
+pub(super) fn statements() -> Result {
+    let dir = tempfile::tempdir().map_err(text)?;
+    let file = dir.path().join("shop.db");
+    std::fs::File::create(&file).map_err(text)?;
+    let policy = parse(&format!(
+        "version = 1\npermissions = [\"DATABASE_READ\", \"DATABASE_WRITE\"]\n[tools.db_query.config.databases]\nx = {{ sqlite = {file:?} }}\n\
+         [tools.db_execute.config.databases]\nx = {{ sqlite = {file:?} }}"
+    ))?;
+    let tools = wardian_tools::ready(&policy).map_err(text)?;
+    let gate = Gate::new(policy)
+        .and_then(|gate| gate.with_tools(tools))
+        .map_err(text)?;
+    let call = |tool: &str, sql: &str| {
+        let tool = gate.tool(tool).ok_or("the tool is not there")?;
+        let args = json!({"database": "x", "sql": sql});
+        tool.call_blocking(&args).map_err(text)
+    };
+    ensure(
+        call("db_query", "select 6 * 7")?.pointer("/rows/0/0") == Some(&json!(42)),
+        "a query gets nothing",
+    )?;
+    let before = std::fs::read(&file).map_err(text)?;
+    for sql in [
+        "create table t (a)",
+        "/* select */ create table t (a)",
+        "with x as (select 1) insert into t select * from x",
+        "pragma journal_mode = wal",
+        "attach 'y.db' as y",
+        "vacuum into 'y.db'",
+        "select 1; create table t (a)",
+        "select load_extension('x')",
+        "explain create table t (a)",
+        "begin; create table t (a); commit",
+    ] {
+        for tool in ["db_query", "db_execute"] {
+            ensure(call(tool, sql).is_err(), format!("{tool} takes {sql}"))?;
+        }
+    }
+    let after = std::fs::read(&file).map_err(text)?;
+    ensure(before == after, "the database has changed")
+}
+
 /// A prefix of the policy's is compared with the URL that would be fetched, without dots.
 pub(super) fn url_prefixes() -> Result {
     let policy = parse(
@@ -68,6 +112,10 @@ pub(super) fn url_prefixes() -> Result {
         "/v1",
         "/v1%2f../admin",
         "/v1/..%2fadmin/../../admin",
+        "/v1/..%2fadmin",
+        "/v1/..%5cadmin",
+        "/v1/..%252fadmin",
+        "/v1/..;/admin",
         "/admin?/v1/",
         "/admin#/v1/",
     ] {
