@@ -16,6 +16,10 @@ const CLASSES: usize = 32;
 /// What is asked of the C library when small blocks have run out.
 const CHUNK: usize = 32 << 10;
 
+/// The most free blocks, and pages of memory, that are put in order.
+const MOST_FREE: usize = 1 << 18;
+const MOST_PAGES: usize = 1 << 14;
+
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator(UnsafeCell::new(Small {
     free: [None; CLASSES],
@@ -83,6 +87,40 @@ impl Small {
             *list = Some(block);
         }
     }
+}
+
+/// Puts free blocks in such an order that those to come are from few pages: from the pages with the most room first, which
+/// blocks of all sizes have in common.
+pub(crate) fn gather() {
+    let mut blocks: Vec<(usize, NonNull<Free>)> = Vec::with_capacity(MOST_FREE);
+    let mut room: Vec<usize> = vec![0; MOST_PAGES];
+    // SAFETY: there is one thread, and nothing is allocated below.
+    let small = unsafe { &mut *ALLOCATOR.0.get() };
+    for (class, list) in small.free.iter_mut().enumerate() {
+        while let Some(block) = *list
+            && blocks.len() < MOST_FREE
+        {
+            // SAFETY: what is in a list is a free block, and starts with the next one.
+            *list = unsafe { block.as_ref() }.0;
+            if let Some(room) = room.get_mut(page(block)) {
+                *room += (class + 1) * STEP;
+            }
+            blocks.push((class, block));
+        }
+    }
+    // The last to be given is the first to be taken.
+    blocks.sort_unstable_by_key(|(_, block)| {
+        let page = page(*block);
+        (room.get(page).copied(), page, block.addr())
+    });
+    for (class, block) in blocks {
+        small.give(class, block.as_ptr().cast());
+    }
+}
+
+/// Which of the system's pages, of 4 KiB, a block is in.
+fn page(block: NonNull<Free>) -> usize {
+    block.addr().get() >> 12
 }
 
 // SAFETY: a block comes from where its layout says, and goes back there: small ones are cut from chunks, apart from each

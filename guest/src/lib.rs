@@ -46,6 +46,7 @@ pub extern "C" fn wardian_initialize() {
     // From here on a panic is silent: its message is RustPython's business, not a script's.
     std::panic::set_hook(Box::new(|_| {}));
     __wasilibc_reset_preopens();
+    allocator::gather();
 }
 
 /// Makes room for a request of `len` bytes: its address, or 0.

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use procfs::process::Process;
+use wardian::Limit;
 
 /// How long what is released later may take: threads of a pool that wait for work end after 10 s.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -12,8 +13,11 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// Threads that the pool for blocking work may have more than before.
 const SPARE_THREADS: usize = 4;
 
-/// Memory of the process that may be more than before, in bytes: what its allocator keeps.
-const SPARE_MEMORY: u64 = 64 << 20;
+/// Memory of the process that may be more than before, in bytes: its allocator keeps what calls have given back, which is
+/// no more than they had at once.
+fn spare_memory() -> u64 {
+    Limit::HostMemory.default_amount()
+}
 
 /// What a process may take at its peak beyond the memory of one run, in bytes: outputs, replies, requests.
 const SPARE_PEAK: u64 = 160 << 20;
@@ -81,7 +85,7 @@ impl Held {
                 findings.push(format!("left behind {what}: {now}, {before} before"));
             }
         };
-        compare("memory", self.memory, before.memory, SPARE_MEMORY);
+        compare("memory", self.memory, before.memory, spare_memory());
         compare(
             "descriptors",
             self.descriptors as u64,
