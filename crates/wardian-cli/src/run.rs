@@ -27,6 +27,7 @@ use crate::problems;
 const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
+    Runtime::check_host()?;
     let policy = policy(&args)?;
     let timeout = policy.limits().timeout();
     let script = match script(&args, timeout) {

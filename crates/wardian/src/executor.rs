@@ -3,14 +3,16 @@
 //! A run can be awaited on any executor, and a tool may block: so neither counts on the other's
 //! threads.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use std::{io, thread};
 
+use rustix::process::{Resource, getrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Error;
@@ -29,6 +31,7 @@ struct Executor {
 
 impl Executor {
     fn new() -> io::Result<Self> {
+        check_address_space()?;
         FILES
             .start()
             .and_then(|()| LOGS.start())
@@ -58,22 +61,46 @@ impl Executor {
     }
 }
 
+/// The address space that a run takes, in bytes: a 32-bit memory, and guards around it.
+const ADDRESS_SPACE: u64 = 4 << 30;
+
+/// Checks that this process may have the address space of a run. With less, the standard library can panic where it
+/// starts a thread.
+pub(crate) fn check_address_space() -> io::Result<()> {
+    match getrlimit(Resource::As).current {
+        Some(max) if max < ADDRESS_SPACE => Err(io::Error::other(format!(
+            "too little address space ({max} bytes, and a run takes more than {ADDRESS_SPACE}); see `ulimit -v`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn lacking(what: &str, command: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("too few {what} ({error}); see `{command}`"))
 }
 
 /// Starts so many threads at once, and lets them end.
 fn spare_threads(count: usize) -> io::Result<()> {
+    let tasks = || fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let before = tasks();
     let gate = Mutex::new(());
     let closed = gate.lock();
-    thread::scope(|scope| {
+    let started = thread::scope(|scope| {
         let started = (0..count).try_for_each(|_| {
             let wait = || drop(gate.lock());
             thread::Builder::new().spawn_scoped(scope, wait).map(drop)
         });
         drop(closed);
         started
-    })
+    });
+    // The kernel counts a thread for a moment longer than its join takes.
+    for _ in 0..100 {
+        if tasks() <= before {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    started
 }
 
 /// Opens so many descriptors at once, and closes them.

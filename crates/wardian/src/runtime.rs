@@ -187,6 +187,16 @@ impl Runtime {
         LOGS.settle(most)
     }
 
+    /// Checks that this process may have the address space that a run takes, without starting anything: for a program
+    /// that starts threads of its own before. [`new`](Self::new) checks it too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] if it may have less than 4 GiB.
+    pub fn check_host() -> Result<(), Error> {
+        executor::check_address_space().map_err(|error| Error::Engine(error.to_string()))
+    }
+
     /// What this build is made of.
     pub fn versions() -> Versions {
         Versions {
