@@ -292,10 +292,9 @@ fn output_streams() {
 }
 
 /// Starts a script that prints once and then goes on for long.
-fn started(script: &str) -> Child {
-    let mut child = wardian(&["run", "--timeout", "60s", "-c", script])
-        .spawn()
-        .unwrap();
+fn started(script: &str, flags: &[&str]) -> Child {
+    let args = [&["run", "--timeout", "60s", "-c", script], flags].concat();
+    let mut child = wardian(&args).spawn().unwrap();
     let mut byte = [0];
     child
         .stdout
@@ -307,8 +306,12 @@ fn started(script: &str) -> Child {
 }
 
 fn interrupt(child: &Child) {
+    send(child, "-INT");
+}
+
+fn send(child: &Child, signal: &str) {
     let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args([signal, &child.id().to_string()])
         .status();
     assert!(kill.unwrap().success());
 }
@@ -319,7 +322,7 @@ fn ctrl_c_stops_the_script() {
         "print(1)\nwhile True: pass",
         "print(1)\nimport time\ntime.sleep(1000)",
     ] {
-        let mut child = started(script);
+        let mut child = started(script, &[]);
         interrupt(&child);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{script}");
     }
@@ -361,20 +364,8 @@ fn a_15_signals_leave_an_end_on_the_record() {
         let files = Files::new(&[]);
         let log = files.path("audit.jsonl");
         let script = "print(1, flush=True)\nwhile True: pass";
-        let mut child = wardian(&["run", "--audit", &log, "-c", script])
-            .spawn()
-            .unwrap();
-        let mut byte = [0];
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut byte)
-            .unwrap();
-        let kill = Command::new("kill")
-            .args([signal, &child.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
+        let mut child = started(script, &["--audit", &log]);
+        send(&child, signal);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
         let verified = run(&["audit", "verify", "--json", &log]);
         let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
@@ -405,7 +396,7 @@ fn a_pipe_that_nobody_reads() {
         .spawn()
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(124));
-    let mut child = started(endless);
+    let mut child = started(endless, &[]);
     std::thread::sleep(std::time::Duration::from_millis(200));
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -413,7 +404,7 @@ fn a_pipe_that_nobody_reads() {
 
 #[test]
 fn a_15_a_closed_pipe_has_a_status_of_its_own_and_no_message() {
-    let mut child = started("while True: print('x' * 1000)");
+    let mut child = started("while True: print('x' * 1000)", &[]);
     drop(child.stdout.take());
     let mut stderr = String::new();
     child

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -360,6 +360,48 @@ fn too_many_calls_have_an_exit_code() {
     );
 }
 
+/// A command at a terminal of its own, and what that has shown.
+struct Terminal {
+    child: Child,
+    screen: String,
+}
+
+impl Terminal {
+    fn start(command: &str) -> Self {
+        let child = Command::new("script")
+            .args(["--quiet", "--return", "--command", command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let screen = String::new();
+        Self { child, screen }
+    }
+
+    /// Waits until this has been shown.
+    fn see(&mut self, until: &str) {
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let mut more = [0; 4096];
+        while !self.screen.contains(until) {
+            let len = stdout.read(&mut more).unwrap();
+            assert!(len > 0, "{}", self.screen);
+            self.screen.push_str(text(&more[..len]));
+        }
+    }
+
+    fn keys(&mut self, keys: &[u8]) {
+        self.child.stdin.as_mut().unwrap().write_all(keys).unwrap();
+    }
+
+    /// Waits for the command's end, and returns all that was shown.
+    fn end(mut self) -> String {
+        let mut stdout = self.child.stdout.take().unwrap();
+        stdout.read_to_string(&mut self.screen).unwrap();
+        self.child.wait().unwrap();
+        self.screen
+    }
+}
+
 /// Who sits at the terminal is asked, and sees what would be done.
 #[test]
 fn the_terminal_is_asked() {
@@ -375,21 +417,9 @@ fn the_terminal_is_asked() {
             "{} run --policy {policy} --audit {log} {script}",
             env!("CARGO_BIN_EXE_wardian")
         );
-        let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut seen = Vec::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        while !text(&seen).contains(" s left): ") {
-            let more = stdout.fill_buf().unwrap().to_vec();
-            assert!(!more.is_empty(), "{}", text(&seen));
-            stdout.consume(more.len());
-            seen.extend(more);
-        }
-        let asked = text(&seen).to_owned();
+        let mut terminal = Terminal::start(&command);
+        terminal.see(" s left): ");
+        let asked = terminal.screen.clone();
         assert!(
             asked.contains("shop wants to call write_file (write_file)"),
             "{asked}"
@@ -398,15 +428,13 @@ fn the_terminal_is_asked() {
             asked.contains("  on /data/b.txt\r\n") && asked.contains("  content = \"text\"\r\n"),
             "{asked}"
         );
-        let mut stdin = child.stdin.take().unwrap();
         // The word that this question asks for.
         let word = asked.rsplit("Type ").next().unwrap();
         let word = format!("{}\n", word.split(' ').next().unwrap());
         let answer = answer.unwrap_or(&word);
-        stdin.write_all(answer.as_bytes()).unwrap();
-        let mut rest = String::new();
-        stdout.read_to_string(&mut rest).unwrap();
-        child.wait().unwrap();
+        terminal.keys(answer.as_bytes());
+        let screen = terminal.end();
+        let rest = &screen[asked.len()..];
         assert!(rest.contains(end), "{rest}");
         let file = files.path("data/b.txt");
         assert_eq!(fs::remove_file(file).is_ok(), written, "{answer:?}");
@@ -434,32 +462,20 @@ fn a_17_keys_typed_before_a_question_do_not_answer_it() {
         files.path("policy.toml"),
         files.path("script.py")
     );
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut screen = String::new();
-    let mut see = |until: &str, screen: &mut String| {
-        while !screen.contains(until) {
-            let more = stdout.fill_buf().unwrap().to_vec();
-            assert!(!more.is_empty(), "{screen}");
-            stdout.consume(more.len());
-            screen.push_str(text(&more));
-        }
-    };
-    see("Enter to refuse: ", &mut screen);
-    stdin.write_all(b"bcdf\ny\nyes\n").unwrap();
+    let mut terminal = Terminal::start(&command);
+    terminal.see("Enter to refuse: ");
+    terminal.keys(b"bcdf\ny\nyes\n");
     // It is asked all the same, and its time goes on.
-    see("8 s left): ", &mut screen);
-    assert!(!fs::exists(files.path("data/b.txt")).unwrap(), "{screen}");
-    stdin.write_all(b"bcdf\n").unwrap();
-    see("the terminal said no", &mut screen);
-    drop(stdin);
-    child.wait().unwrap();
+    terminal.see("8 s left): ");
+    assert!(
+        !fs::exists(files.path("data/b.txt")).unwrap(),
+        "{}",
+        terminal.screen
+    );
+    terminal.keys(b"bcdf\n");
+    terminal.see("the terminal said no");
+    drop(terminal.child.stdin.take());
+    let screen = terminal.end();
     assert!(!fs::exists(files.path("data/b.txt")).unwrap(), "{screen}");
 }
 
@@ -475,24 +491,9 @@ fn a_16_what_is_approved_is_what_is_shown() {
         files.path("policy.toml"),
         files.path("script.py")
     );
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut screen = String::new();
-    let mut see = |until: &str, screen: &mut String| {
-        while !screen.contains(until) {
-            let more = stdout.fill_buf().unwrap().to_vec();
-            assert!(!more.is_empty(), "{screen}");
-            stdout.consume(more.len());
-            screen.push_str(text(&more));
-        }
-    };
-    see(" s left): ", &mut screen);
+    let mut terminal = Terminal::start(&command);
+    terminal.see(" s left): ");
+    let screen = terminal.screen.clone();
     // All of it is on a screen of 24 lines of 80.
     let lines: usize = screen
         .lines()
@@ -512,11 +513,11 @@ fn a_16_what_is_approved_is_what_is_shown() {
         assert!(screen.contains(shown), "{shown}: {screen}");
     }
     assert!(!screen.contains("\x1b[2J"));
-    stdin.write_all(b"v\n").unwrap();
-    see(&"x".repeat(15_000), &mut screen);
-    see("---\r\nType ", &mut screen);
-    drop(stdin);
-    child.wait().unwrap();
+    terminal.keys(b"v\n");
+    terminal.see(&"x".repeat(15_000));
+    terminal.see("---\r\nType ");
+    drop(terminal.child.stdin.take());
+    terminal.end();
     assert_eq!(fs::read_dir(files.path("data")).unwrap().count(), 0);
 }
 
