@@ -106,6 +106,7 @@ fn a_run_is_on_the_record_from_its_start_to_its_end() {
                     source_sha256,
                     policy_sha256,
                     limits,
+                    ..
                 },
             ..
         },

@@ -189,12 +189,18 @@ fn without_permission_nothing_runs() {
         .unwrap()
         .run_blocking("print(1)")
         .unwrap();
-    let Verdict::Denied { action, rule } = outcome.verdict else {
+    let Verdict::Denied {
+        action,
+        rule,
+        reason,
+        ..
+    } = outcome.verdict
+    else {
         panic!("{:?}", outcome.verdict)
     };
     assert_eq!(
-        (&*action, &*rule),
-        ("execute", "permissions lack EXECUTE_CODE")
+        (&*action, &*rule, &*reason),
+        ("execute", "permissions", "permissions lack EXECUTE_CODE")
     );
     assert_eq!(outcome.stdout.written, 0);
 }

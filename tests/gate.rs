@@ -422,7 +422,6 @@ fn the_policy_decides_on_what_arguments_name() {
         value_of(&run_under(with(), "tools.read('/ro/file.txt')")),
         "content"
     );
-    let insufficient = "Insufficient permission: read requires read_file permission";
     for path in [
         "/etc/passwd",
         "/ro/../etc/passwd",
@@ -432,10 +431,14 @@ fn the_policy_decides_on_what_arguments_name() {
         "/ro/\\0",
     ] {
         let raised = raised(with(), &format!("tools.read(\"{path}\")"));
-        assert_eq!(
-            (raised.0.as_str(), raised.1.as_str()),
-            ("PermissionError", insufficient),
-            "{path}"
+        assert_eq!(raised.0, "PermissionError", "{path}");
+        assert!(
+            raised
+                .1
+                .starts_with("read: no entry of allowed_paths holds /")
+                || raised.1.starts_with("read: the path "),
+            "{}",
+            raised.1
         );
     }
     // Row FS-11: tools get handles. A link that leads out is found when it is opened.
@@ -448,8 +451,10 @@ fn the_policy_decides_on_what_arguments_name() {
         let raised = raised(with(), &format!("tools.read({path:?})"));
         assert_eq!(
             (raised.0.as_str(), raised.1.as_str()),
-            ("PermissionError", insufficient),
-            "{path}"
+            (
+                "PermissionError",
+                format!("access to {path} is denied").as_str()
+            ),
         );
     }
     assert_eq!(
@@ -588,15 +593,16 @@ fn tool_13_the_number_of_calls_is_limited() {
     let just = run_under(policy().with_limits(limits(10)), code);
     assert_eq!(value_of(&just), 10);
     let over = run_under(policy().with_limits(limits(9)), code);
-    let allowed = 9;
-    assert_eq!(
+    let stopped = matches!(
         over.verdict,
         Verdict::Limit {
             which: LimitKind::ToolCalls,
-            used: allowed,
-            allowed
+            used: 9,
+            allowed: 9,
+            ..
         }
     );
+    assert!(stopped, "{:?}", over.verdict);
     assert_eq!((over.usage.tool_calls, just.usage.tool_calls), (10, 10));
     let none = run_under(policy().with_limits(limits(0)), "tools.greet('a')");
     assert!(matches!(none.verdict, Verdict::Limit { .. }));
@@ -905,7 +911,10 @@ fn host_code_calls_through_the_same_gate() {
         .unwrap_err();
     assert_eq!(
         refused.json(),
-        json!({"error": "Insufficient permission: read requires read_file permission", "allowed": false})
+        json!({
+            "error": "read: no entry of allowed_paths holds /etc/passwd; allowed_paths has /ro, /rw, /wo",
+            "allowed": false,
+        })
     );
     assert!(
         matches!(&refused, CallError::Refused { reason, .. } if reason == "no entry of allowed_paths holds /etc/passwd")

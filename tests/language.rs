@@ -300,7 +300,7 @@ fn json_outcome_is_a_superset_of_the_recipes() {
     let json = run("1/0").json();
     assert_eq!(json["success"], json!(false));
     assert_eq!(json["error"], json!("ZeroDivisionError: division by zero"));
-    assert_eq!(json["verdict"]["raised"]["line"], json!(1));
+    assert_eq!(json["exception"]["line"], json!(1));
 }
 
 /// Uncaught exceptions are shown as Python's own `traceback` shows them, marks under the lines included.

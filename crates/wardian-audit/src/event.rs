@@ -31,6 +31,15 @@ pub enum Event {
         /// SHA-256 of the source, in hex; absent where there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_sha256: Option<String>,
+        /// What the host calls the script: its file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
+        /// The file that the policy was read from, as it was named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
+        /// The version of Wardian.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
         /// SHA-256 of what the policy grants, in hex.
         policy_sha256: String,
         /// The limits by their keys: amounts, or `unlimited`.
@@ -96,6 +105,9 @@ pub enum Event {
         used: u64,
         /// The most that was allowed.
         most: u64,
+        /// The line of the script that was running, if it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
     },
     /// A run has ended. Without one, it goes on, or the process died.
     RunFinished {

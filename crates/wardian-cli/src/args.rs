@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wardian::{Action, Allowance, Limit, Profile};
+use wardian::{Allowance, Limit, Profile};
 
 use crate::exit;
 
@@ -44,6 +44,44 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+impl Command {
+    /// Returns whether it prints JSON, of errors too.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Run(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Policy(
+                PolicyCommand::Check { json, .. }
+                | PolicyCommand::Show { json, .. }
+                | PolicyCommand::Explain { json, .. }
+                | PolicyCommand::Diff { json, .. }
+                | PolicyCommand::Suggest {
+                    records: AuditRecords { json, .. },
+                },
+            )
+            | Self::Tools(ToolsCommand::List { json, .. })
+            | Self::Audit(AuditCommand::Verify { json, .. })
+            | Self::Version { json } => *json,
+            Self::Audit(AuditCommand::Show { records, .. } | AuditCommand::Summary(records)) => {
+                records.json
+            }
+            Self::Attack(args) => args.json,
+            Self::Test(args) => args.json,
+            Self::Bench(args) => args.json,
+            Self::Policy(PolicyCommand::Schema) | Self::Completions { .. } | Self::Man => false,
+        }
+    }
+}
+
+/// Doubles of tools.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct DoublesArg {
+    /// Tools that answer as this file says, in TOML, as the tools.toml of a scenario: in place of the ready ones, and for
+    /// those of a host's own. See `wardian test --help`.
+    #[arg(id = "doubles", long = "doubles", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Run a script: from a file, from the command line, or from standard input.
@@ -92,6 +130,9 @@ pub(crate) struct RunArgs {
     /// Stop after this many WebAssembly instructions: `5e9`, `unlimited`. [default: 100e9]
     #[arg(long, value_name = "COUNT", value_parser = |text: &str| Limit::Fuel.parse(text))]
     pub(crate) fuel: Option<Allowance<u64>>,
+
+    #[command(flatten)]
+    pub(crate) doubles: DoublesArg,
 
     /// Record in this file what the script is allowed and refused, and what its tools do. The file is
     /// created, or gone on with; `wardian audit` reads it. `-` is standard error. If it can't be
@@ -162,6 +203,9 @@ pub(crate) struct AttackArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) doubles: DoublesArg,
+
     /// Only these classes and rows: `ESC,FS-07`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
@@ -193,6 +237,9 @@ pub(crate) struct TestArgs {
     /// The policy of those that have none of their own.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) doubles: DoublesArg,
 
     /// Write expect.toml anew from what comes of the scripts now.
     #[arg(long)]
@@ -229,10 +276,18 @@ fn scenario_files() -> String {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
-    /// Say everything that is wrong with policy files. Exits with 0 or 2.
+    /// Say everything that would keep scripts from running under policies. Exits with 0 or 2.
+    ///
+    /// Opens the directories and reads the secrets that they name, as `run` does.
     Check {
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
+        /// The policies are for another host: directories, variables and databases that are not here are no more than
+        /// warnings.
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        doubles: DoublesArg,
         /// Print one JSON object for each file.
         #[arg(long)]
         json: bool,
@@ -245,23 +300,31 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say whether a policy allows something, and which line decides. Exits with 0 or 121.
+    /// Say whether a policy allows a call, which rules were asked, and what the script would be told. Exits with 0 or 121.
     ///
-    /// The resource is a path as the script sees it, a URL, a database, or a recipient.
-    /// Nothing is opened and nothing is asked but the policy.
+    /// A call is a tool and its arguments, `http_request url=https://api.example.com/ method=GET`, or an action and what
+    /// it acts on, `read_file /in/a.csv`: a path as the script sees it, a URL, a database, or a recipient. Decided as a
+    /// run decides; nothing is called or opened.
     Explain {
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        #[arg(value_parser = action())]
-        action: Action,
-        #[arg(default_value = "")]
-        resource: std::ffi::OsString,
+        /// A tool that the policy grants; or an action, also by its permission: `db_read`, `DATABASE_READ`.
+        #[arg(value_name = "TOOL|ACTION")]
+        subject: String,
+        /// What it acts on, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain text.
+        #[arg(value_name = "RESOURCE|NAME=VALUE", allow_hyphen_values = true)]
+        rest: Vec<String>,
+        #[command(flatten)]
+        doubles: DoublesArg,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
     /// Print what the second policy allows that the first does not.
     Diff {
+        /// Exit with 1 if the second allows anything that the first does not: for continuous integration.
+        #[arg(long)]
+        exit_code: bool,
         #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
         a: PathBuf,
         #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
@@ -269,6 +332,13 @@ pub(crate) enum PolicyCommand {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the lines of a policy that would allow what logs say was refused, each with what it grants.
+    ///
+    /// For reading, not for pasting: a script that was refused may have been right to be.
+    Suggest {
+        #[command(flatten)]
+        records: AuditRecords,
     },
     /// Print the JSON Schema of policy files, for editors.
     Schema,
@@ -278,6 +348,8 @@ pub(crate) enum PolicyCommand {
 pub(crate) enum ToolsCommand {
     /// Print the tools that scripts can call under a policy.
     List {
+        #[command(flatten)]
+        doubles: DoublesArg,
         /// The policy.
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         policy: PathBuf,
@@ -293,7 +365,13 @@ pub(crate) enum ToolsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Print a log as a timeline; with `--json`, the records themselves.
-    Show(AuditRecords),
+    Show {
+        #[command(flatten)]
+        records: AuditRecords,
+        /// Go on with what is added to the log, until Ctrl-C.
+        #[arg(short, long)]
+        follow: bool,
+    },
     /// Check that a log is as it was written. Exits with 0, or with 1 and the first line that is
     /// not.
     Verify {
@@ -314,14 +392,18 @@ pub(crate) enum AuditCommand {
 /// Some of the records of a log.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct AuditRecords {
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) file: PathBuf,
+    /// Logs, one after the other; `-` for standard input.
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
     /// Only what was refused or stopped.
-    #[arg(long)]
-    pub(crate) denied: bool,
+    #[arg(long, alias = "denied")]
+    pub(crate) refused: bool,
+    /// Only this run's: its name, or the end of it as `show` prints it.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
     /// Only this agent's.
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,
@@ -358,11 +440,6 @@ fn parse_directory(text: &str) -> Result<Directory, String> {
         guest,
         host: host.into(),
     })
-}
-
-fn action() -> impl clap::builder::TypedValueParser<Value = Action> {
-    use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| name.parse::<Action>())
 }
 
 fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {

@@ -12,16 +12,21 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use wardian::load_policy;
 use wardian_testkit::attack::{Grade, Report, Suite, SuiteError};
 
 use crate::args::AttackArgs;
 use crate::exit::{Exit, Usage};
 use crate::output::{columns, print, print_json};
+use crate::preflight::{self, Host};
 
 pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
     let mut suite = match &args.policy {
-        Some(file) => Suite::new(load_policy(file)?),
+        Some(file) => {
+            let doubles = preflight::doubles(args.doubles.file.as_deref())?;
+            let checked = preflight::load(file, Host::Doubled, &doubles)?;
+            let (policy, _) = checked.usable()?;
+            Suite::new(policy).with_tools(doubles.replace(Vec::new()).map_err(Usage)?)
+        }
         None => Suite::built_in(),
     };
     suite = suite.only(args.only).map_err(usage)?;

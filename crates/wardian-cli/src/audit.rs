@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -10,21 +10,51 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use serde_json::json;
-use wardian::audit::{Event, Record, VerifyError, records, verify};
+use wardian::audit::{Event, Head, Record, VerifyError, records, verify, verify_after};
 
 use crate::args::{AuditCommand, AuditRecords};
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, print_json, remark};
+use crate::run::is_dash;
 
 /// How many of the most refused resources a summary names.
 const TOP: usize = 10;
 
 pub(crate) fn run(command: AuditCommand) -> Result<Exit> {
     match command {
-        AuditCommand::Show(records) => show(&records),
+        AuditCommand::Show { records, follow } => show(&records, follow),
         AuditCommand::Verify { file, head, json } => check(&file, head.as_deref(), json),
         AuditCommand::Summary(records) => summary(&records),
+    }
+}
+
+/// A log that is read more than once: to verify it, and for its records.
+enum Source<'f> {
+    File(&'f Path),
+    /// Standard input, to its end.
+    Stdin(Vec<u8>),
+}
+
+impl<'f> Source<'f> {
+    fn new(file: &'f Path) -> Result<Self> {
+        if !is_dash(file) {
+            return Ok(Self::File(file));
+        }
+        let mut bytes = Vec::new();
+        let cannot = |error| Usage(format!("cannot read standard input: {error}"));
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(cannot)?;
+        Ok(Self::Stdin(bytes))
+    }
+
+    fn open(&self) -> Result<Box<dyn BufRead + '_>> {
+        Ok(match self {
+            Self::File(file) => Box::new(open(file)?),
+            Self::Stdin(bytes) => Box::new(&**bytes),
+        })
     }
 }
 
@@ -33,41 +63,86 @@ fn open(file: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::new(File::open(file).map_err(cannot)?))
 }
 
-/// Verifies a log, and does what `take` does with every record that the filter lets through, up to the first line that is
-/// not as it was written.
-fn each(wanted: &AuditRecords, mut take: impl FnMut(Record) -> Result<()>) -> Result<Exit> {
-    let now = SystemTime::now();
-    let since = wanted
-        .since
-        .as_deref()
-        .map(|text| since(text, now))
-        .transpose()?;
-    let verified = verify(open(&wanted.file)?);
-    let intact = match &verified {
-        Ok(verified) => verified.records,
-        Err(VerifyError::Broken(broken)) => broken.intact,
-        Err(_) => 0,
-    };
-    let intact = usize::try_from(intact).unwrap_or(usize::MAX);
-    for record in records(open(&wanted.file)?).take(intact) {
-        let record = record?;
-        if passes(&record, wanted, since) {
-            take(record)?;
-        }
+/// Which records are asked for.
+pub(crate) struct Filter<'a> {
+    wanted: &'a AuditRecords,
+    since: Option<SystemTime>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(wanted: &'a AuditRecords) -> Result<Self> {
+        let now = SystemTime::now();
+        let since = wanted.since.as_deref();
+        let since = since.map(|text| since_time(text, now)).transpose()?;
+        Ok(Self { wanted, since })
     }
-    match verified {
-        Ok(_) => Ok(Exit::SUCCESS),
-        Err(error) => {
-            remark(
-                "the log is not as it was written; what is shown are the records before the first line that is not",
-            );
-            broken(&wanted.file, &error.into())
-        }
+
+    fn passes(&self, record: &Record) -> bool {
+        let AuditRecords {
+            refused,
+            agent,
+            tool,
+            run,
+            ..
+        } = self.wanted;
+        let is_refused =
+            || record.event.allowed() == Some(false) || matches!(record.event, Event::Limit { .. });
+        let is_late = |since| humantime::parse_rfc3339(&record.ts).is_ok_and(|at| at >= since);
+        (!refused || is_refused())
+            && agent.as_ref().is_none_or(|agent| *agent == record.agent)
+            && run
+                .as_ref()
+                .is_none_or(|run| record.run.ends_with(run.as_str()))
+            && tool
+                .as_deref()
+                .is_none_or(|tool| tool_of(record) == Some(tool))
+            && self.since.is_none_or(is_late)
     }
 }
 
+/// Verifies logs, and does what `take` does with every record that the filter lets through, of each log up to the first
+/// line that is not as it was written. Says so if there is none.
+pub(crate) fn each(
+    wanted: &AuditRecords,
+    mut take: impl FnMut(Record) -> Result<()>,
+) -> Result<Exit> {
+    let filter = Filter::new(wanted)?;
+    let (mut exit, mut all, mut passed) = (Exit::SUCCESS, 0_usize, 0_usize);
+    for file in &wanted.files {
+        let source = Source::new(file)?;
+        let verified = verify(source.open()?);
+        let intact = match &verified {
+            Ok(verified) => verified.records,
+            Err(VerifyError::Broken(broken)) => broken.intact,
+            Err(_) => 0,
+        };
+        let intact = usize::try_from(intact).unwrap_or(usize::MAX);
+        all += intact;
+        for record in records(source.open()?).take(intact) {
+            let record = record?;
+            if filter.passes(&record) {
+                passed += 1;
+                take(record)?;
+            }
+        }
+        if let Err(error) = verified {
+            remark(
+                "the log is not as it was written; what is shown are the records before the first line that is not",
+            );
+            exit = broken(file, &error.into())?;
+        }
+    }
+    if passed == 0 {
+        remark(&match all {
+            0 => "there are no records".to_owned(),
+            all => format!("none of the {all} records is what was asked for"),
+        });
+    }
+    Ok(exit)
+}
+
 /// A point in time, or how long ago it was.
-fn since(text: &str, now: SystemTime) -> Result<SystemTime> {
+fn since_time(text: &str, now: SystemTime) -> Result<SystemTime> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH));
     }
@@ -79,24 +154,6 @@ fn since(text: &str, now: SystemTime) -> Result<SystemTime> {
     })
 }
 
-fn passes(record: &Record, wanted: &AuditRecords, since: Option<SystemTime>) -> bool {
-    let AuditRecords {
-        denied,
-        agent,
-        tool,
-        ..
-    } = wanted;
-    let is_denied =
-        || record.event.allowed() == Some(false) || matches!(record.event, Event::Limit { .. });
-    let is_late = |since| humantime::parse_rfc3339(&record.ts).is_ok_and(|at| at >= since);
-    (!denied || is_denied())
-        && agent.as_ref().is_none_or(|agent| *agent == record.agent)
-        && tool
-            .as_deref()
-            .is_none_or(|tool| tool_of(record) == Some(tool))
-        && since.is_none_or(is_late)
-}
-
 fn tool_of(record: &Record) -> Option<&str> {
     match &record.event {
         Event::ToolStarted { tool, .. } => Some(tool),
@@ -105,19 +162,82 @@ fn tool_of(record: &Record) -> Option<&str> {
     }
 }
 
-fn show(wanted: &AuditRecords) -> Result<Exit> {
+fn show(wanted: &AuditRecords, follow: bool) -> Result<Exit> {
+    let followed = match (follow, wanted.files.as_slice()) {
+        (false, _) => None,
+        (true, [file]) if !is_dash(file) => Some(file),
+        (true, _) => {
+            let why = "--follow takes one file, which is not standard input";
+            return Err(Usage(why.to_owned()).into());
+        }
+    };
     let out = AutoStream::auto(std::io::stdout().lock());
     let mut out = BufWriter::new(out);
     let mut day = String::new();
-    let ended = each(wanted, |record| {
+    let mut shown = |out: &mut BufWriter<_>, record: &Record| {
         let written = match wanted.json {
-            true => writeln!(out, "{}", serde_json::to_string(&record)?),
-            false => line(&mut out, &record, &mut day),
+            true => writeln!(out, "{}", serde_json::to_string(record)?),
+            false => line(out, record, &mut day),
         };
         written.map_err(exit::cannot_write)
-    });
+    };
+    if let Some(file) = followed {
+        let filter = Filter::new(wanted)?;
+        return follow_log(file, |record| {
+            if let Some(record) = record.filter(|record| filter.passes(record)) {
+                return shown(&mut out, record);
+            }
+            out.flush().map_err(exit::cannot_write)
+        });
+    }
+    let ended = each(wanted, |record| shown(&mut out, &record));
     out.flush().map_err(exit::cannot_write)?;
     ended
+}
+
+/// How often a log that is followed is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Does what `take` does with every record of a log, and with those that are added to it; with nothing after each look. Ends
+/// with the first line that does not follow the one before.
+fn follow_log(file: &Path, mut take: impl FnMut(Option<&Record>) -> Result<()>) -> Result<Exit> {
+    let cannot = |error| Usage(format!("cannot read {}: {error}", file.display()));
+    let mut log = File::open(file).map_err(cannot)?;
+    let mut head = Head::default();
+    let mut added = Vec::new();
+    loop {
+        let read = log.read_to_end(&mut added).map_err(cannot)?;
+        // The last line may be on its way.
+        let whole = added
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let lines: Vec<u8> = added.drain(..whole).collect();
+        let verified = verify_after(&*lines, head.clone());
+        let intact = match &verified {
+            Ok(verified) => verified.records,
+            Err(VerifyError::Broken(broken)) => broken.intact,
+            Err(_) => 0,
+        };
+        for record in records(&*lines).take(usize::try_from(intact).unwrap_or(usize::MAX)) {
+            take(Some(&record?))?;
+        }
+        take(None)?;
+        match verified {
+            Ok(verified) if verified.records > 0 => head = verified.head,
+            Ok(_) => {}
+            Err(error) => return broken(file, &error.into()),
+        }
+        if read == 0 {
+            let len = file.metadata().map_err(cannot)?.len();
+            let at = log.stream_position().map_err(cannot)?;
+            if len < at {
+                exit::say(&format!("{}: the log has become shorter", file.display()));
+                return Ok(Exit::BROKEN);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
 }
 
 /// One record of the timeline.
@@ -191,21 +311,24 @@ impl Shown {
         let (what, on, (decision, style), duration, note) = match event {
             Event::RunStarted {
                 source_sha256,
+                script,
+                policy,
                 policy_sha256,
                 ..
             } => {
                 let start = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
-                let source = source_sha256.as_deref().map_or_else(
-                    || "host code".to_owned(),
-                    |hash| format!("source {}", start(hash)),
-                );
-                let on = format!("{source}, policy {}", start(policy_sha256));
+                let source = match (script, source_sha256) {
+                    (Some(script), _) => script.clone(),
+                    (None, Some(hash)) => format!("source {}", start(hash)),
+                    (None, None) => "host code".to_owned(),
+                };
+                let policy = policy.clone().unwrap_or_else(|| start(policy_sha256));
                 (
                     "run starts".to_owned(),
-                    on,
+                    source,
                     (none(), Style::new()),
                     none(),
-                    record.agent.clone(),
+                    format!("{}, policy {policy}", record.agent),
                 )
             }
             Event::Rejected { violations } => {
@@ -278,12 +401,20 @@ impl Shown {
                     note,
                 )
             }
-            Event::Limit { limit, used, most } => (
-                limit.clone(),
+            Event::Limit {
+                limit,
+                used,
+                most,
+                line,
+            } => (
+                limit.trim_start_matches("limits.").to_owned(),
                 format!("{used} of {most}"),
                 ("STOPPED".to_owned(), red),
                 none(),
-                none(),
+                match line {
+                    Some(line) => format!("in line {line}; `{limit}` is the limit"),
+                    None => format!("`{limit}` is the limit"),
+                },
             ),
             Event::RunFinished {
                 verdict,

@@ -12,9 +12,9 @@ use serde_json::json;
 use wardian::{Allowance, Policy, Profile, Runtime, Sandbox, Violation, load_policy};
 
 use crate::args::CheckArgs;
-use crate::exit::{self, Exit};
+use crate::exit::{self, Exit, Usage};
 use crate::problems;
-use crate::run::{source_name, text};
+use crate::run::{is_policy, source_name, text};
 
 pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let code = match (&args.policy, args.profile) {
@@ -101,6 +101,11 @@ fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f Path
 
 fn check(sandbox: &Sandbox, file: &Path) -> Checked {
     let source = text(file, Allowance::Unlimited)?;
+    if is_policy(file, &source) {
+        let file = file.display();
+        let why = format!("{file} is a policy, not a script; write `wardian policy check {file}`");
+        return Err(Usage(why).into());
+    }
     let violations = pollster::block_on(sandbox.validate(source.as_str()))?;
     Ok((source, violations))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::process::{ExitCode, Termination};
 
-use wardian::{Error, LimitKind, PolicyError, Verdict};
+use wardian::{Ending, Error, LimitKind, PolicyError, Report, Verdict};
 use wardian_tools::ConfigError;
 
 use crate::display::Escaper;
@@ -137,21 +137,41 @@ pub(crate) fn say(error: &str) {
 
 /// Says what went wrong, and how the process ends for it.
 pub(crate) fn report(error: &anyhow::Error) -> Exit {
-    if error.is::<Closed>() {
-        return Exit::CLOSED;
-    }
     match error.downcast_ref() {
         Some(PolicyError::Wrong(wrong)) => problems::show(wrong),
+        _ if error.is::<Closed>() => {}
         _ => say(&format!("{error:#}")),
     }
+    ending(error).0
+}
+
+/// Says what went wrong as one JSON object, and how the process ends for it.
+pub(crate) fn report_json(error: &anyhow::Error) -> Exit {
+    let (exit, ending) = ending(error);
+    let mut report = Report::without_outcome(ending, format!("{error:#}"));
+    if let Some(PolicyError::Wrong(problems)) = error.downcast_ref() {
+        report.problems = problems.iter().map(Into::into).collect();
+    }
+    if error.is::<Closed>() {
+        return exit;
+    }
+    match output::print_report(&report) {
+        Ok(()) => exit,
+        Err(error) => self::report(&error),
+    }
+}
+
+/// How the process ends for an error, and what that is called in JSON.
+fn ending(error: &anyhow::Error) -> (Exit, Ending) {
     let of_policy = matches!(
         error.downcast_ref(),
         Some(Error::Grant { .. } | Error::Tool { .. })
     ) || error.is::<PolicyError>()
         || error.is::<ConfigError>();
-    if error.is::<Usage>() || of_policy {
-        Exit::USAGE
-    } else {
-        Exit::WARDIAN
+    match error {
+        error if error.is::<Closed>() => (Exit::CLOSED, Ending::Interrupted),
+        error if error.is::<Usage>() => (Exit::USAGE, Ending::Usage),
+        _ if of_policy => (Exit::USAGE, Ending::Policy),
+        _ => (Exit::WARDIAN, Ending::Failed),
     }
 }

@@ -10,10 +10,13 @@ mod bench;
 mod check;
 mod display;
 mod exit;
+mod explain;
 mod output;
 mod policy;
+mod preflight;
 mod problems;
 mod run;
+mod suggest;
 mod test;
 mod tools;
 
@@ -21,16 +24,31 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output::write;
 
 fn main() -> Exit {
-    // Wrong usage ends here, with 2.
-    let args = Args::parse();
-    match dispatch(args.command) {
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        Err(error) if error.use_stderr() && asks_for_json() => {
+            let usage = error.render().to_string();
+            return exit::report_json(&Usage(usage.trim_end().to_owned()).into());
+        }
+        // Help, the version, or wrong usage, with 2.
+        Err(error) => error.exit(),
+    };
+    let json = command.json();
+    match dispatch(command) {
         Ok(exit) => exit,
+        Err(error) if json => exit::report_json(&error),
         Err(error) => exit::report(&error),
     }
+}
+
+/// Returns whether `--json` is among the arguments that are Wardian's, however wrong the others are.
+fn asks_for_json() -> bool {
+    let mut own = std::env::args_os().take_while(|arg| arg != "--");
+    own.any(|arg| arg == "--json")
 }
 
 fn dispatch(command: Command) -> Result<Exit> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+use wardian::Report;
 
 use crate::display::Escaper;
 use crate::exit;
@@ -36,6 +37,11 @@ pub(crate) fn or_none(text: String) -> String {
 /// Prints one JSON object.
 pub(crate) fn print_json(value: &Value) -> Result<()> {
     write(format!("{value}\n").as_bytes())
+}
+
+/// Prints what came of a run.
+pub(crate) fn print_report(report: &Report) -> Result<()> {
+    print_json(&serde_json::to_value(report)?)
 }
 
 /// Prints text that may hold what somebody else has written.

@@ -1,25 +1,39 @@
 //! `wardian policy`: what a policy says, before anything runs.
 
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::Result;
 use comfy_table::Table;
 use serde_json::{Value, json};
-use wardian::{Limit, Location, Names, Policy, PolicyError, load_policy, schema};
+use wardian::{
+    Authorizer, Limit, Location, Names, Policy, PolicyError, Problems, leaves, load_policy, schema,
+};
 
 use crate::args::PolicyCommand;
 use crate::exit::{self, Exit};
+use crate::explain::explain;
 use crate::output::{columns, or_none, plain, print, print_json};
-use crate::tools;
+use crate::preflight::{self, Checked, Host};
+use crate::{problems, suggest, tools};
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
     match command {
-        PolicyCommand::Check { files, json } => {
+        PolicyCommand::Check {
+            files,
+            offline,
+            doubles,
+            json,
+        } => {
+            let host = match offline {
+                true => Host::Elsewhere,
+                false => Host::Here,
+            };
+            let doubles = preflight::doubles(doubles.file.as_deref())?;
             let mut exit = Exit::SUCCESS;
             for file in files {
-                if !check(&file, json)? {
+                let checked = preflight::load(&file, host, &doubles);
+                if !check(&file, checked, json)? {
                     exit = Exit::USAGE;
                 }
             }
@@ -38,37 +52,28 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
         }
         PolicyCommand::Explain {
             file,
-            action,
-            resource,
+            subject,
+            rest,
+            doubles,
             json,
         } => {
-            let policy = load_policy(&file)?;
-            let decision = policy.check(action, resource.as_bytes());
-            let (allowed, rule, reason) =
-                (decision.allowed(), decision.rule(), decision.to_string());
-            if json {
-                print_json(&json!({
-                    "allowed": allowed,
-                    "action": action.name(),
-                    "rule": rule,
-                    "file": decision.location().map(|at| at.file.to_string_lossy()),
-                    "line": decision.location().map(|at| at.line),
-                    "reason": reason,
-                }))?;
-            } else {
-                let word = if allowed { "allowed" } else { "refused" };
-                let place = match decision.location() {
-                    Some(at) => format!("decided by {rule} at {at}"),
-                    None if rule == "resource" => "decided before any rule was asked".to_owned(),
-                    None => format!("the policy has no `{rule}`"),
-                };
-                print(&format!("{word}: {reason}\n  {place}\n"))?;
-            }
-            Ok(if allowed { Exit::SUCCESS } else { Exit::DENIED })
+            let doubles = preflight::doubles(doubles.file.as_deref())?;
+            let checked = preflight::load(&file, Host::Doubled, &doubles)?;
+            let (policy, tools) = checked.usable()?;
+            explain(&Authorizer::new(policy, tools)?, &subject, &rest, json)
         }
-        PolicyCommand::Diff { a, b, json } => {
+        PolicyCommand::Diff {
+            exit_code,
+            a,
+            b,
+            json,
+        } => {
             let [a_policy, b_policy] = [load_policy(&a)?, load_policy(&b)?];
             let wider = b_policy.widenings(&a_policy);
+            let exit = match exit_code && !wider.is_empty() {
+                true => Exit::BROKEN,
+                false => Exit::SUCCESS,
+            };
             if json {
                 let list: Vec<_> = wider
                     .iter()
@@ -88,8 +93,9 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
                 }
                 print(&format!("{}\n", table.trim_fmt()))?;
             }
-            Ok(Exit::SUCCESS)
+            Ok(exit)
         }
+        PolicyCommand::Suggest { records } => suggest::run(&records),
         PolicyCommand::Schema => {
             print(&format!("{:#}\n", schema()))?;
             Ok(Exit::SUCCESS)
@@ -97,62 +103,62 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
     }
 }
 
-/// Checks one file; says whether it is right.
-fn check(file: &Path, json: bool) -> Result<bool> {
-    let checked = load_policy(file);
-    // What it tells the tools that are ready; of others only their hosts know.
-    let told = checked
+/// Says what is wrong with a file, if anything; returns whether it can be used.
+fn check(file: &Path, checked: Result<Checked>, json: bool) -> Result<bool> {
+    let (policy, problems) = match checked {
+        Ok(checked) => (Some(checked.policy), Problems::new(checked.problems)),
+        Err(error) => match error.downcast() {
+            Ok(PolicyError::Wrong(problems)) => (None, Some(problems)),
+            Ok(error) if json => {
+                print_json(&json!({
+                    "file": file.to_string_lossy(),
+                    "ok": false,
+                    "sha256": null,
+                    "problems": [{"message": error.to_string(), "warning": false}],
+                }))?;
+                return Ok(false);
+            }
+            Ok(error) => {
+                exit::report(&error.into());
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    let is_usable = problems
         .as_ref()
-        .map_or(Ok(()), |policy| wardian_tools::declared(policy).map(drop));
+        .is_none_or(|problems| !problems.has_errors());
     if json {
-        let problems = match &checked {
-            Ok(_) => told
-                .as_ref()
-                .err()
-                .into_iter()
-                .map(|error| json!({"key": error.key, "message": error.why}))
-                .collect(),
-            Err(PolicyError::Wrong(problems)) => problems
-                .iter()
-                .map(|problem| {
-                    json!({
-                        "file": problem.at.file.to_string_lossy(),
-                        "line": problem.at.line,
-                        "column": problem.at.column,
-                        "key": problem.key,
-                        "message": problem.message,
-                        "help": problem.help,
-                    })
+        let problems = problems.iter().flat_map(|problems| problems.iter());
+        let problems: Vec<_> = problems
+            .map(|problem| {
+                json!({
+                    "file": problem.at.file.to_string_lossy(),
+                    "line": problem.at.line,
+                    "column": problem.at.column,
+                    "key": problem.key,
+                    "message": problem.message,
+                    "help": problem.help,
+                    "warning": problem.is_warning,
                 })
-                .collect(),
-            Err(error) => vec![json!({"message": error.to_string()})],
-        };
+            })
+            .collect();
         print_json(&json!({
             "file": file.to_string_lossy(),
-            "ok": checked.is_ok() && told.is_ok(),
-            "sha256": checked.as_ref().ok().map(Policy::sha256),
+            "ok": is_usable,
+            "sha256": policy.as_ref().map(Policy::sha256),
             "problems": problems,
         }))?;
-        return Ok(checked.is_ok() && told.is_ok());
+        return Ok(is_usable);
     }
-    match checked {
-        Ok(_) if let Err(error) = told => {
-            exit::report(&error.into());
-            Ok(false)
-        }
-        Ok(policy) => {
-            print(&format!(
-                "{}: ok, sha256 {}\n",
-                file.display(),
-                policy.sha256()
-            ))?;
-            Ok(true)
-        }
-        Err(error) => {
-            exit::report(&error.into());
-            Ok(false)
-        }
+    if let Some(problems) = &problems {
+        problems::show(problems);
     }
+    if let (true, Some(policy)) = (is_usable, &policy) {
+        let (file, sha256) = (file.display(), policy.sha256());
+        print(&format!("{file}: ok, sha256 {sha256}\n"))?;
+    }
+    Ok(is_usable)
 }
 
 fn described(policy: &Policy) -> Result<Value> {
@@ -249,6 +255,24 @@ fn shown(policy: &Policy, file: Option<&Path>) -> String {
         ]);
     }
     section(&mut text, "tools", policy.tools().len(), &table);
+
+    // What a tool reaches: servers, recipients, databases, where its secrets come from.
+    let mut table = columns(&["told to tools", "value", "where"]);
+    let mut count = 0;
+    for (name, rules) in policy.tools() {
+        for (key, value) in leaves(&rules.config) {
+            let key = format!("tools.{name}.config.{key}");
+            table.add_row([
+                key.trim_start_matches("tools.").to_owned(),
+                value.to_string(),
+                place(policy.nearest_location(&key), file),
+            ]);
+            count += 1;
+        }
+    }
+    if count > 0 {
+        section(&mut text, "told to tools", count, &table);
+    }
     text
 }
 

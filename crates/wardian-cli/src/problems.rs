@@ -18,7 +18,11 @@ pub(crate) fn show(problems: &Problems) {
         let file = problem.at.file.to_string_lossy();
         let text = &problem.source.text;
         let help = problem.help.as_deref();
-        say(&title, &file, text, problem.at.span.clone(), help);
+        let level = match problem.is_warning {
+            true => Level::WARNING,
+            false => Level::ERROR,
+        };
+        say(level, &title, &file, text, problem.at.span.clone(), help);
     }
 }
 
@@ -27,11 +31,25 @@ pub(crate) fn show_source(file: &str, source: &str, violations: &[Violation]) {
     for violation in violations {
         let start = offset(source, violation.line, violation.column);
         let end = offset(source, violation.end_line, violation.end_column);
-        say(&violation.message, file, source, start..end, None);
+        say(
+            Level::ERROR,
+            &violation.message,
+            file,
+            source,
+            start..end,
+            None,
+        );
     }
 }
 
-fn say(title: &str, file: &str, text: &str, span: Range<usize>, help: Option<&str>) {
+fn say(
+    level: Level<'_>,
+    title: &str,
+    file: &str,
+    text: &str,
+    span: Range<usize>,
+    help: Option<&str>,
+) {
     // What stands in a source can come from anybody. (The renderer escapes the text itself.)
     let plain = |text: &str| Escaper::default().push(text.as_bytes());
     let start = text.floor_char_boundary(span.start);
@@ -39,7 +57,7 @@ fn say(title: &str, file: &str, text: &str, span: Range<usize>, help: Option<&st
     let snippet = Snippet::source(text)
         .path(plain(file))
         .annotation(AnnotationKind::Primary.span(start..end));
-    let mut report = Level::ERROR.primary_title(plain(title)).element(snippet);
+    let mut report = level.primary_title(plain(title)).element(snippet);
     if let Some(help) = help {
         report = report.element(Level::HELP.message(plain(help)));
     }

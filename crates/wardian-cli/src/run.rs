@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,18 @@ use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Access, Allowance, Error, FileOperation, Grant, Limit, Log, Outcome, Policy, Profile, Refusals,
-    Runtime, SCRIPT_NAME, Sandbox, Script, Stream, Verdict, Wish, load_policy,
+    Access, Allowance, Approver, Ending, Error, FileOperation, Grant, Limit, Log, Outcome, Policy,
+    Profile, Refusals, Report, Runtime, SCRIPT_NAME, Sandbox, Script, Source, Stream, Tool,
+    Verdict, Wish, load_policy,
 };
+use wardian_testkit::Doubles;
 
 use crate::approve::{self, Asked};
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
-use crate::output::remark;
+use crate::output::{print_report, remark};
+use crate::preflight::{self, Host};
 use crate::problems;
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
@@ -28,14 +31,18 @@ const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     Runtime::check_host()?;
-    let policy = policy(&args)?;
+    let (policy, tools, approver) = prepared(&args)?;
     let timeout = policy.limits().timeout();
     let script = match script(&args, timeout) {
-        Err(error) if error.is::<Unwritten>() => {
-            exit::say(&error.to_string());
+        Ok(script) => script,
+        Err(error) => {
+            let unwritten = error.downcast::<Unwritten>()?;
+            match args.json {
+                true => print_report(&unwritten.report())?,
+                false => exit::say(&unwritten.to_string()),
+            }
             return Ok(Exit::TIME);
         }
-        script => script?,
     };
     let (name, code) = (source_name(args.file.as_deref()), script.code().to_owned());
     let profile = policy.code().profile.name();
@@ -48,11 +55,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         let _inside = executor.enter();
         Signals::new()?
     };
-    let tools = wardian_tools::ready(&policy)?;
     let asked = Asked::default();
+    let approver = approver.unwrap_or_else(|| approve::on_the_terminal(asked.clone()));
     let mut sandbox = Sandbox::new(&runtime, policy)?
         .with_tools(tools)?
-        .with_approver(approve::on_the_terminal(asked.clone()));
+        .with_approver(approver);
     if let Some(file) = &args.audit {
         sandbox = sandbox
             .with_audit(log(file)?)
@@ -62,7 +69,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         granted(sandbox.policy());
     }
     let (screen, mut written) = Screen::start()?;
-    let run = sandbox.run_streaming(script, sink((!args.json).then(|| screen.clone())));
+    let heard = Heard::default();
+    let run = match args.json {
+        true => sandbox.run_streaming(script, heard.sink()),
+        false => sandbox.run_streaming(script, sink(screen.clone())),
+    };
     let ended = executor.block_on(async {
         let mut overdue = std::pin::pin!(overdue(timeout, asked));
         // The run has a thread of its own: where the script computes, signals have to work.
@@ -90,7 +101,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             && let Ok(outcome) = &**outcome
             && args.json
         {
-            let mut line = serde_json::to_vec(&outcome.json()).map_err(io::Error::other)?;
+            let mut line = serde_json::to_vec(&Report::from(outcome)).map_err(io::Error::other)?;
             line.push(b'\n');
             screen.send(Piece::Result(line));
         }
@@ -124,7 +135,12 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             }
             return Ok(Exit::TIME);
         }
-        Ended::Signalled(exit) => return Ok(exit),
+        Ended::Signalled(exit) => {
+            if args.json {
+                print_report(&heard.report())?;
+            }
+            return Ok(exit);
+        }
     };
     if !args.json && !args.quiet {
         refused(&outcome.refusals);
@@ -221,6 +237,21 @@ fn usage_or_own(error: Error) -> anyhow::Error {
         Error::InputName { .. } | Error::InputsTooLarge { .. } => Usage(error.to_string()).into(),
         _ => error.into(),
     }
+}
+
+/// What the script may do, the tools for it, and who approves if not the terminal.
+type Prepared = (Policy, Vec<Tool>, Option<Arc<dyn Approver>>);
+
+/// Reads what the script may do, and says everything that would keep it from running.
+fn prepared(args: &RunArgs) -> Result<Prepared> {
+    let policy = policy(args)?;
+    if args.policy.is_none() {
+        // Nothing but directories that were named by hand.
+        return Ok((policy, Vec::new(), None));
+    }
+    let doubles = preflight::doubles(args.doubles.file.as_deref())?;
+    let (policy, tools) = preflight::check(policy, Host::Here, &doubles)?.usable()?;
+    Ok((policy, tools, doubles.approve().then(Doubles::approver)))
 }
 
 /// What the script may do: what the policy's file says, narrowed by flags; without a file, what
@@ -333,7 +364,15 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
                 let why = "standard input can't be both the script and the script's input";
                 return Err(Usage(why.to_owned()).into());
             }
-            text(file, timeout)?
+            let code = text(file, timeout)?;
+            if is_policy(file, &code) {
+                let file = file.display();
+                let why = format!(
+                    "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`"
+                );
+                return Err(Usage(why).into());
+            }
+            code
         }
         (None, None) => return Err(Usage("there is no script to run".to_owned()).into()),
     };
@@ -351,7 +390,7 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
         }
         inputs.insert(name.clone(), value.clone());
     }
-    let mut script = Script::new(code);
+    let mut script = Script::new(code).named(source_name(args.file.as_deref()));
     for (name, value) in inputs {
         script = script.input(name, value);
     }
@@ -362,6 +401,16 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
         script = script.stdin(bytes(file, timeout)?);
     }
     Ok(script)
+}
+
+/// Returns whether a file that was given as a script is a policy.
+pub(crate) fn is_policy(file: &Path, text: &str) -> bool {
+    let is_toml = file
+        .extension()
+        .is_some_and(|extension| extension == "toml");
+    // A line such as `version = 1` is Python too.
+    let says_what_is_granted = || text.lines().any(|line| line.starts_with("permissions"));
+    is_toml || says_what_is_granted() && Policy::parse(&Source::text("script", text)).is_ok()
 }
 
 /// What a source is called where it is shown, given its file, if it has one.
@@ -408,6 +457,12 @@ struct Unwritten {
     after: Duration,
 }
 
+impl Unwritten {
+    fn report(&self) -> Report {
+        Report::without_outcome(Ending::Usage, self.to_string())
+    }
+}
+
 /// Reads a file to its end, within the run's time limit: somebody has to write a pipe, and to close it.
 fn bytes(file: &Path, timeout: Allowance<Duration>) -> Result<Vec<u8>> {
     let shown = match is_dash(file) {
@@ -452,12 +507,39 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
     )
 }
 
-/// Shows output as it comes, if there is a screen.
-fn sink(screen: Option<Screen>) -> impl FnMut(Stream, &[u8]) + Send + 'static {
-    move |stream, bytes| {
-        if let Some(screen) = &screen {
-            screen.send(Piece::Output(stream, bytes.to_vec()));
+/// Where a script's output goes while it runs.
+type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
+
+/// Shows output as it comes.
+fn sink(screen: Screen) -> Sink {
+    Box::new(move |stream, bytes| screen.send(Piece::Output(stream, bytes.to_vec())))
+}
+
+/// What a script has printed so far, for a run that is interrupted.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<[Vec<u8>; 2]>>);
+
+impl Heard {
+    fn sink(&self) -> Sink {
+        let heard = self.clone();
+        Box::new(move |stream, bytes| {
+            if let Ok(mut heard) = heard.0.lock() {
+                let [stdout, stderr] = &mut *heard;
+                match stream {
+                    Stream::Stdout => stdout.extend_from_slice(bytes),
+                    Stream::Stderr => stderr.extend_from_slice(bytes),
+                }
+            }
+        })
+    }
+
+    fn report(&self) -> Report {
+        let mut report = Report::without_outcome(Ending::Interrupted, "interrupted");
+        if let Ok(heard) = self.0.lock() {
+            let [stdout, stderr] = heard.each_ref().map(|bytes| String::from_utf8_lossy(bytes));
+            (report.output, report.stderr) = (stdout.into_owned(), stderr.into_owned());
         }
+        report
     }
 }
 

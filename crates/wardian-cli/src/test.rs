@@ -12,10 +12,16 @@ use crate::args::TestArgs;
 use crate::attack::progress;
 use crate::exit::{Exit, Usage};
 use crate::output::{print, print_json, remark};
+use crate::preflight;
 
 pub(crate) fn run(args: TestArgs) -> Result<Exit> {
     let scenarios = scenario::find(&args.directory, args.policy.as_deref())
         .map_err(|error| Usage(error.to_string()))?;
+    let doubles = preflight::doubles(args.doubles.file.as_deref())?;
+    let scenarios: Vec<_> = scenarios
+        .into_iter()
+        .map(|scenario| scenario.with_doubles(doubles.clone()))
+        .collect();
     let mut suite = TestSuite::new(args.directory.display().to_string());
     let mut failed = 0;
     let bar = progress(scenarios.len());

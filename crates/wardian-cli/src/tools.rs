@@ -2,21 +2,23 @@
 
 use anyhow::Result;
 use serde_json::json;
-use wardian::{Policy, granted_tools, load_policy};
+use wardian::{Policy, granted_tools};
 
 use crate::args::ToolsCommand;
 use crate::exit::Exit;
 use crate::output::{columns, print, print_json, remark};
+use crate::preflight::{self, Host};
 
 pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
     let ToolsCommand::List {
+        doubles,
         policy,
         stubs,
         json,
     } = command;
-    let policy = load_policy(policy)?;
-    let ready = wardian_tools::declared(&policy)?;
-    for tool in &ready {
+    let doubles = preflight::doubles(doubles.file.as_deref())?;
+    let (policy, tools) = preflight::load(&policy, Host::Doubled, &doubles)?.usable()?;
+    for tool in &tools {
         let lacking = tool.action().permission() - policy.permissions();
         for permission in lacking.names() {
             let name = tool.name();
@@ -25,7 +27,7 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
             ));
         }
     }
-    let tools = granted_tools(&policy, ready)?;
+    let tools = granted_tools(&policy, tools)?;
     if stubs {
         print(STUB_HEAD)?;
         for tool in &tools {
@@ -40,6 +42,7 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
                 "resource": tool.resource_argument(),
                 "parameters": tool.parameters(),
                 "returns": tool.returns(),
+                "stub": tool.stub(),
             }))?;
         }
     } else if tools.is_empty() {
@@ -68,7 +71,7 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
 const STUB_HEAD: &str = "# from wardian import tools: tools.NAME(...) calls one.\n\
     # from wardian import aio: await aio.NAME(...) is the same; asyncio.gather has several at work at once.\n\
     # Refused: PermissionError. Wrong arguments: TypeError, ValueError. Failed: wardian.ToolError. Late: TimeoutError.\n\
-    from typing import Any, Literal\n";
+    from typing import Any, Literal, NotRequired, TypedDict\n";
 
 /// What a policy says of a tool, in a few words.
 pub(crate) fn rules(policy: &Policy, tool: &str) -> String {

@@ -182,8 +182,13 @@ pub struct UnknownAction(pub String);
 impl FromStr for Action {
     type Err = UnknownAction;
 
+    /// Reads an action's name, or that of the permission that it takes, in any case: `db_read`, `DATABASE_READ`.
     fn from_str(name: &str) -> Result<Self, UnknownAction> {
-        let named = Self::ALL.into_iter().find(|action| action.name() == name);
+        let lower = name.to_lowercase();
+        let named = Self::ALL.into_iter().find(|action| {
+            let mut permission = action.permission().names();
+            action.name() == lower || permission.any(|name| name.to_lowercase() == lower)
+        });
         named.ok_or_else(|| UnknownAction(name.to_owned()))
     }
 }
@@ -246,7 +251,8 @@ mod tests {
         for action in Action::ALL {
             assert_eq!(action.name().parse(), Ok(action));
         }
-        assert!("READ_FILE".parse::<Action>().is_err());
+        assert_eq!("DATABASE_READ".parse(), Ok(Action::DbRead));
+        assert_eq!("Read_File".parse(), Ok(Action::ReadFile));
         assert!("chmod".parse::<Action>().is_err());
     }
 }

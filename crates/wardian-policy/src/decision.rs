@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{DomainRule, UrlError};
+use crate::domain::{DomainRule, Domains, UrlError};
 use crate::{Access, Action, Grant, GuestPath, Location, PathError};
 
 /// Allowed or not, and why. Made by [`Policy::check`](crate::Policy::check).
@@ -28,11 +28,11 @@ pub(crate) enum Rule<'p> {
     /// Refused: the permission is missing.
     Lacking,
     /// Refused: no directory holds it.
-    Outside(GuestPath),
+    Outside(GuestPath, &'p [Grant]),
     /// Refused: the directory that holds it is granted for something else.
     Narrower(&'p Grant, GuestPath),
     /// Refused: no domain matches.
-    Unreachable(String),
+    Unreachable(String, &'p Domains),
     /// Refused: it is no path.
     NoPath(PathError),
     /// Refused: it is no URL.
@@ -46,6 +46,31 @@ impl<'p> Decision<'p> {
             self.rule,
             Rule::Permitted | Rule::Granted(..) | Rule::Reachable(_)
         )
+    }
+
+    /// Returns whether it is refused because the permission is missing, whatever it is about.
+    pub fn lacks_permission(&self) -> bool {
+        matches!(self.rule, Rule::Lacking)
+    }
+
+    /// What the policy allows instead, for those whom it refuses: `; allowed_domains has api.example.com`. Empty if there
+    /// is nothing to say.
+    pub fn alternatives(&self) -> String {
+        let (key, entries) = match &self.rule {
+            Rule::Unreachable(_, domains) => {
+                let entries = domains.iter().map(ToString::to_string);
+                ("allowed_domains", entries.collect::<Vec<_>>())
+            }
+            Rule::Outside(_, grants) => {
+                let entries = grants.iter().map(|grant| grant.guest.to_string());
+                ("allowed_paths", entries.collect())
+            }
+            _ => return String::new(),
+        };
+        match entries.is_empty() {
+            true => format!("; {key} is empty"),
+            false => format!("; {key} has {}", entries.join(", ")),
+        }
     }
 
     /// What was asked for.
@@ -62,9 +87,9 @@ impl<'p> Decision<'p> {
             Rule::Granted(grant, _) | Rule::Narrower(grant, _) => {
                 format!("allowed_paths[\"{}\"]", grant.guest.as_str().escape_debug())
             }
-            Rule::Outside(_) => "allowed_paths".to_owned(),
+            Rule::Outside(..) => "allowed_paths".to_owned(),
             Rule::Reachable(domain) => format!("allowed_domains[\"{domain}\"]"),
-            Rule::Unreachable(_) => "allowed_domains".to_owned(),
+            Rule::Unreachable(..) => "allowed_domains".to_owned(),
             Rule::NoPath(_) | Rule::NoUrl(_) => "resource".to_owned(),
         }
     }
@@ -108,9 +133,9 @@ impl fmt::Display for Decision<'_> {
                 };
                 write!(f, "{path} is in {grant}, which is granted for {access}")
             }
-            Rule::Outside(path) => write!(f, "no entry of allowed_paths holds {}", shown(path)),
+            Rule::Outside(path, _) => write!(f, "no entry of allowed_paths holds {}", shown(path)),
             Rule::Reachable(domain) => write!(f, "{domain} is granted"),
-            Rule::Unreachable(url) => write!(f, "no entry of allowed_domains matches {url}"),
+            Rule::Unreachable(url, _) => write!(f, "no entry of allowed_domains matches {url}"),
             Rule::NoPath(error) => write!(f, "the path {error}"),
             Rule::NoUrl(error) => write!(f, "the URL {error}"),
         }

@@ -2,7 +2,10 @@
 //!
 //! The one comparison behind `extends`, command-line flags and `policy diff`.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde_json::{Map, Value};
 
 use crate::{Limit, Location, Permission, Policy};
 
@@ -16,6 +19,44 @@ pub struct Widening {
     pub what: String,
     /// Where it stands, if the policy was read from a file.
     pub at: Option<Location>,
+}
+
+/// The values of a tool's configuration, each with its key: `recipients[0]`, `databases.orders.sqlite`.
+pub fn leaves(config: &Map<String, Value>) -> Vec<(String, &Value)> {
+    fn collect<'v>(key: String, value: &'v Value, leaves: &mut Vec<(String, &'v Value)>) {
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                for (name, value) in members {
+                    collect(format!("{key}.{name}"), value, leaves);
+                }
+            }
+            Value::Array(items) if !items.is_empty() => {
+                for (i, value) in items.iter().enumerate() {
+                    collect(format!("{key}[{i}]"), value, leaves);
+                }
+            }
+            value => leaves.push((key, value)),
+        }
+    }
+    let mut leaves = Vec::new();
+    for (name, value) in config {
+        collect(name.clone(), value, &mut leaves);
+    }
+    leaves
+}
+
+/// Where two configurations of a tool differ: only the tool knows which of them allows more.
+fn told_otherwise(mine: &Map<String, Value>, base: &Map<String, Value>) -> Vec<(String, String)> {
+    let [mine, base] =
+        [mine, base].map(|config| leaves(config).into_iter().collect::<BTreeMap<_, _>>());
+    let changed = mine.iter().filter_map(|(key, value)| match base.get(key) {
+        Some(other) if other == value => None,
+        Some(other) => Some((key.clone(), format!("{value} instead of {other}"))),
+        None => Some((key.clone(), format!("{value}, which is new"))),
+    });
+    let gone = base.iter().filter(|(key, _)| !mine.contains_key(*key));
+    let gone = gone.map(|(key, value)| (key.clone(), format!("no longer {value}")));
+    changed.chain(gone).collect()
 }
 
 impl fmt::Display for Widening {
@@ -103,12 +144,10 @@ impl Policy {
                     add(format!("{key}.args.{arg}"), what, None);
                 }
             }
-            if rules.config != other.config {
-                add(
-                    format!("{key}.config"),
-                    "the tool is told something else".to_owned(),
-                    None,
-                );
+            for (part, what) in told_otherwise(&rules.config, &other.config) {
+                let key = format!("{key}.config.{part}");
+                let at = self.nearest_location(&key);
+                add(key.clone(), what, at);
             }
             if other.approval && !rules.approval {
                 add(

@@ -1,7 +1,7 @@
 //! The policy: everything that one agent may do, and the one place that decides.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use url::Url;
@@ -10,7 +10,7 @@ use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::{
     Access, Action, Code, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
-    Profile, ToolRules,
+    Problem, Profile, Source, ToolRules,
 };
 
 /// What one agent may do. Nothing is granted that is not in here.
@@ -30,6 +30,8 @@ pub struct Policy {
     pub(crate) files: Vec<PathBuf>,
     /// Where each key stands, if the policy was read from a file.
     pub(crate) locations: BTreeMap<String, Location>,
+    /// The texts that it was read from, that of the file itself last.
+    pub(crate) sources: Vec<Source>,
 }
 
 impl Policy {
@@ -48,6 +50,7 @@ impl Policy {
             tools: BTreeMap::new(),
             files: Vec::new(),
             locations: BTreeMap::new(),
+            sources: Vec::new(),
         }
     }
 
@@ -195,9 +198,66 @@ impl Policy {
         &self.files
     }
 
+    /// The file that it was read from, as it was named when it was loaded.
+    pub fn file(&self) -> Option<&Path> {
+        let source = self.sources.last().filter(|source| source.path.is_some());
+        source.map(|source| &*source.file)
+    }
+
     /// Where a key of the policy's file stands: `permissions`, `limits.timeout`.
     pub fn location(&self, key: &str) -> Option<&Location> {
         self.locations.get(key)
+    }
+
+    /// The modules that the policy's files name in `code.allow_imports`.
+    pub fn allowed_by_name(&self) -> Vec<&str> {
+        let keys = self.locations.keys();
+        keys.filter_map(|key| {
+            key.strip_prefix("code.allow_imports[\"")?
+                .strip_suffix("\"]")
+        })
+        .collect()
+    }
+
+    /// Something that is wrong with this key, where it or the nearest key above it stands.
+    pub fn problem(&self, key: &str, message: impl Into<String>, help: Option<String>) -> Problem {
+        self.problem_at(self.nearest_location(key), key, message, help)
+    }
+
+    /// Something that is wrong with this key, at a place of one of the policy's files.
+    pub fn problem_at(
+        &self,
+        at: Option<&Location>,
+        key: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Problem {
+        let of = |at: &Location| self.sources.iter().find(|source| source.file == at.file);
+        let source = at.and_then(of).or(self.sources.last()).cloned();
+        let source = source.unwrap_or_else(|| Source::text(&self.agent, ""));
+        Problem {
+            at: at.cloned().unwrap_or_else(|| source.location(0..0)),
+            source,
+            key: key.to_owned(),
+            message: message.into(),
+            help,
+            is_warning: false,
+        }
+    }
+
+    /// Returns whether a key stands in the policy's own file, not in one that it extends.
+    pub fn is_own(&self, at: &Location) -> bool {
+        self.sources
+            .last()
+            .is_some_and(|source| source.file == at.file)
+    }
+
+    /// Where a key of the policy's file stands, or the nearest key above it.
+    pub fn nearest_location(&self, key: &str) -> Option<&Location> {
+        let mut above = std::iter::successors(Some(key), |key| {
+            key.rfind(['.', '[']).and_then(|end| key.get(..end))
+        });
+        above.find_map(|key| self.locations.get(key))
     }
 
     /// What may really be done in a directory: what its entry says, as far as permitted.
@@ -243,13 +303,13 @@ impl Policy {
         let needed = match action {
             Action::ReadFile => Access::READ,
             Action::WriteFile => Access::WRITE,
-            _ => return self.decide(action, Rule::Outside(path)),
+            _ => return self.decide(action, Rule::Outside(path, &self.grants)),
         };
         // Grants are disjoint, so only the last that does not follow the path can hold it.
         let after = self.grants.partition_point(|grant| grant.guest <= path);
         let holds = after.checked_sub(1).and_then(|last| self.grants.get(last));
         let rule = match holds.filter(|grant| path.within(&grant.guest).is_some()) {
-            None => Rule::Outside(path),
+            None => Rule::Outside(path, &self.grants),
             Some(grant) if grant.access.contains(needed) => Rule::Granted(grant, path),
             Some(grant) => Rule::Narrower(grant, path),
         };
@@ -260,7 +320,10 @@ impl Policy {
     pub fn check_url(&self, url: &Url) -> Decision<'_> {
         let rule = match self.domains.find(url) {
             Ok(Some(domain)) => Rule::Reachable(domain),
-            Ok(None) => Rule::Unreachable(url[..url::Position::BeforePath].to_owned()),
+            Ok(None) => {
+                let origin = url[..url::Position::BeforePath].to_owned();
+                Rule::Unreachable(origin, &self.domains)
+            }
             Err(error) => Rule::NoUrl(error),
         };
         self.decide(Action::HttpRequest, rule)
@@ -276,9 +339,9 @@ impl Policy {
         let at = match &rule {
             Rule::Permitted | Rule::Lacking => key("permissions"),
             Rule::Granted(grant, _) | Rule::Narrower(grant, _) => grant.location(),
-            Rule::Outside(_) => key("allowed_paths"),
+            Rule::Outside(..) => key("allowed_paths"),
             Rule::Reachable(domain) => domain.location(),
-            Rule::Unreachable(_) => key("allowed_domains"),
+            Rule::Unreachable(..) => key("allowed_domains"),
             Rule::NoPath(_) | Rule::NoUrl(_) => None,
         };
         Decision { action, rule, at }

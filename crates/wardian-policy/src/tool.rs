@@ -96,7 +96,7 @@ impl fmt::Display for Constraint {
                     write!(f, "one of {}", values.join(", "))
                 }
             },
-            Self::Prefix(prefix) => write!(f, "starting with {prefix:?}"),
+            Self::Prefix(prefix) => write!(f, "text that starts with {prefix:?}"),
             Self::Range { min, max } => match (min, max) {
                 (Some(min), Some(max)) => write!(f, "{min} to {max}"),
                 (Some(min), None) => write!(f, "{min} or more"),

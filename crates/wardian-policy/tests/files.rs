@@ -168,7 +168,7 @@ fn a_file_says_everything() {
             "kind: one of \"a\", 1, true",
             "limit: 1 to 2.5",
             "mode: \"text\"",
-            "path: starting with \"/in/\""
+            "path: text that starts with \"/in/\""
         ]
     );
     assert_eq!(
@@ -651,11 +651,11 @@ fn a_widening_is_an_error_that_names_the_key() {
         ),
         (
             "[tools.fetch]\nargs.url = { prefix = \"https://a/\" }\nargs.count = { min = 2, max = 2 }",
-            "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than starting with",
+            "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than text that starts with",
         ),
         (
             "[tools.fetch]\nargs.url = { equals = \"https://a/v1/x\" }\nargs.count = { max = 5, min = 1 }\nconfig = { a = 1 }",
-            "tools.fetch.config: allows more than the file that it extends: the tool is told something else",
+            "tools.fetch.config.a: allows more than the file that it extends: 1, which is new",
         ),
     ] {
         let problems = extending(text).unwrap_err();

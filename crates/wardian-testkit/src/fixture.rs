@@ -10,11 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wardian::audit::Memory;
 use wardian::{
-    Access, Action, Approval, Approver, Gate, GrantError, Log, Policy, Sandbox, Script, Tool,
-    ToolDefinitionError, ToolError,
+    Access, Action, Gate, GrantError, Log, Policy, Sandbox, Script, Tool, ToolDefinitionError,
+    ToolError,
 };
 
-use crate::{Ran, runtime};
+use crate::{Doubles, Ran, runtime};
 
 /// Tools that are not doubled: they work on the fixture's own directories.
 const FILE_TOOLS: &[&str] = &["read_file", "write_file", "list_dir"];
@@ -234,11 +234,7 @@ impl Fixture {
             .with_tools(self.tools.iter().cloned().chain(strange))?
             .with_audit(log)?;
         if self.approving {
-            gate = gate.with_approver(<dyn Approver>::new(|_| async {
-                Approval::Approved {
-                    by: "the test".to_owned(),
-                }
-            }));
+            gate = gate.with_approver(Doubles::approver());
         }
         Ok(gate)
     }
@@ -310,7 +306,7 @@ impl Fixture {
     }
 }
 
-fn unanswered() -> ToolError {
+pub(crate) fn unanswered() -> ToolError {
     ToolError::failed("this test has no answer of this tool")
 }
 

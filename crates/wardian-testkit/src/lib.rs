@@ -39,6 +39,7 @@
 pub mod attack;
 mod canary;
 mod checks;
+mod doubles;
 mod fixture;
 pub mod hostile;
 mod ran;
@@ -46,6 +47,7 @@ pub mod scenario;
 
 pub use canary::Canary;
 pub use checks::{PolicyChecks, Refused};
+pub use doubles::Doubles;
 pub use fixture::{Fixture, FixtureError, RecordedCall};
 pub use ran::Ran;
 

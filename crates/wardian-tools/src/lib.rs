@@ -85,7 +85,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Reads the secrets that the policy names, from the environment and from files, and keeps them as
 /// long as the tools.
 pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
-    made(policy, true)
+    made(policy, true).collect()
 }
 
 /// The same tools without a secret: enough to check what the policy tells them, to list them, and to put
@@ -95,19 +95,31 @@ pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
 ///
 /// As [`ready`], but for secrets.
 pub fn declared(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
-    made(policy, false)
+    made(policy, false).collect()
 }
 
-fn made(policy: &Policy, with_secrets: bool) -> Result<Vec<Tool>, ConfigError> {
+/// The same tools, and what is wrong with the configurations of the others. `with_secrets`: whether secrets are read, as
+/// [`ready`] does, or only named, as for [`declared`].
+pub fn check(policy: &Policy, with_secrets: bool) -> (Vec<Tool>, Vec<ConfigError>) {
+    let (mut tools, mut errors) = (Vec::new(), Vec::new());
+    for made in made(policy, with_secrets) {
+        match made {
+            Ok(tool) => tools.push(tool),
+            Err(error) => errors.push(error),
+        }
+    }
+    (tools, errors)
+}
+
+fn made(policy: &Policy, with_secrets: bool) -> impl Iterator<Item = Result<Tool, ConfigError>> {
     let granted = READY
         .iter()
         .filter(|(name, _)| policy.tools().contains_key(*name));
-    let tools = granted.map(|(tool, make)| {
+    granted.map(move |(tool, make)| {
         make(Setting {
             policy,
             tool,
             with_secrets,
         })
-    });
-    tools.collect()
+    })
 }

@@ -213,7 +213,9 @@ fn check(mail: &Mail, recipients: &[Recipient], most: usize) -> Result<(), ToolE
                 resource: to.clone(),
                 rule: "tools.send_email.config.recipients".to_owned(),
                 reason: format!("no entry of recipients allows {to}"),
-                told: None,
+                told: Some(format!(
+                    "send_email may not write to {to}: the policy's recipients do not have it"
+                )),
             });
         }
     }

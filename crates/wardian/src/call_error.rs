@@ -49,14 +49,6 @@ pub enum CallError {
 }
 
 impl CallError {
-    pub(crate) fn unknown(name: &str) -> Self {
-        let name: String = name.chars().take(64).collect();
-        Self::Refused {
-            message: format!("there is no tool {name:?}"),
-            reason: "the policy grants no tool of that name".to_owned(),
-        }
-    }
-
     /// Refused because of what the tool does, or to what. In the recipe's words.
     pub(crate) fn insufficient(name: &str, action: Action, reason: String) -> Self {
         let message = format!("Insufficient permission: {name} requires {action} permission");
@@ -75,6 +67,19 @@ impl CallError {
             Self::Refused { reason, .. } => reason.clone(),
             other => other.to_string(),
         }
+    }
+
+    /// The exception that a script sees, as a traceback ends with it.
+    pub(crate) fn in_python(&self) -> String {
+        let exception = match self {
+            Self::Refused { .. } => "PermissionError",
+            Self::Type(_) => "TypeError",
+            Self::Value(_) => "ValueError",
+            Self::Failed(_) => "ToolError",
+            Self::TimedOut(_) => "TimeoutError",
+            Self::Limit { .. } | Self::Audit(_) | Self::Host(_) => return self.to_string(),
+        };
+        format!("{exception}: {self}")
     }
 
     /// Which exception it is in Python.

@@ -5,7 +5,6 @@
 //! the tool hold; the tool's own check passes; somebody approves, if somebody has to. Then the start is on the record,
 //! and only then does the tool work, for as long as it may. What comes of it is bounded and recorded too.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,22 +12,22 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use url::Url;
 use wardian_abi::ToolSpec;
-use wardian_audit::{Args, Event, Log, REDACTED};
-use wardian_policy::{Access, Action, Constraint, Policy, decoded_url, parse_url};
+use wardian_audit::{Event, Log, REDACTED};
+use wardian_policy::{Access, Policy};
 
 use crate::account::Reservation;
 use crate::approval::{Approval, ApprovalRequest, Approver};
 use crate::arguments;
+use crate::authorizer::{Authorized, Authorizer, CallDraft};
 use crate::call_error::{CallError, Refused};
 use crate::executor;
 use crate::files::Held;
 use crate::grants::Grants;
 use crate::secure_tool::SecureTool;
 use crate::session::{Session, Stop, data, micros};
-use crate::tool::{Call, Declared, Ready, Tool, ToolError, Work};
-use crate::under_way::{Pending, UnderWay, Working, hide, hide_in};
+use crate::tool::{Call, Declared, Tool, Work};
+use crate::under_way::{Pending, UnderWay, Working, hide};
 use crate::{Error, Refusal, Wish};
 
 /// What one agent may do, and everything that stands between it and that: the policy, the
@@ -41,10 +40,8 @@ pub struct Gate(Arc<Parts>);
 
 #[derive(Clone)]
 struct Parts {
-    policy: Arc<Policy>,
+    authorizer: Authorizer,
     grants: Arc<Grants>,
-    /// Those that the policy grants and that its permissions allow.
-    tools: BTreeMap<String, Tool>,
     /// What the guest is told of them.
     specs: Vec<ToolSpec>,
     approver: Option<Arc<dyn Approver>>,
@@ -58,8 +55,7 @@ struct Parts {
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
-            .field("policy", &self.0.policy)
-            .field("tools", &self.0.tools.keys())
+            .field("authorizer", &self.0.authorizer)
             .finish_non_exhaustive()
     }
 }
@@ -88,8 +84,7 @@ impl Gate {
         Ok(Self(Arc::new(Parts {
             grants: Arc::new(grants),
             policy_sha256: policy.sha256(),
-            policy: Arc::new(policy),
-            tools: BTreeMap::new(),
+            authorizer: Authorizer::without_tools(Arc::new(policy)),
             specs: Vec::new(),
             approver: None,
             log: None,
@@ -105,8 +100,8 @@ impl Gate {
     /// As [`granted_tools`]; [`Error::Tool`] if a file that a tool [relies on](Tool::relies_on) lies where scripts can
     /// get at it.
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
-        let granted = granted_tools(&self.0.policy, tools)?;
-        for tool in &granted {
+        let authorizer = self.0.authorizer.clone().with_tools(tools)?;
+        for tool in authorizer.tools() {
             for (file, access) in &tool.0.files {
                 self.0.grants.check_apart(file, *access).map_err(|why| {
                     let key = format!("tools.{}", tool.name());
@@ -118,10 +113,9 @@ impl Gate {
                 })?;
             }
         }
-        let named = |tool: Tool| (tool.name().to_owned(), tool);
         Ok(self.with(|parts| {
-            parts.specs = granted.iter().map(Tool::spec).collect();
-            parts.tools = granted.into_iter().map(named).collect();
+            parts.specs = authorizer.tools().map(Tool::spec).collect();
+            parts.authorizer = authorizer;
         }))
     }
 
@@ -153,27 +147,32 @@ impl Gate {
 
     /// What may be done here.
     pub fn policy(&self) -> &Policy {
-        &self.0.policy
+        self.0.authorizer.policy()
+    }
+
+    /// What decides on calls here, for explaining them.
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.0.authorizer
     }
 
     /// The tools that can be called, by name.
     pub fn tools(&self) -> impl ExactSizeIterator<Item = &Tool> {
-        self.0.tools.values()
+        self.0.authorizer.tools()
     }
 
     /// A tool behind this gate, for host code; `None` if it can't be called. It is a run of its own on
     /// the record, and to limits.
     pub fn tool(&self, name: &str) -> Option<SecureTool> {
-        let tool = self.0.tools.get(name)?.clone();
+        let tool = self.0.authorizer.tool(name)?.clone();
         Some(SecureTool::new(self.clone(), tool))
     }
 
     pub(crate) fn session(&self, run_id: String) -> Session {
-        Session::new(run_id, &self.0.policy, self.0.log.clone())
+        Session::new(run_id, self.policy(), self.0.log.clone())
     }
 
     pub(crate) fn shared_policy(&self) -> &Arc<Policy> {
-        &self.0.policy
+        self.0.authorizer.shared_policy()
     }
 
     pub(crate) fn grants(&self) -> &Arc<Grants> {
@@ -197,10 +196,10 @@ impl Gate {
     ) -> Result<Pending, CallError> {
         let call = session.call()?;
         let started = Instant::now();
-        let mut asked = Asked::default();
+        let mut draft = CallDraft::default();
         let admitted = match args {
             Ok((args, reservation)) => self
-                .admit(session, name, args, &mut asked)
+                .admit(session, name, args, &mut draft)
                 .await
                 .map(|admitted| (admitted, reservation)),
             Err(refused) => Err(refused),
@@ -209,11 +208,12 @@ impl Gate {
             Ok(admitted) => admitted,
             Err(refused) => {
                 return Err(self
-                    .refused(session, call, name, started, asked, refused)
+                    .refused(session, call, name, started, draft, refused)
                     .await?);
             }
         };
         let Admitted {
+            tool,
             work,
             rule,
             approved_by,
@@ -221,7 +221,6 @@ impl Gate {
         } = admitted;
         // What was parsed is the handler's now.
         reservation.shrink_to(bytes.saturating_add(session.reply_room()));
-        let tool = asked.tool.ok_or_else(|| CallError::unknown(name))?;
         let event = Event::ToolStarted {
             call,
             tool: tool.name.clone(),
@@ -230,10 +229,10 @@ impl Gate {
             rule: rule.clone(),
             approved_by,
         };
-        let resource = asked.resource.clone();
+        let resource = draft.resource.clone();
         let said = data(|data| {
-            data.resource = asked.resource;
-            data.args = asked.args;
+            data.resource = draft.resource;
+            data.args = draft.args;
         });
         let context = Call {
             gate: self.clone(),
@@ -261,182 +260,30 @@ impl Gate {
         session: &Session,
         name: &str,
         json: &str,
-        asked: &mut Asked,
+        draft: &mut CallDraft,
     ) -> Result<Admitted, Refused> {
-        let policy = self.policy();
-        let tool = self.0.tools.get(name).map(|tool| tool.0.clone());
-        let rules = policy.tools().get(name);
-        asked.tool.clone_from(&tool);
-        let (Some(tool), Some(rules)) = (tool, rules) else {
-            return Err(Refused::by("tools", CallError::unknown(name)));
-        };
-        let calls = session.call_of(name);
-
-        let wrong = |error| Refused::arguments(name, error);
-        let value = arguments::parse(json).map_err(wrong)?;
-        if session.is_recorded() {
-            let mut shown = value.clone();
-            hide_in(&mut shown, &tool.secrets);
-            asked.args = Some(Args::new(&shown, json.len(), &tool.secret_args));
-        }
-        let value = match tool.exact {
-            true => value,
-            false => arguments::plain(value).map_err(wrong)?,
-        };
-        let Ready { args, work } = (tool.read)(value).map_err(wrong)?;
-
-        let named = tool.resource.as_ref().and_then(|arg| args.get(arg));
-        let resources = resources(named);
-        asked.resource = resources
-            .iter()
-            .filter(|text| !text.is_empty())
-            .map(|text| hide(text, &tool.secrets))
-            .collect();
-        let mut rule = "permissions".to_owned();
-        let mut positions = Vec::new();
-        for resource in &resources {
-            let position;
-            (rule, position) = self.check_resource(&tool, resource)?;
-            positions.push(position);
-        }
-        if let Some(most) = rules.max_calls.filter(|most| calls > *most) {
-            let reason = format!("{name} can be called {most} times in a run");
-            return Err(self.broken_rule(&tool, "max_calls", reason));
-        }
-        for (arg, constraint) in &rules.args {
-            let given = args.get(arg).unwrap_or(&Value::Null);
-            // What the tool acts on is compared as it was decided on.
-            let allowed = match (tool.resource.as_ref() == Some(arg), given) {
-                (true, Value::String(_)) => positions
-                    .iter()
-                    .all(|position| position.allowed(constraint)),
-                (true, Value::Array(items)) => {
-                    !items.is_empty()
-                        && positions
-                            .iter()
-                            .all(|position| position.allowed(constraint))
-                }
-                _ => constraint.allows(given),
-            };
-            if !allowed {
-                return Err(self.forbidden_argument(&tool, arg));
-            }
-        }
-        if let Some(check) = &tool.check {
-            check(&args).map_err(|error| {
-                if let ToolError::Refused { resource, .. } = &error
-                    && !resource.is_empty()
-                {
-                    asked.resource = vec![hide(resource, &tool.secrets)];
-                }
-                self.refused_by_tool(&tool, error)
-            })?;
-        }
-        let approved_by = match rules.approval {
+        let authorizer = &self.0.authorizer;
+        draft.recorded = session.is_recorded();
+        let calls = authorizer.tool(name).map_or(0, |_| session.call_of(name));
+        let Authorized {
+            tool,
+            work,
+            args,
+            resources,
+            rule,
+            approval,
+        } = authorizer.authorize(name, json, calls, draft)?;
+        let approved_by = match approval {
             true => Some(self.approve(session, &tool, &args, &resources).await?),
             false => None,
         };
         Ok(Admitted {
+            tool,
             work,
             rule,
             approved_by,
             bytes: arguments::weight(json),
         })
-    }
-
-    /// Checks that the policy allows a tool to act on a resource. Returns the rule that decides, and what rules on the
-    /// argument compare.
-    fn check_resource(
-        &self,
-        tool: &Declared,
-        resource: &str,
-    ) -> Result<(String, Position), Refused> {
-        let decision = self.policy().check(tool.action, resource);
-        let rule = decision.rule();
-        if !decision.allowed() {
-            return Err(Refused {
-                rule,
-                location: decision.location().cloned(),
-                error: CallError::insufficient(&tool.name, tool.action, decision.to_string()),
-            });
-        }
-        let position = match (tool.action, decision.grant()) {
-            (_, Some((_, path))) => Position::Text(path.to_string()),
-            (Action::HttpRequest, None) => match parse_url(resource) {
-                Ok(url) => Position::Url(url),
-                Err(_) => Position::Text(resource.to_owned()),
-            },
-            _ => Position::Text(resource.to_owned()),
-        };
-        Ok((rule, position))
-    }
-
-    /// Checks another resource than a call's arguments name, as those were checked.
-    pub(crate) fn check_hop(&self, tool: &Declared, resource: &str) -> Result<(), Refused> {
-        let (_, position) = self.check_resource(tool, resource)?;
-        let rules = self.policy().tools().get(&tool.name);
-        let constraint = rules
-            .zip(tool.resource.as_ref())
-            .and_then(|(rules, arg)| Some((arg, rules.args.get(arg)?)));
-        match constraint {
-            Some((arg, constraint)) if !position.allowed(constraint) => {
-                Err(self.forbidden_argument(tool, arg))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Checks another value of an argument that is no resource.
-    pub(crate) fn check_argument(
-        &self,
-        tool: &Declared,
-        arg: &str,
-        value: &Value,
-    ) -> Result<(), Refused> {
-        let rules = self.policy().tools().get(&tool.name);
-        let constraint = rules.and_then(|rules| rules.args.get(arg));
-        match constraint.is_none_or(|constraint| constraint.allows(value)) {
-            true => Ok(()),
-            false => Err(self.forbidden_argument(tool, arg)),
-        }
-    }
-
-    fn forbidden_argument(&self, tool: &Declared, arg: &str) -> Refused {
-        let reason = format!("argument `{arg}` of {} may not be this", tool.name);
-        self.broken_rule(tool, &format!("args.{arg}"), reason)
-    }
-
-    /// A rule of `[tools.NAME]` does not hold.
-    fn broken_rule(&self, tool: &Declared, part: &str, reason: String) -> Refused {
-        let key = format!("tools.{}.{part}", tool.name);
-        Refused {
-            location: self.policy().location(&key).cloned(),
-            rule: key,
-            error: CallError::refused(reason),
-        }
-    }
-
-    /// A tool's own check has failed.
-    fn refused_by_tool(&self, tool: &Declared, error: ToolError) -> Refused {
-        let name = &tool.name;
-        match error {
-            ToolError::Refused {
-                rule, reason, told, ..
-            } => Refused {
-                location: self.policy().location(&rule).cloned(),
-                rule,
-                error: match told {
-                    Some(message) => CallError::Refused { message, reason },
-                    None => CallError::insufficient(name, tool.action, reason),
-                },
-            },
-            ToolError::Argument { argument, message } => {
-                let message = format!("{name}: argument `{argument}`: {message}");
-                Refused::by("arguments", CallError::Value(message))
-            }
-            ToolError::Failed(why) => Refused::by("arguments", CallError::Failed(why)),
-            ToolError::TimedOut(why) => Refused::by("arguments", CallError::TimedOut(why)),
-        }
     }
 
     /// Asks somebody. That nobody answers is a no.
@@ -491,7 +338,7 @@ impl Gate {
         call: u64,
         name: &str,
         started: Instant,
-        asked: Asked,
+        draft: CallDraft,
         refused: Refused,
     ) -> Result<CallError, Stop> {
         let Refused {
@@ -502,21 +349,21 @@ impl Gate {
         let reason = error.reason();
         let event = Event::ToolFinished {
             call,
-            tool: asked.tool.as_ref().map(|tool| tool.name.clone()),
-            action: asked.tool.as_ref().map(|tool| tool.action.to_string()),
+            tool: draft.tool.as_ref().map(|tool| tool.name.clone()),
+            action: draft.tool.as_ref().map(|tool| tool.action.to_string()),
             allowed: false,
             rule: rule.clone(),
             success: false,
             duration_us: micros(started.elapsed()),
             reply_bytes: 0,
         };
-        let secrets = asked.tool.as_ref().map_or(&[][..], |tool| &tool.secrets);
-        let resource = asked.resource.join(", ");
+        let secrets = draft.tool.as_ref().map_or(&[][..], |tool| &tool.secrets);
+        let resource = draft.resource.join(", ");
         let said = data(|data| {
-            data.tool = asked.tool.is_none().then(|| name.to_owned());
+            data.tool = draft.tool.is_none().then(|| name.to_owned());
             data.error = Some(hide(&reason, secrets));
-            data.resource = asked.resource;
-            data.args = asked.args;
+            data.resource = draft.resource;
+            data.args = draft.args;
         });
         session.note(event, said).await?;
         session.refuse(Refusal {
@@ -532,103 +379,12 @@ impl Gate {
     }
 }
 
-/// The tools among these that `policy` grants: those that it has a `[tools.NAME]` for, and the
-/// permission for what they do. Sorted by name.
-///
-/// # Errors
-///
-/// [`Error::Tool`] if there are two of one name, if the policy names a tool that is not among them,
-/// or an argument that its tool does not have.
-pub fn granted_tools(
-    policy: &Policy,
-    tools: impl IntoIterator<Item = Tool>,
-) -> Result<Vec<Tool>, Error> {
-    let wrong = |tool: &str, key: String, why: String| Error::Tool {
-        tool: tool.to_owned(),
-        at: policy.location(&key).map(ToString::to_string),
-        why,
-    };
-    let mut named = BTreeMap::new();
-    for tool in tools {
-        if let Some(other) = named.insert(tool.name().to_owned(), tool) {
-            let why = "is offered twice".to_owned();
-            return Err(wrong(other.name(), String::new(), why));
-        }
-    }
-    let mut granted = Vec::new();
-    for (name, rules) in policy.tools() {
-        let key = format!("tools.{name}");
-        let Some(tool) = named.remove(name) else {
-            let there = named.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(wrong(
-                name,
-                key,
-                format!("is granted, but there is none; there are {there}"),
-            ));
-        };
-        let names: Vec<_> = tool.0.signature.names().collect();
-        if let Some(arg) = rules.args.keys().find(|arg| !names.contains(&arg.as_str())) {
-            let key = format!("{key}.args.{arg}");
-            let why = format!("has no argument {arg:?}; it has {}", names.join(", "));
-            return Err(wrong(name, key, why));
-        }
-        if policy.permissions().contains(tool.action().permission()) {
-            granted.push(tool);
-        }
-    }
-    Ok(granted)
-}
-
-/// What is known of a call so far.
-#[derive(Default)]
-struct Asked {
-    tool: Option<Arc<Declared>>,
-    resource: Vec<String>,
-    args: Option<Args>,
-}
-
 /// A call that may go on.
 struct Admitted {
+    tool: Arc<Declared>,
     work: Work,
     rule: String,
     approved_by: Option<String>,
     /// What its arguments take of the host's memory.
     bytes: u64,
-}
-
-/// A resource as rules on its argument compare it: normalised.
-enum Position {
-    Text(String),
-    Url(Url),
-}
-
-impl Position {
-    /// Returns whether a rule allows it. A prefix has to hold in every way in which a server could read the URL.
-    fn allowed(&self, constraint: &Constraint) -> bool {
-        match (self, constraint) {
-            (Self::Url(url), Constraint::Prefix(prefix)) => {
-                let read = parse_url(prefix).ok().and_then(|url| decoded_url(&url));
-                let prefix = read.as_deref().unwrap_or(prefix);
-                constraint.allows(&url.as_str().into())
-                    && decoded_url(url).is_some_and(|text| text.starts_with(prefix))
-            }
-            (Self::Url(url), constraint) => constraint.allows(&url.as_str().into()),
-            (Self::Text(text), constraint) => constraint.allows(&text.as_str().into()),
-        }
-    }
-}
-
-/// The texts that an argument names: itself, or its entries. Without one there is an empty one.
-fn resources(named: Option<&Value>) -> Vec<String> {
-    match named {
-        Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(items)) if !items.is_empty() => items
-            .iter()
-            .map(|item| {
-                item.as_str()
-                    .map_or_else(|| item.to_string(), ToOwned::to_owned)
-            })
-            .collect(),
-        _ => vec![String::new()],
-    }
 }

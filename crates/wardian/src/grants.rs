@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use wardian_policy::{Access, GrantError, GuestPath, Policy, check_host};
+use wardian_policy::{Access, Grant, GrantError, GuestPath, Location, Policy, check_host};
 
 use crate::files::real_path;
 use crate::{Error, paths};
@@ -17,6 +17,13 @@ use crate::{Error, paths};
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     directories: Vec<Directory>,
+}
+
+/// A directory that can't be granted, or a file that would lie where scripts get at it.
+pub(crate) struct GrantFailure {
+    pub(crate) host: PathBuf,
+    pub(crate) at: Option<Location>,
+    pub(crate) reason: String,
 }
 
 /// A granted directory.
@@ -38,67 +45,80 @@ impl Grants {
     /// [`Error::Grant`] if one of them is not there, is no directory, or is something else than
     /// its path says: the policy has seen paths only, here symbolic links are followed.
     pub(crate) fn open(policy: &Policy) -> Result<Self, Error> {
-        let mut directories: Vec<Directory> = Vec::new();
-        let home = home();
+        let (grants, failures) = Self::open_all(policy);
+        match failures.into_iter().next() {
+            None => Ok(grants),
+            Some(GrantFailure { host, at, reason }) => Err(Error::Grant {
+                host,
+                at: at.map(|at| at.to_string()),
+                reason,
+            }),
+        }
+    }
+
+    /// Opens those directories that can be opened, and says what is wrong with the others.
+    pub(crate) fn open_all(policy: &Policy) -> (Self, Vec<GrantFailure>) {
+        let mut grants = Self::default();
+        let mut failures = Vec::new();
         for (grant, number) in policy.grants().zip(1..) {
-            let access = policy.access(grant);
-            if access.is_empty() {
+            if policy.access(grant).is_empty() {
                 continue;
             }
-            let refused = |reason: String| Error::Grant {
-                host: grant.host().to_owned(),
-                at: grant.location().map(ToString::to_string),
-                reason,
-            };
-            let failed = |error: io::Error| refused(explained(&error));
-            let dir = Dir::open_ambient_dir(grant.host(), ambient_authority()).map_err(failed)?;
-            // What has been opened, whatever the path leads to by now.
-            let path = real_path(&dir).map_err(|_| refused("/proc is not mounted".to_owned()))?;
-            if grant.is_resolved() && path != grant.host() {
-                let why = "it leads elsewhere since the policy was read; load the policy again";
-                return Err(refused(why.to_owned()));
+            if let Err(reason) = grants.open_one(policy, grant, number) {
+                failures.push(GrantFailure {
+                    host: grant.host().to_owned(),
+                    at: grant.location().cloned(),
+                    reason,
+                });
             }
-            check_host(&path, home.as_deref(), policy.files())
-                .map_err(|error| refused(error.to_string()))?;
-            if is_kernels(&dir) {
-                return Err(refused(GrantError::Kernel(path).to_string()));
-            }
-            let place = Place::of(&path).map_err(failed)?;
-            if let Some(other) = directories
-                .iter()
-                .find(|other| place.overlaps(&other.place))
-            {
-                let overlap = GrantError::Overlap {
-                    what: grant.host().to_string_lossy().into_owned(),
-                    with: other.place.path.to_string_lossy().into_owned(),
-                };
-                return Err(refused(overlap.to_string()));
-            }
-            directories.push(Directory {
-                guest: grant.guest().clone(),
-                dir: Arc::new(dir),
-                number,
-                access,
-                place,
-            });
         }
-        let grants = Self { directories };
-        let apart = |file: &Path, access| {
-            grants
-                .check_apart(file, access)
-                .map_err(|why| Error::Grant {
-                    host: file.to_owned(),
+        let files = policy
+            .files()
+            .iter()
+            .map(|file| (file.clone(), Access::READ_WRITE));
+        let program = std::env::current_exe().map(|program| (program, Access::WRITE));
+        for (file, access) in files.chain(program) {
+            if let Err(why) = grants.check_apart(&file, access) {
+                failures.push(GrantFailure {
+                    host: file,
                     at: None,
                     reason: format!("it {why}"),
-                })
-        };
-        for file in policy.files() {
-            apart(file, Access::READ_WRITE)?;
+                });
+            }
         }
-        if let Ok(program) = std::env::current_exe() {
-            apart(&program, Access::WRITE)?;
+        (grants, failures)
+    }
+
+    fn open_one(&mut self, policy: &Policy, grant: &Grant, number: u64) -> Result<(), String> {
+        let failed = |error: io::Error| explained(&error);
+        let dir = Dir::open_ambient_dir(grant.host(), ambient_authority()).map_err(failed)?;
+        // What has been opened, whatever the path leads to by now.
+        let path = real_path(&dir).map_err(|_| "/proc is not mounted".to_owned())?;
+        if grant.is_resolved() && path != grant.host() {
+            let why = "it leads elsewhere since the policy was read; load the policy again";
+            return Err(why.to_owned());
         }
-        Ok(grants)
+        check_host(&path, home().as_deref(), policy.files()).map_err(|error| error.to_string())?;
+        if is_kernels(&dir) {
+            return Err(GrantError::Kernel(path).to_string());
+        }
+        let place = Place::of(&path).map_err(failed)?;
+        let overlapping = |other: &&Directory| place.overlaps(&other.place);
+        if let Some(other) = self.directories.iter().find(overlapping) {
+            let overlap = GrantError::Overlap {
+                what: grant.host().to_string_lossy().into_owned(),
+                with: other.place.path.to_string_lossy().into_owned(),
+            };
+            return Err(overlap.to_string());
+        }
+        self.directories.push(Directory {
+            guest: grant.guest().clone(),
+            dir: Arc::new(dir),
+            number,
+            access: policy.access(grant),
+            place,
+        });
+        Ok(())
     }
 
     /// Checks that a file of the host can't be reached by scripts that have any of this access: that none of the

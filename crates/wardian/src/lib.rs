@@ -29,12 +29,14 @@
 mod account;
 mod approval;
 mod arguments;
+mod authorizer;
 mod call_error;
 mod calls;
 mod double;
 mod engine_config;
 mod error;
 mod executor;
+mod explanation;
 mod files;
 mod fuel;
 mod gate;
@@ -48,7 +50,9 @@ mod outcome;
 mod output;
 mod paths;
 mod policy_file;
+mod preflight;
 mod python;
+mod report;
 mod run;
 mod runtime;
 mod sandbox;
@@ -60,13 +64,20 @@ mod tool;
 mod under_way;
 
 pub use approval::{Approval, ApprovalRequest, Approver};
+pub use authorizer::{Authorizer, granted_tools};
 pub use call_error::CallError;
 pub use error::Error;
+pub use explanation::{Explanation, RuleCheck};
 pub use files::{DirectoryEntry, Files};
-pub use gate::{Gate, granted_tools};
+pub use gate::Gate;
 pub use outcome::{LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Verdict, Wish};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};
+pub use preflight::{grant_problems, host_problems, module_problems};
+pub use report::{
+    DenialReport, Ending, ExceptionReport, LimitReport, LocationReport, ProblemReport,
+    RefusalReport, Report, UsageReport, ViolationReport,
+};
 pub use run::Running;
 pub use runtime::{Runtime, RuntimeBuilder, Versions};
 pub use sandbox::Sandbox;
@@ -79,5 +90,5 @@ pub use wardian_audit::{FileOperation, Log};
 pub use wardian_policy::{
     Access, Action, Allowance, Code, Constraint, Decision, DomainRule, Grant, GrantError, Limit,
     LimitError, Limits, Location, Permission, Policy, Problem, Problems, Profile, Source,
-    ToolRules, UnclearName, Widening, parse_url, schema,
+    ToolRules, UnclearName, Widening, leaves, nearest, parse_url, schema,
 };

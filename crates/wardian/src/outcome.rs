@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wardian_abi::{Raised, Value, Violation};
 
 use wardian_policy::{Limit, Location};
 
-use crate::{FileOperation, Output};
+use crate::{FileOperation, Output, Report};
 
 /// How a script ended. Exactly one of these is true of every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,8 +34,13 @@ pub enum Verdict {
     Denied {
         /// What it would have needed to do.
         action: String,
-        /// The rule that decided.
+        /// The key of the policy that decided.
         rule: String,
+        /// Where that key stands, if the policy was read from a file.
+        #[serde(skip)]
+        location: Option<Location>,
+        /// The reason, in one sentence.
+        reason: String,
     },
     /// It was stopped at a limit.
     Limit {
@@ -45,6 +50,8 @@ pub enum Verdict {
         used: u64,
         /// How much it was allowed.
         allowed: u64,
+        /// The line of the script that was running, from 1, if it is known.
+        line: Option<u32>,
     },
     /// The interpreter itself broke. The script saw nothing of the host.
     Crashed {
@@ -85,6 +92,15 @@ impl LimitKind {
         }
     }
 
+    /// Its name with the unit of its amounts, unless that is a count: `time_ms`, `memory_bytes`, `tool_calls`.
+    pub const fn name_with_unit(self) -> &'static str {
+        match self {
+            Self::Time => "time_ms",
+            Self::Memory => "memory_bytes",
+            kind => kind.name(),
+        }
+    }
+
     /// The limit.
     pub const fn limit(self) -> Limit {
         match self {
@@ -99,7 +115,7 @@ impl LimitKind {
 }
 
 /// How an interpreter broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Trap {
@@ -137,7 +153,8 @@ pub struct Usage {
 
 /// SHA-256 of a source, in hex, at each step of its way. Those that are there are the same: a guest
 /// that read other bytes than it was given has [`Crashed`](Verdict::Crashed).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SourceHash {
     /// What the host was given.
@@ -256,39 +273,10 @@ impl Outcome {
         )
     }
 
-    /// The outcome as one JSON object: `success`, `output` and `error` as in the recipe,
-    /// `verdict`, `stderr`, `value`, `value_error` and `value_repr` where the value is not JSON,
-    /// `usage`, `truncated`, `refusals`, `refusal_count`, `source_sha256`,
-    /// `run_id`.
+    /// The outcome as JSON: a [`Report`].
     pub fn json(&self) -> serde_json::Value {
-        let (value, value_repr, value_error) = match &self.value {
-            Some(Value::Json(value)) => (value.clone(), None, None),
-            Some(Value::Opaque { repr, reason }) => (json!(null), repr.as_ref(), Some(reason)),
-            None => (json!(null), None, None),
-        };
-        json!({
-            "success": self.success(),
-            "output": self.stdout.text(),
-            "error": (!self.success()).then(|| self.verdict.to_string()),
-            "verdict": self.verdict,
-            "stderr": self.stderr.text(),
-            "value": value,
-            "value_repr": value_repr,
-            "value_error": value_error,
-            "usage": {
-                "fuel": self.usage.fuel,
-                "memory_peak_bytes": self.usage.memory_peak_bytes,
-                "wall_ms": self.usage.wall.as_secs_f64() * 1e3,
-                "tool_calls": self.usage.tool_calls,
-                "bytes_written": self.usage.bytes_written,
-                "files_created": self.usage.files_created,
-            },
-            "truncated": self.stdout.truncated || self.stderr.truncated,
-            "refusals": self.refusals.first,
-            "refusal_count": self.refusals.count,
-            "source_sha256": self.source,
-            "run_id": self.run_id,
-        })
+        // Texts, numbers and lists of them: nothing that JSON does not have.
+        serde_json::to_value(Report::from(self)).unwrap_or_default()
     }
 }
 
@@ -339,47 +327,41 @@ impl fmt::Display for Verdict {
                 }
                 Ok(())
             }
-            Self::Denied { action, rule } => write!(f, "not allowed to {action}: {rule}"),
-            Self::Limit {
-                which: LimitKind::Time,
-                allowed,
+            Self::Denied {
+                action,
+                location,
+                reason,
                 ..
             } => {
-                let allowed = humantime::format_duration(Duration::from_millis(*allowed));
-                write!(f, "stopped at the time limit of {allowed}")
+                write!(f, "not allowed to {action}: {reason}")?;
+                match location {
+                    Some(at) => write!(f, " ({at})"),
+                    None => Ok(()),
+                }
             }
             Self::Limit {
-                which: LimitKind::Fuel,
+                which,
                 allowed,
+                line,
                 ..
             } => {
-                write!(f, "stopped at the fuel limit of {allowed} instructions")
-            }
-            Self::Limit {
-                which: LimitKind::Memory,
-                allowed,
-                ..
-            } => {
-                let allowed = bytesize::ByteSize::b(*allowed).display().iec();
-                write!(f, "stopped at the memory limit of {allowed}")
-            }
-            Self::Limit {
-                which: LimitKind::ToolCalls,
-                allowed,
-                ..
-            } => write!(f, "stopped at the limit of {allowed} calls of tools"),
-            Self::Limit {
-                which: LimitKind::Records,
-                allowed,
-                ..
-            } => write!(f, "stopped at the limit of {allowed} audit records"),
-            Self::Limit {
-                which: LimitKind::RecordBytes,
-                allowed,
-                ..
-            } => {
-                let allowed = bytesize::ByteSize::b(*allowed).display().iec();
-                write!(f, "stopped at the limit of {allowed} of audit records")
+                let bytes = || bytesize::ByteSize::b(*allowed).display().iec();
+                f.write_str("stopped at the ")?;
+                match which {
+                    LimitKind::Time => {
+                        let allowed = Duration::from_millis(*allowed);
+                        write!(f, "time limit of {}", humantime::format_duration(allowed))
+                    }
+                    LimitKind::Fuel => write!(f, "fuel limit of {allowed} instructions"),
+                    LimitKind::Memory => write!(f, "memory limit of {}", bytes()),
+                    LimitKind::ToolCalls => write!(f, "limit of {allowed} calls of tools"),
+                    LimitKind::Records => write!(f, "limit of {allowed} audit records"),
+                    LimitKind::RecordBytes => write!(f, "limit of {} of audit records", bytes()),
+                }?;
+                match line {
+                    Some(line) => write!(f, ", in line {line}"),
+                    None => Ok(()),
+                }
             }
             Self::Crashed { trap } => write!(f, "the interpreter crashed: {trap}"),
         }

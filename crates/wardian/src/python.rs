@@ -18,6 +18,8 @@ const DEPTH: usize = 6;
 pub(crate) struct Signature {
     parameters: Vec<Parameter>,
     returns: String,
+    /// The types of dicts that parameters and reply have, inner ones first.
+    shapes: Vec<Shape>,
     pub(crate) description: String,
 }
 
@@ -26,6 +28,21 @@ struct Parameter {
     name: String,
     hint: String,
     default: Option<String>,
+    doc: String,
+}
+
+/// A dict whose keys are known: a `TypedDict`.
+#[derive(Debug, Clone, PartialEq)]
+struct Shape {
+    name: String,
+    doc: String,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Field {
+    name: String,
+    hint: String,
     doc: String,
 }
 
@@ -63,6 +80,8 @@ impl Signature {
         let is_required =
             |name: &str| required.is_some_and(|required| required.iter().any(|one| one == name));
         let mut read = Vec::new();
+        let mut shapes = Vec::new();
+        let base = camel(name);
         for name in order.iter().filter(|name| properties.contains_key(**name)) {
             if !is_identifier(name) || is_keyword(name) || !name.is_ascii() || name.starts_with('_')
             {
@@ -74,7 +93,12 @@ impl Signature {
                 .map_or_else(|| "None".to_owned(), literal);
             read.push(Parameter {
                 name: (*name).to_owned(),
-                hint: hint(schema, DEPTH),
+                hint: hint(
+                    schema,
+                    DEPTH,
+                    &format!("{base}{}", camel(name)),
+                    &mut shapes,
+                ),
                 default: (!is_required(name)).then_some(default),
                 doc: text(schema, "description"),
             });
@@ -83,7 +107,8 @@ impl Signature {
         read.sort_by_key(|parameter| parameter.default.is_some());
         Ok(Self {
             parameters: read,
-            returns: hint(returns, DEPTH),
+            returns: hint(returns, DEPTH, &format!("{base}Reply"), &mut shapes),
+            shapes,
             description: text(parameters, "description"),
         })
     }
@@ -92,6 +117,13 @@ impl Signature {
         self.parameters
             .iter()
             .map(|parameter| parameter.name.as_str())
+    }
+
+    /// Returns whether a call has to give this argument.
+    pub(crate) fn requires(&self, name: &str) -> bool {
+        self.parameters
+            .iter()
+            .any(|parameter| parameter.name == name && parameter.default.is_none())
     }
 
     fn parameters(&self) -> String {
@@ -132,19 +164,55 @@ impl Signature {
         doc
     }
 
+    /// The documentation with the shapes of dicts, for `help()`, which shows no classes.
+    fn doc_with_shapes(&self) -> String {
+        let mut doc = self.doc();
+        for shape in self.shapes.iter().rev() {
+            let _ = write!(doc, "\n\n{}, a dict:", shape.name);
+            for Field {
+                name,
+                hint,
+                doc: text,
+            } in &shape.fields
+            {
+                let _ = write!(doc, "\n    {name} ({hint}): {}", text.replace('\n', " "));
+            }
+        }
+        doc.trim().to_owned()
+    }
+
     pub(crate) fn spec(&self, name: &str) -> ToolSpec {
         ToolSpec {
             name: name.to_owned(),
             parameters: self.parameters(),
             names: self.names().map(ToOwned::to_owned).collect(),
             returns: self.returns.clone(),
-            doc: self.doc(),
+            doc: self.doc_with_shapes(),
         }
     }
 
     pub(crate) fn stub(&self, name: &str) -> String {
-        let mut stub = format!("def {name}({}) -> {}:", self.parameters(), self.returns);
-        let doc = self.doc().replace('\\', "\\\\").replace('"', "\\\"");
+        let mut stub = String::new();
+        for shape in &self.shapes {
+            let _ = writeln!(stub, "class {}(TypedDict):", shape.name);
+            if !shape.doc.is_empty() {
+                let _ = writeln!(stub, "    \"\"\"{}\"\"\"", escaped(&shape.doc));
+            }
+            for Field { name, hint, doc } in &shape.fields {
+                let _ = writeln!(stub, "    {name}: {hint}");
+                if !doc.is_empty() {
+                    let _ = writeln!(stub, "    \"\"\"{}\"\"\"", escaped(doc));
+                }
+            }
+            stub.push('\n');
+        }
+        let _ = write!(
+            stub,
+            "def {name}({}) -> {}:",
+            self.parameters(),
+            self.returns
+        );
+        let doc = escaped(&self.doc());
         match doc.lines().count() {
             0 => stub.push_str(" ...\n"),
             1 => {
@@ -161,6 +229,22 @@ impl Signature {
         }
         stub
     }
+}
+
+/// A text as it can stand between three quotes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// `http_request` as `HttpRequest`.
+fn camel(name: &str) -> String {
+    let mut camel = String::new();
+    for word in name.split('_') {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }
 
 fn text(schema: &Value, key: &str) -> String {
@@ -189,8 +273,8 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// A type as Python writes it.
-fn hint(schema: &Value, depth: usize) -> String {
+/// A type as Python writes it. A dict whose keys are known is called `name`, and added to `shapes`.
+fn hint(schema: &Value, depth: usize, name: &str, shapes: &mut Vec<Shape>) -> String {
     let any = || "Any".to_owned();
     let Some(depth) = depth.checked_sub(1) else {
         return any();
@@ -215,14 +299,23 @@ fn hint(schema: &Value, depth: usize) -> String {
             .collect();
         return match constants {
             Some(values) => literals(&values),
-            None => union(options.iter().map(|option| hint(option, depth)).collect()),
+            None => union(
+                options
+                    .iter()
+                    .map(|option| hint(option, depth, name, shapes))
+                    .collect(),
+            ),
         };
     }
     match schema.get("type") {
-        Some(Value::String(kind)) => named(kind, schema, depth),
+        Some(Value::String(kind)) => named(kind, schema, depth, name, shapes),
         Some(Value::Array(kinds)) => {
             let kinds = kinds.iter().filter_map(Value::as_str);
-            union(kinds.map(|kind| named(kind, schema, depth)).collect())
+            union(
+                kinds
+                    .map(|kind| named(kind, schema, depth, name, shapes))
+                    .collect(),
+            )
         }
         _ => any(),
     }
@@ -241,7 +334,7 @@ fn union(mut hints: Vec<String>) -> String {
     }
 }
 
-fn named(kind: &str, schema: &Value, depth: usize) -> String {
+fn named(kind: &str, schema: &Value, depth: usize, name: &str, shapes: &mut Vec<Shape>) -> String {
     let inner = |key: &str| schema.get(key).filter(|inner| inner.is_object());
     match kind {
         "null" => "None".to_owned(),
@@ -250,15 +343,58 @@ fn named(kind: &str, schema: &Value, depth: usize) -> String {
         "number" => "float".to_owned(),
         "string" => "str".to_owned(),
         "array" => match inner("items") {
-            Some(items) => format!("list[{}]", hint(items, depth)),
+            Some(items) => format!("list[{}]", hint(items, depth, name, shapes)),
             None => "list[Any]".to_owned(),
         },
-        "object" => match inner("additionalProperties") {
-            Some(values) => format!("dict[str, {}]", hint(values, depth)),
-            None => "dict[str, Any]".to_owned(),
+        "object" => match (inner("properties"), inner("additionalProperties")) {
+            (Some(Value::Object(properties)), _) if !properties.is_empty() => {
+                shape(schema, properties, depth, name, shapes)
+            }
+            (_, Some(values)) => format!("dict[str, {}]", hint(values, depth, name, shapes)),
+            (_, None) => "dict[str, Any]".to_owned(),
         },
         _ => "Any".to_owned(),
     }
+}
+
+/// A dict whose keys are known. Returns its name.
+fn shape(
+    schema: &Value,
+    properties: &Map<String, Value>,
+    depth: usize,
+    name: &str,
+    shapes: &mut Vec<Shape>,
+) -> String {
+    // A key that is no name can't stand in a class.
+    if !properties
+        .keys()
+        .all(|key| is_identifier(key) && key.is_ascii())
+    {
+        return "dict[str, Any]".to_owned();
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    let is_required = |key: &str| required.is_some_and(|all| all.iter().any(|one| one == key));
+    let mut fields = Vec::new();
+    for (key, schema) in properties {
+        let hint = hint(schema, depth, &format!("{name}{}", camel(key)), shapes);
+        fields.push(Field {
+            name: key.clone(),
+            hint: match is_required(key) {
+                true => hint,
+                false => format!("NotRequired[{hint}]"),
+            },
+            doc: text(schema, "description"),
+        });
+    }
+    let shape = Shape {
+        name: name.to_owned(),
+        doc: text(schema, "description"),
+        fields,
+    };
+    if !shapes.contains(&shape) {
+        shapes.push(shape);
+    }
+    name.to_owned()
 }
 
 #[cfg(test)]
@@ -281,7 +417,11 @@ mod tests {
                 "dict[str, str]",
             ),
             (
-                json!({"type": "object", "properties": {"a": {}}}),
+                json!({"type": "array", "items": {"type": "object", "properties": {"a": {}}}}),
+                "list[Reply]",
+            ),
+            (
+                json!({"type": "object", "properties": {"a-b": {}}}),
                 "dict[str, Any]",
             ),
             (json!({"enum": ["a", "b\"c"]}), r#"Literal["a", "b\"c"]"#),
@@ -292,8 +432,37 @@ mod tests {
             (json!(true), "Any"),
             (json!({"type": "array", "items": true}), "list[Any]"),
         ] {
-            assert_eq!(hint(&schema, DEPTH), written);
+            assert_eq!(hint(&schema, DEPTH, "Reply", &mut Vec::new()), written);
         }
+    }
+
+    #[test]
+    fn c_2_a_dict_with_known_keys_has_a_type_of_its_own() {
+        let returns = json!({
+            "type": "object", "required": ["rows", "at"],
+            "properties": {
+                "rows": {"type": "array", "items": {"type": "integer"}, "description": "The \"rows\"."},
+                "at": {"type": "object", "required": ["x"], "properties": {"x": {"type": "number"}}},
+                "more": {"type": "boolean"},
+            },
+        });
+        let signature =
+            Signature::new("find_rows", &json!({"type": "object"}), &returns, Some(&[]));
+        let signature = signature.unwrap();
+        let stub = signature.stub("find_rows");
+        for part in [
+            "class FindRowsReplyAt(TypedDict):\n    x: float\n\n",
+            "class FindRowsReply(TypedDict):\n",
+            "    rows: list[int]\n    \"\"\"The \\\"rows\\\".\"\"\"\n",
+            "    at: FindRowsReplyAt\n",
+            "    more: NotRequired[bool]\n",
+            "def find_rows() -> FindRowsReply: ...\n",
+        ] {
+            assert!(stub.contains(part), "{stub}\nhas not\n{part}");
+        }
+        let doc = signature.spec("find_rows").doc;
+        assert!(doc.contains("FindRowsReply, a dict:\n"), "{doc}");
+        assert!(doc.contains("    rows (list[int]): The \"rows\"."), "{doc}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::files::FileGuard;
 use crate::guest::{Guest, Streams};
 use crate::output::Sink;
 use crate::runtime::Machine;
-use crate::session::{Going, Session, Stop};
+use crate::session::{Going, ScriptRecord, Session, Stop};
 use crate::{
     Error, Gate, LimitKind, Outcome, Runtime, Script, SourceHash, Trap, Value, Verdict, Violation,
 };
@@ -60,15 +60,19 @@ async fn run_admitted(
     let going = Going(Arc::new(gate.session(outcome.run_id.clone())));
     let session = &going.0;
     let policy = gate.policy();
-    let given = outcome.source.given.clone();
+    let (given, name) = (outcome.source.given.clone(), script.name.clone());
+    let record = ScriptRecord {
+        sha256: &given,
+        name: name.as_deref(),
+    };
     if let Some(verdict) = refusal(policy, &script.code) {
-        session.begin(gate.policy_sha256(), Some(&given)).await?;
+        session.begin(gate.policy_sha256(), Some(record)).await?;
         outcome.verdict = verdict;
     } else {
         // What does not fit in a request is no run.
         let (request, stdin) = request_and_stdin(script, &gate)?;
         let _slot = runtime.admit().await?;
-        session.begin(gate.policy_sha256(), Some(&given)).await?;
+        session.begin(gate.policy_sha256(), Some(record)).await?;
         let streams = Streams::new(stdin, policy.limits(), sink);
         run_screened(&runtime, &gate, session, request, streams, &mut outcome).await?;
     }
@@ -225,10 +229,9 @@ fn refusal(policy: &Policy, source: &str) -> Option<Verdict> {
     if !decision.allowed() {
         return Some(Verdict::Denied {
             action: decision.action().to_string(),
-            rule: match decision.location() {
-                Some(at) => format!("{decision} ({at})"),
-                None => decision.to_string(),
-            },
+            rule: decision.rule(),
+            location: decision.location().cloned(),
+            reason: decision.to_string(),
         });
     }
     let violations = vec![too_long(policy.limits(), source)?];
@@ -402,6 +405,7 @@ fn limit(which: LimitKind, used: u128, allowed: u128) -> Verdict {
         which,
         used: fit(used),
         allowed: fit(allowed),
+        line: None,
     }
 }
 

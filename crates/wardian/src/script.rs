@@ -14,6 +14,7 @@ use crate::Error;
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     pub(crate) code: String,
+    pub(crate) name: Option<String>,
     pub(crate) args: Vec<String>,
     pub(crate) inputs: Map<String, Value>,
     pub(crate) env: BTreeMap<String, String>,
@@ -32,6 +33,12 @@ impl Script {
     /// The source.
     pub fn code(&self) -> &str {
         &self.code
+    }
+
+    /// What the host calls it, a file's name for instance: the audit log shows it.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
     /// Appends to `sys.argv`.

@@ -29,7 +29,7 @@ use crate::{CallError, Error, Gate, Tool};
 /// let refused = count_bytes.call_blocking(&Args { path: "/etc/passwd".to_owned() }).unwrap_err();
 /// assert_eq!(
 ///     refused.json().to_string(),
-///     r#"{"allowed":false,"error":"Insufficient permission: count_bytes requires read_file permission"}"#
+///     r#"{"allowed":false,"error":"count_bytes: no entry of allowed_paths holds /etc/passwd; allowed_paths is empty"}"#
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

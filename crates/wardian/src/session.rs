@@ -42,6 +42,14 @@ pub(crate) enum Stop {
     Host(String),
 }
 
+/// A script, as the record names it.
+#[derive(Clone, Copy)]
+pub(crate) struct ScriptRecord<'s> {
+    pub(crate) sha256: &'s str,
+    /// What the host calls it.
+    pub(crate) name: Option<&'s str>,
+}
+
 /// One run, or one tool that host code has taken up.
 pub(crate) struct Session {
     pub(crate) run_id: String,
@@ -50,6 +58,7 @@ pub(crate) struct Session {
     /// The log could not take a record: an end can't be written either.
     broken: AtomicBool,
     limits: Limits,
+    policy_file: Option<String>,
     started: Instant,
     records: AtomicU64,
     calls: AtomicU64,
@@ -98,6 +107,9 @@ impl Session {
             on_record,
             broken: AtomicBool::new(false),
             limits: policy.limits().clone(),
+            policy_file: policy
+                .file()
+                .map(|file| file.to_string_lossy().into_owned()),
             started: Instant::now(),
             records: AtomicU64::new(0),
             calls: AtomicU64::new(0),
@@ -262,7 +274,7 @@ impl Session {
     pub(crate) async fn begin(
         &self,
         policy_sha256: &str,
-        source_sha256: Option<&str>,
+        script: Option<ScriptRecord<'_>>,
     ) -> Result<(), Stop> {
         if self.on_record.is_none() {
             return Ok(());
@@ -272,7 +284,10 @@ impl Session {
             Allowance::Unlimited => "unlimited".into(),
         };
         let started = Event::RunStarted {
-            source_sha256: source_sha256.map(ToOwned::to_owned),
+            source_sha256: script.map(|script| script.sha256.to_owned()),
+            script: script.and_then(|script| Some(script.name?.to_owned())),
+            policy: self.policy_file.clone(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             policy_sha256: policy_sha256.to_owned(),
             limits: Limit::ALL
                 .into_iter()
@@ -300,11 +315,13 @@ impl Session {
                 which,
                 used,
                 allowed,
+                line,
             } => {
                 let event = Event::Limit {
                     limit: which.limit().key().to_owned(),
                     used: *used,
                     most: *allowed,
+                    line: *line,
                 };
                 last.push((event, Data::default()));
             }

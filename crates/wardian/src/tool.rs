@@ -110,6 +110,13 @@ pub(crate) struct Declared {
 
 pub(crate) type Check = dyn Fn(&Value) -> Result<(), ToolError> + Send + Sync;
 
+impl Declared {
+    /// The JSON Schema of an argument.
+    pub(crate) fn schema_of(&self, argument: &str) -> Option<&Value> {
+        self.parameters.get("properties")?.get(argument)
+    }
+}
+
 /// A call whose arguments have been read.
 pub(crate) struct Ready {
     /// The arguments as the handler gets them, defaults filled in.
@@ -454,7 +461,7 @@ impl Call {
     ///
     /// [`ToolError::Refused`] if not.
     pub fn check_resource(&self, resource: &str) -> Result<(), ToolError> {
-        let checked = self.gate.check_hop(&self.tool, resource);
+        let checked = self.gate.authorizer().check_hop(&self.tool, resource);
         checked.map_err(|refused| refused.while_working(resource))
     }
 
@@ -464,7 +471,10 @@ impl Call {
     ///
     /// [`ToolError::Refused`] if not.
     pub fn check_argument(&self, name: &str, value: &Value) -> Result<(), ToolError> {
-        let checked = self.gate.check_argument(&self.tool, name, value);
+        let checked = self
+            .gate
+            .authorizer()
+            .check_argument(&self.tool, name, value);
         checked.map_err(|refused| refused.while_working(""))
     }
 

@@ -52,7 +52,7 @@ fn recorded(files: &Files, log: &str) {
         .unwrap();
     assert_eq!(
         text(&output.stdout),
-        "content\nInsufficient permission: read_file requires read_file permission\n\
+        "content\nread_file: no entry of allowed_paths holds /etc/\\u{1b}]0;x\\u{7}passwd; allowed_paths has /data\n\
          write_file was not approved: there is no terminal to ask at\n",
         "{}",
         text(&output.stderr)
@@ -113,10 +113,11 @@ fn tools_are_listed() {
     );
     let lacking = "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[tools.write_file]";
     let lacking = Files::new(&[("policy.toml", lacking)]);
-    let output = run(&["tools", "list", "--policy", &lacking.path("policy.toml")]);
-    assert_eq!(
-        text(&output.stderr),
-        "wardian: scripts do not see write_file: permissions lack WRITE_FILE\n"
+    check(
+        &["tools", "list", "--policy", &lacking.path("policy.toml")],
+        2,
+        "",
+        "scripts do not see write_file: `permissions` lack WRITE_FILE",
     );
     for (text, said) in [
         ("[tools.read_fil]", "policy.toml:9"),

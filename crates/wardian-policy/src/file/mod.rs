@@ -11,6 +11,7 @@ use std::path::Path;
 
 pub use keys::schema;
 pub use problem::{Problem, Problems};
+pub use read::nearest;
 use toml::de::DeTable;
 
 use crate::domain::DomainRule;
@@ -128,6 +129,7 @@ impl Reader<'_> {
         if base.is_none() {
             policy.agent = self.file_name();
         }
+        policy.sources.push(self.source.clone());
         policy.files.extend(self.source.path.clone());
         let given = self.source.given.clone();
         policy
@@ -214,7 +216,7 @@ impl Reader<'_> {
         let mut permissions = Permission::NONE;
         let known = permission_names();
         for (key, item) in self.list(item, "permissions") {
-            let named = self.choice(item, &key, &known, Permission::from_name);
+            let named = self.choice(item, &key, &known, Permission::named);
             permissions |= named.unwrap_or(Permission::NONE);
         }
         permissions
@@ -273,36 +275,63 @@ impl Reader<'_> {
             .and_then(|item| self.choice(item, "code.profile", &all, Profile::named));
         let mut code = profile.map_or_else(|| policy.code.clone(), Profile::code);
         let rules = &mut code.rules;
-        let mut listed = |name: &str| -> Vec<String> {
-            let Some(item) = table.get(name) else {
-                return Vec::new();
-            };
-            let key = format!("code.{name}");
-            let mut listed = Vec::new();
-            for (key, text, span) in self.strings(item, &key) {
-                match text.split('.').all(is_identifier) {
-                    true => listed.push(text.to_owned()),
-                    false => {
-                        let message = format!("{text:?} is not a name that Python knows");
-                        self.problem(span, key, message, None);
-                    }
+        let [allowed, forbidden] =
+            ["allow_imports", "forbid_imports"].map(|name| self.code_names(policy, table, name));
+        let [allowed_calls, forbidden_calls] =
+            ["allow_calls", "forbid_calls"].map(|name| self.code_names(policy, table, name));
+        for (allowed, forbidden) in [(&allowed, &forbidden), (&allowed_calls, &forbidden_calls)] {
+            for (key, name, span) in forbidden {
+                if let Some((other, ..)) = allowed.iter().find(|(_, other, _)| other == name) {
+                    let help = format!("leave it out here or in {other}");
+                    let message = format!("{name} is allowed as well, by {other}");
+                    self.problem(span.clone(), key, message, Some(help));
                 }
             }
-            listed
+        }
+        let names = |listed: Vec<(String, String, Range<usize>)>| {
+            listed.into_iter().map(|(_, name, _)| name)
         };
-        let more = listed("allow_imports");
-        for module in &more {
-            rules.forbidden_imports.remove(module);
+        for module in names(allowed) {
+            rules.forbidden_imports.remove(&module);
+            if let Some(allowed) = &mut rules.allowed_imports {
+                allowed.extend([module]);
+            }
         }
-        if let Some(allowed) = &mut rules.allowed_imports {
-            allowed.extend(more);
-        }
-        rules.forbidden_imports.extend(listed("forbid_imports"));
-        for call in listed("allow_calls") {
+        rules.forbidden_imports.extend(names(forbidden));
+        for call in names(allowed_calls) {
             rules.forbidden_calls.remove(&call);
         }
-        rules.forbidden_calls.extend(listed("forbid_calls"));
+        rules.forbidden_calls.extend(names(forbidden_calls));
         policy.code = code;
+    }
+
+    /// The names of a list of `[code]`: the key of each, the name, and where it stands.
+    fn code_names(
+        &mut self,
+        policy: &mut Policy,
+        table: &Table<'_>,
+        list: &str,
+    ) -> Vec<(String, String, Range<usize>)> {
+        let Some(item) = table.get(list) else {
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (key, text, span) in self.strings(item, &format!("code.{list}")) {
+            match text.split('.').all(is_identifier) {
+                true => {
+                    let at = self.source.location(span.clone());
+                    policy
+                        .locations
+                        .insert(format!("code.{list}[{text:?}]"), at);
+                    named.push((key, text.to_owned(), span));
+                }
+                false => {
+                    let message = format!("{text:?} is not a name that Python knows");
+                    self.problem(span, key, message, None);
+                }
+            }
+        }
+        named
     }
 
     fn env(&mut self, policy: &mut Policy, item: &Item<'_>) {

@@ -23,12 +23,23 @@ impl Reader<'_> {
             self.problem(span, key, "holds a NUL byte", None);
             return None;
         }
+        let shell = path.starts_with('~') || path.contains(['$', '*', '?']);
         let path = Path::new(path);
         let resolved = |path: PathBuf| (self.source.resolve)(&path).unwrap_or(path);
+        let directory = self.source.path.as_deref().and_then(Path::parent);
+        let is_there = || {
+            let path = directory.map_or_else(|| path.to_owned(), |directory| directory.join(path));
+            (self.source.resolve)(&path).is_some()
+        };
+        if shell && !is_there() {
+            let message = "is for a shell to expand, and here there is none: `~`, `$NAME` and `*` stand for themselves";
+            let help = "write the path itself, absolute or relative to this file; a directory stands for all that is in it";
+            self.problem(span, key, message, Some(help.to_owned()));
+            return None;
+        }
         if path.is_absolute() {
             return Some(resolved(normal(path)));
         }
-        let directory = self.source.path.as_deref().and_then(Path::parent);
         let Some(directory) = directory else {
             let message = "is relative to the policy file, and there is none";
             self.problem(

@@ -20,6 +20,8 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether the policy can be used all the same: what only the host that scripts run on can know.
+    pub is_warning: bool,
 }
 
 impl fmt::Display for Problem {
@@ -46,6 +48,17 @@ impl fmt::Display for Problem {
 pub struct Problems(pub(super) Vec<Problem>);
 
 impl Problems {
+    /// These problems, in the order of their files; `None` if there is none.
+    pub fn new(mut problems: Vec<Problem>) -> Option<Self> {
+        problems.sort_by(|a, b| (&a.at.file, a.at.span.start).cmp(&(&b.at.file, b.at.span.start)));
+        (!problems.is_empty()).then_some(Self(problems))
+    }
+
+    /// Returns whether one of them is more than a warning.
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| !problem.is_warning)
+    }
+
     /// The problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()

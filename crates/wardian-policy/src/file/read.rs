@@ -33,6 +33,7 @@ impl Reader<'_> {
             key: key.into(),
             message: message.into(),
             help,
+            is_warning: false,
         });
     }
 
@@ -240,8 +241,8 @@ pub(super) fn names(keys: &[Key]) -> Vec<&'static str> {
     keys.iter().map(|key| key.name).collect()
 }
 
-/// The name that was probably meant.
-fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
+/// Returns the name among these that was probably meant: one that differs in a third of its letters at most.
+pub fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
     let distance =
         |name: &str| strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase());
     let near = names.iter().min_by_key(|name| distance(name))?;

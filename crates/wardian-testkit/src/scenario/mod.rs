@@ -3,7 +3,6 @@
 #![doc = include_str!("format.md")]
 
 mod expect;
-mod tools;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +12,7 @@ use serde_json::{Map, Value};
 use wardian::{PolicyError, Script, load_policy};
 
 use self::expect::Expected;
-use self::tools::Tools;
-use crate::{Fixture, FixtureError, Ran};
+use crate::{Doubles, Fixture, FixtureError, Ran};
 
 /// The files of a scenario, as Markdown.
 pub const FORMAT: &str = include_str!("format.md");
@@ -54,6 +52,7 @@ pub struct Scenario {
     pub name: String,
     folder: PathBuf,
     policy: PathBuf,
+    doubles: Doubles,
 }
 
 /// Why a scenario can't be run. What comes of one that can is compared, and is no error.
@@ -68,6 +67,9 @@ pub enum ScenarioError {
         /// What is wrong with it.
         why: String,
     },
+    /// What its tools answer.
+    #[error("{0}")]
+    Doubles(String),
     /// There is no policy.
     #[error("{} has no policy.toml, nor has a folder above it", .0.display())]
     NoPolicy(PathBuf),
@@ -89,9 +91,12 @@ pub enum ScenarioError {
 ///
 /// # Errors
 ///
-/// If there is none, or one has no policy. `policy` is that of those that have none of their own.
+/// If there is none, or one has no policy. `policy` is that of those that have none of their own; without it, the nearest in
+/// the folders above.
 pub fn find(directory: &Path, policy: Option<&Path>) -> Result<Vec<Scenario>, ScenarioError> {
     let mut found = Vec::new();
+    let above = nearest_policy(directory);
+    let policy = policy.or(above.as_deref());
     search(directory, directory, policy, &mut found)?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
     match found.is_empty() {
@@ -119,6 +124,7 @@ fn search(
             name: name.to_string_lossy().into_owned(),
             folder: folder.to_owned(),
             policy: policy.ok_or_else(missing)?.to_owned(),
+            doubles: Doubles::default(),
         });
         return Ok(());
     }
@@ -184,17 +190,28 @@ impl Scenario {
         for (path, content) in self.files()? {
             fixture = fixture.with_file(&path, content)?;
         }
-        let tools: Tools = match read(&file("tools.toml"))? {
-            Some(text) => {
-                toml::from_str(&text).map_err(|error| wrong(&file("tools.toml"), error))?
-            }
-            None => Tools::default(),
-        };
-        let fixture = tools
+        let fixture = self
+            .doubles()?
             .answer_in(fixture)
             .map_err(|why| wrong(&file("tools.toml"), why))?;
         let ran = fixture.try_run(script)?;
         Ok((fixture, ran))
+    }
+
+    /// What the tools answer.
+    fn doubles(&self) -> Result<Doubles, ScenarioError> {
+        let file = self.folder.join("tools.toml");
+        match file.exists() {
+            true => Doubles::load(&file).map_err(ScenarioError::Doubles),
+            false => Ok(self.doubles.clone()),
+        }
+    }
+
+    /// The same scenario, in which tools answer so if it says nothing of them itself.
+    #[must_use]
+    pub fn with_doubles(mut self, doubles: Doubles) -> Self {
+        self.doubles = doubles;
+        self
     }
 
     /// What the script finds.
@@ -218,7 +235,7 @@ impl Scenario {
 #[expect(clippy::panic, reason = "an assertion")]
 pub fn check(directory: &str, name: &str) {
     let folder = Path::new(directory).join(name);
-    let scenarios = find(&folder, nearest_policy(&folder).as_deref());
+    let scenarios = find(&folder, None);
     let wrong = scenarios.and_then(|scenarios| {
         let mut wrong = Vec::new();
         for scenario in scenarios {
@@ -256,6 +273,8 @@ pub fn check_names(directory: &str, names: &[&str]) {
 }
 
 fn nearest_policy(folder: &Path) -> Option<PathBuf> {
+    // A relative path has ancestors too.
+    let folder = std::path::absolute(folder).ok()?;
     let mut above = folder.ancestors().map(|folder| folder.join("policy.toml"));
     above.find(|file| file.is_file())
 }

@@ -361,11 +361,11 @@ impl Sender {
             let ip = ip.to_canonical();
             if !addresses::is_public(ip) && !listed(ip) {
                 let rule = "tools.http_request.config.private_networks";
-                return Err(refused(
-                    url,
-                    rule,
-                    format!("{name} is at {ip}, which is not public"),
-                ));
+                // The script is not told which: it is an address of the host's network.
+                let told =
+                    format!("http_request may not connect to {name}: its address is private");
+                let reason = format!("{name} is at {ip}, which is not public");
+                return Err(refused(url, rule, reason, told));
             }
         }
         match found.is_empty() {
@@ -516,11 +516,8 @@ fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> 
     // By the same rules as the first.
     let url = parse_url(joined.as_str()).map_err(|error| nowhere(error.to_string()))?;
     if hop.url.scheme() == "https" && url.scheme() != "https" {
-        return Err(refused(
-            &url,
-            "allowed_domains",
-            "a redirect leads from https to http".to_owned(),
-        ));
+        let reason = "a redirect leads from https to http".to_owned();
+        return Err(refused(&url, "allowed_domains", reason.clone(), reason));
     }
     let Hop {
         url: from,
@@ -554,12 +551,12 @@ fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> 
     })
 }
 
-fn refused(url: &Url, rule: &str, reason: String) -> ToolError {
+fn refused(url: &Url, rule: &str, reason: String, told: String) -> ToolError {
     ToolError::Refused {
         resource: url.to_string(),
         rule: rule.to_owned(),
         reason,
-        told: None,
+        told: Some(told),
     }
 }
 

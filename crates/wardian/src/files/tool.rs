@@ -235,11 +235,12 @@ fn failure(path: &str, error: Error) -> ToolError {
     let path = path.escape_debug();
     let why = match error.downcast() {
         Ok(Errno::Acces) => {
+            let reason = format!("access to {path} is denied");
             return ToolError::Refused {
                 resource: path.to_string(),
                 rule: "allowed_paths".to_owned(),
-                reason: format!("{path} may not be reached so"),
-                told: None,
+                told: Some(reason.clone()),
+                reason,
             };
         }
         Ok(Errno::Noent) => format!("there is no {path}"),

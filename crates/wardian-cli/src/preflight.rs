@@ -1,0 +1,96 @@
+//! Policies as commands use them: read, and checked for everything that would keep scripts from running.
+
+use std::path::Path;
+
+use anyhow::Result;
+use wardian::{
+    Policy, PolicyError, Problem, Problems, Runtime, Tool, grant_problems, host_problems,
+    load_policy, module_problems,
+};
+use wardian_testkit::Doubles;
+
+use crate::exit::Usage;
+
+/// Whether it counts what only this host can show: its directories, variables and databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// Scripts are going to run here.
+    Here,
+    /// They run on another host: a problem of this one is a warning.
+    Elsewhere,
+    /// Directories and tools are doubles.
+    Doubled,
+}
+
+/// A policy and its tools, and what is wrong with them.
+pub(crate) struct Checked {
+    pub(crate) policy: Policy,
+    /// The ready tools that it grants, and doubles.
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// The policy and its tools, if there is nothing more than warnings.
+    pub(crate) fn usable(self) -> Result<(Policy, Vec<Tool>), PolicyError> {
+        let Self {
+            policy,
+            tools,
+            problems,
+        } = self;
+        match Problems::new(problems) {
+            Some(problems) if problems.has_errors() => Err(problems.into()),
+            _ => Ok((policy, tools)),
+        }
+    }
+}
+
+/// Reads a file of doubles.
+pub(crate) fn doubles(file: Option<&Path>) -> Result<Doubles> {
+    let doubles = file.map(Doubles::load).transpose();
+    Ok(doubles.map_err(Usage)?.unwrap_or_default())
+}
+
+/// Reads a policy and checks it.
+pub(crate) fn load(file: &Path, host: Host, doubles: &Doubles) -> Result<Checked> {
+    check(load_policy(file)?, host, doubles)
+}
+
+/// Checks a policy: the one list of what keeps scripts from running, for all commands.
+pub(crate) fn check(policy: Policy, host: Host, doubles: &Doubles) -> Result<Checked> {
+    let (declared, wrong) = wardian_tools::check(&policy, false);
+    let told =
+        |error: &wardian_tools::ConfigError| policy.problem(&error.key, error.why.clone(), None);
+    let mut problems: Vec<_> = wrong.iter().map(told).collect();
+    // Tools that can't be made are there all the same, and their entries in the policy are right.
+    let unmade = |problem: &Problem| {
+        wrong.iter().any(|error| {
+            let tool = error.key.split(".config").next();
+            tool == Some(&problem.key)
+        })
+    };
+    let mut tools = doubles.replace(declared).map_err(Usage)?;
+    let mut unfit = grant_problems(&policy, &tools);
+    unfit.retain(|problem| !unmade(problem));
+    problems.extend(unfit);
+    if !policy.allowed_by_name().is_empty() {
+        problems.extend(module_problems(&policy, &Runtime::new()?)?);
+    }
+    if host != Host::Doubled {
+        let (ready, missing) = wardian_tools::check(&policy, true);
+        let ready = doubles.replace(ready).map_err(Usage)?;
+        let missing = missing.iter().filter(|error| !wrong.contains(error));
+        let mut here: Vec<_> = missing.map(told).collect();
+        here.extend(host_problems(&policy, &ready));
+        for problem in &mut here {
+            problem.is_warning = host == Host::Elsewhere;
+        }
+        problems.extend(here);
+        tools = ready;
+    }
+    Ok(Checked {
+        policy,
+        tools,
+        problems,
+    })
+}

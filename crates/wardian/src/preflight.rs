@@ -1,0 +1,112 @@
+//! Everything that keeps scripts from running under a policy, all at once, before anything runs.
+
+use std::collections::BTreeMap;
+
+use wardian_policy::{Permission, Policy, Problem, nearest};
+
+use crate::authorizer::unfit_tools;
+use crate::grants::Grants;
+use crate::{Error, Runtime, Tool};
+
+/// Problems of what a policy grants, given all tools that there are: what [`Gate::with_tools`](crate::Gate::with_tools)
+/// refuses, and what the policy's own file grants in vain, since its permissions keep it from scripts.
+pub fn grant_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
+    let named: BTreeMap<_, _> = tools
+        .iter()
+        .map(|tool| (tool.name().to_owned(), tool.clone()))
+        .collect();
+    let unfit = unfit_tools(policy, &named).into_iter();
+    let mut problems: Vec<_> = unfit
+        .map(|unfit| policy.problem(&unfit.key, format!("{} {}", unfit.tool, unfit.why), None))
+        .collect();
+    for grant in policy.grants() {
+        let is_own = grant.location().is_some_and(|at| policy.is_own(at));
+        if is_own && policy.access(grant).is_empty() {
+            let message = format!(
+                "nothing can be done in {}: `permissions` lack READ_FILE and WRITE_FILE",
+                grant.guest()
+            );
+            let help = "add one of them to `permissions`, or leave the entry out".to_owned();
+            problems.push(policy.problem_at(
+                grant.location(),
+                "allowed_paths",
+                message,
+                Some(help),
+            ));
+        }
+    }
+    for tool in named.values() {
+        let key = format!("tools.{}", tool.name());
+        let lacking = tool.action().permission() - policy.permissions();
+        // A file that narrows another leaves the other's entries behind.
+        let is_own = policy.location(&key).is_some_and(|at| policy.is_own(at));
+        if is_own && !lacking.is_empty() {
+            let lacking = lacking.names().collect::<String>();
+            let message = format!(
+                "scripts do not see {}: `permissions` lack {lacking}",
+                tool.name()
+            );
+            let help = format!("add {lacking} to `permissions`, or leave the tool out");
+            problems.push(policy.problem(&key, message, Some(help)));
+        }
+    }
+    problems
+}
+
+/// Problems that only this host can show: directories that can't be granted, files of tools that are not there or lie
+/// where scripts get at them.
+pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
+    if !policy.permissions().contains(Permission::EXECUTE_CODE) {
+        return Vec::new();
+    }
+    let (grants, failures) = Grants::open_all(policy);
+    let mut problems: Vec<_> = failures
+        .iter()
+        .map(|failure| {
+            let message = format!("cannot grant {:?}: {}", failure.host, failure.reason);
+            policy.problem_at(failure.at.as_ref(), "allowed_paths", message, None)
+        })
+        .collect();
+    for tool in tools {
+        for (file, access) in &tool.0.files {
+            let apart = grants.check_apart(file, *access);
+            let is_there = file.exists().then_some(()).ok_or("is not there".to_owned());
+            if let Err(why) = apart.and(is_there) {
+                let key = format!("tools.{}.config", tool.name());
+                let message = format!("relies on {}, which {why}", file.display());
+                problems.push(policy.problem(&key, message, None));
+            }
+        }
+    }
+    problems
+}
+
+/// Problems of `[code]`: modules that are allowed, and that the interpreter does not have.
+///
+/// # Errors
+///
+/// As [`Runtime::modules`].
+pub fn module_problems(policy: &Policy, runtime: &Runtime) -> Result<Vec<Problem>, Error> {
+    let allowed = policy.allowed_by_name();
+    if allowed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let modules = runtime.modules()?;
+    let is_there = |module: &str| {
+        let package = module.split('.').next().unwrap_or(module);
+        modules.iter().any(|there| there == package)
+    };
+    let known: Vec<_> = modules.iter().map(String::as_str).collect();
+    let missing = allowed.into_iter().filter(|module| !is_there(module));
+    let problems = missing.map(|module| {
+        let help = match nearest(module, &known) {
+            Some(near) => format!("did you mean {near}?"),
+            None => {
+                "the interpreter has Python's standard library, and no other packages".to_owned()
+            }
+        };
+        let key = format!("code.allow_imports[{module:?}]");
+        policy.problem(&key, format!("there is no module {module}"), Some(help))
+    });
+    Ok(problems.collect())
+}
