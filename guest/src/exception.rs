@@ -57,6 +57,7 @@ pub(crate) fn syntax(
         end_line,
         end_column: number("end_offset", if end_line == line { column } else { 1 }),
         text: lines.chars().take(200).collect(),
+        module: None,
     }
 }
 

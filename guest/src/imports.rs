@@ -1,14 +1,15 @@
-//! The rules about imports once more, where imports happen.
+//! The modules that a script brings along, and the rules about imports once more, where imports happen.
 //!
 //! For the script's own code: what it imports by `__import__`, by `importlib`, in code that it
 //! makes up. The standard library goes on importing what it needs. A script that wants to can
 //! get around this, since all of it is Python: it is hygiene, and the boundary is WebAssembly.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use rustpython_vm::builtins::PyStrRef;
-use rustpython_vm::{PyResult, VirtualMachine};
-use wardian_abi::CodeRules;
+use rustpython_vm::builtins::{PyCode, PyStrRef};
+use rustpython_vm::{PyRef, PyResult, VirtualMachine};
+use wardian_abi::{CodeRules, ModuleSource};
 
 use crate::interpreter::Support;
 
@@ -24,6 +25,24 @@ pub(crate) fn guard(rules: CodeRules, support: &Support, vm: &VirtualMachine) ->
     RULES.set(rules);
     let refusal = vm.new_function("refusal", refusal);
     support.guard_imports.call((refusal,), vm)?;
+    Ok(())
+}
+
+/// Lets the script import the modules that it brings along, of which this is the code, in the order of their names.
+pub(crate) fn offer(
+    modules: &BTreeMap<String, ModuleSource>,
+    code: Vec<PyRef<PyCode>>,
+    support: &Support,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let offered = vm.ctx.new_dict();
+    for ((name, module), code) in modules.iter().zip(code) {
+        let file = vm.ctx.new_str(module.file.as_str());
+        let is_package = vm.ctx.new_bool(module.is_package);
+        let entry = vm.new_tuple((code, file, is_package));
+        offered.set_item(name.as_str(), entry.into(), vm)?;
+    }
+    support.offer_modules.call((offered,), vm)?;
     Ok(())
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Support {
     pub(crate) carets: PyObjectRef,
     /// `guard_imports(refusal)`: asks `refusal` about every import of the script's own.
     pub(crate) guard_imports: PyObjectRef,
+    /// `offer_modules(modules)`: makes the script's own modules importable.
+    pub(crate) offer_modules: PyObjectRef,
     /// `offer_tools(tools, start, wait)`: puts tools into the module `wardian.tools`.
     pub(crate) offer_tools: PyObjectRef,
     /// `write_exact(value)`: tag and text of a value that JSON lacks; `None` if it is of no such type.
@@ -93,6 +95,8 @@ impl Python {
         let request = wardian_abi::Request {
             version: wardian_abi::VERSION,
             code: WARM_UP.to_owned(),
+            file: None,
+            modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),
             env: std::collections::BTreeMap::new(),
@@ -133,6 +137,7 @@ impl Support {
             describe: global("describe")?,
             carets: vm.new_function("carets", carets).into(),
             guard_imports: global("guard_imports")?,
+            offer_modules: global("offer_modules")?,
             offer_tools: global("offer_tools")?,
             write_exact: global("write_exact")?,
             read_exact: global("read_exact")?,

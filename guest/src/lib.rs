@@ -82,6 +82,13 @@ pub extern "C" fn wardian_run() -> u64 {
     reply(with_python(|python| run::run(python, script)))
 }
 
+/// The line of the script that is running, from 1; 0 if it is not known. The host calls this when it has stopped the guest in
+/// the middle of something: it looks, and changes nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_line() -> u32 {
+    run::line()
+}
+
 /// Names every module that can be imported, as a JSON array.
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_modules() -> u64 {

@@ -3,12 +3,14 @@
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyCode, PyInt, PyStr};
 use rustpython_vm::bytecode::CodeFlags;
 use rustpython_vm::compiler::Mode;
+use rustpython_vm::frame::current_thread_iframe;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::stdlib::atexit;
 use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
 use wardian_abi::{
-    CodeRules, Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening, VERSION, sha256,
+    CodeRules, ModuleSource, Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening,
+    VERSION, VIOLATIONS, Violation, source_sha256,
 };
 
 use crate::convert::{self, Limits};
@@ -21,7 +23,14 @@ use crate::tools;
 pub(crate) struct Prepared {
     request: Request,
     /// What was compiled, if the source was screened before.
-    code: Option<PyRef<PyCode>>,
+    code: Option<Compiled>,
+}
+
+/// A script that has been compiled.
+struct Compiled {
+    main: PyRef<PyCode>,
+    /// In the order of their names.
+    modules: Vec<PyRef<PyCode>>,
 }
 
 /// Reads a request, which is JSON.
@@ -41,31 +50,54 @@ pub(crate) fn read(request: &[u8]) -> Prepared {
     }
 }
 
-/// Screens a script by its rules, and compiles it: what is found wrong with it, and the script
+/// Screens a script and its modules by the rules, and compiles them: what is found wrong with it, and the script
 /// with its code.
 ///
 /// What counts as a syntax error is what the compiler says, and nothing else.
 pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepared) {
-    let Request { code, rules, .. } = &script.request;
+    let Request {
+        code,
+        modules,
+        rules,
+        ..
+    } = &script.request;
     let anything = CodeRules::default();
     let rules = rules.as_ref().unwrap_or(&anything);
-    let mut violations = wardian_screen::screen(code, rules);
-    let compiled = python.interpreter.enter(|vm| {
-        compile(code, &python.support, vm).map_err(|error| exception::syntax(&error, code, vm))
-    });
-    match compiled {
-        Ok(code) => script.code = Some(code),
-        Err(error) => {
+    let screen_one = |source: &Source<'_>| {
+        let code = source.code;
+        let mut found = wardian_screen::screen(code, rules);
+        let compiled = python.interpreter.enter(|vm| {
+            compile(source, &python.support, vm)
+                .map_err(|error| exception::syntax(&error, code, vm))
+        });
+        let compiled = compiled.map_err(|error| {
             // The compiler says it better than the parser.
-            violations.retain(|found| found.rule != wardian_screen::SYNTAX);
-            violations.push(error);
-            violations.sort_by_key(|found| (found.line, found.column));
-        }
+            found.retain(|found| found.rule != wardian_screen::SYNTAX);
+            found.push(error);
+            found.sort_by_key(|found| (found.line, found.column));
+        });
+        (found, compiled.ok())
+    };
+    let (mut violations, main) = screen_one(&Source::main(code));
+    let mut compiled = Vec::new();
+    for (name, module) in modules {
+        let (found, code) = screen_one(&Source::module(module));
+        violations.extend(found.into_iter().map(|found| Violation {
+            module: Some(name.clone()),
+            ..found
+        }));
+        compiled.extend(code);
     }
+    violations.truncate(VIOLATIONS);
     let screening = Screening {
         violations,
-        source_sha256: sha256(code),
+        source_sha256: source_sha256(code, modules),
     };
+    let is_whole = compiled.len() == modules.len();
+    script.code = main.filter(|_| is_whole).map(|main| Compiled {
+        main,
+        modules: compiled,
+    });
     let screening = serde_json::to_vec(&screening).expect("a screening is JSON");
     (screening, script)
 }
@@ -89,7 +121,7 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
     });
     let reply = Reply {
         report,
-        source_sha256: sha256(&request.code),
+        source_sha256: source_sha256(&request.code, &request.modules),
     };
     serde_json::to_vec(&reply).expect("a reply is JSON")
 }
@@ -98,7 +130,7 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
 fn run_script(
     request: &Request,
     rules: Option<CodeRules>,
-    code: Option<PyRef<PyCode>>,
+    code: Option<Compiled>,
     scope: Scope,
     support: &Support,
     vm: &VirtualMachine,
@@ -127,11 +159,75 @@ fn run_script(
     if let Some(rules) = rules {
         imports::guard(rules, support, vm)?;
     }
-    let code = match code {
+    if let Some(file) = &request.file {
+        let file = vm.ctx.new_str(file.as_str());
+        scope.globals.set_item("__file__", file.into(), vm)?;
+    }
+    let Compiled { main, modules } = match code {
         Some(code) => code,
-        None => compile(&request.code, support, vm)?,
+        None => {
+            let sources = request.modules.values().map(Source::module);
+            Compiled {
+                main: compile(&Source::main(&request.code), support, vm)?,
+                modules: sources
+                    .map(|source| compile(&source, support, vm))
+                    .collect::<PyResult<_>>()?,
+            }
+        }
     };
-    evaluate(code, scope, support, vm)
+    if !modules.is_empty() {
+        imports::offer(&request.modules, modules, support, vm)?;
+    }
+    evaluate(main, scope, support, vm)
+}
+
+/// The line of the script that is running, from 1; 0 if none is. Of what it has called, the line that calls.
+pub(crate) fn line() -> u32 {
+    let mut frame = current_thread_iframe();
+    // SAFETY: the frames of the only thread, each linked to the one below, which is alive as long as it is. The host asks
+    // while none of them goes on.
+    while let Some(running) = unsafe { frame.as_ref() } {
+        let code = running.code();
+        if code.source_path().as_str() == SCRIPT_NAME {
+            // The last instruction that was fetched and the next: after a jump, the one before its target has not run.
+            let next = running.get_lasti() as usize;
+            let around = code.locations.get(next.saturating_sub(1)..=next);
+            let lines = around
+                .unwrap_or_default()
+                .iter()
+                .map(|(start, _)| start.line.get() as u32);
+            return lines.max().unwrap_or(0);
+        }
+        frame = running.previous();
+    }
+    0
+}
+
+/// A text to be compiled.
+struct Source<'s> {
+    code: &'s str,
+    /// What it is called in tracebacks.
+    file: &'s str,
+    mode: Mode,
+}
+
+impl<'s> Source<'s> {
+    /// A script: a block whose last statement is an expression has that expression's value.
+    fn main(code: &'s str) -> Self {
+        Self {
+            code,
+            file: SCRIPT_NAME,
+            mode: Mode::BlockExpr,
+        }
+    }
+
+    fn module(module: &'s ModuleSource) -> Self {
+        Self {
+            code: &module.code,
+            file: &module.file,
+            mode: Mode::Exec,
+        }
+    }
 }
 
 /// Lets go of the script's globals, so that their finalizers run as when Python exits. The last
@@ -148,14 +244,14 @@ fn finalize(main: &Scope, vm: &VirtualMachine) {
     }
 }
 
-fn compile(code: &str, support: &Support, vm: &VirtualMachine) -> PyResult<PyRef<PyCode>> {
+fn compile(source: &Source<'_>, support: &Support, vm: &VirtualMachine) -> PyResult<PyRef<PyCode>> {
+    let Source { code, file, mode } = *source;
     // Where an error finds the lines that it shows.
-    let lines = source_lines(code, vm);
-    support.source_lines.set_item(SCRIPT_NAME, lines, vm)?;
+    let lines = source_lines(code, file, vm);
+    support.source_lines.set_item(file, lines, vm)?;
     let mut options = vm.compile_opts();
-    options.allow_top_level_await = true;
-    // A block whose last statement is an expression has that expression's value.
-    vm.compile_with_opts(code, Mode::BlockExpr, SCRIPT_NAME, options)
+    options.allow_top_level_await = matches!(mode, Mode::BlockExpr);
+    vm.compile_with_opts(code, mode, file, options)
         .map_err(|error| error.into_pyexception(vm, Some(code)))
 }
 
@@ -171,18 +267,13 @@ fn evaluate(code: PyRef<PyCode>, scope: Scope, support: &Support, vm: &VirtualMa
 
 /// An entry of `linecache.cache`: size, no modification time (so it is never looked up on disk),
 /// lines, name.
-fn source_lines(code: &str, vm: &VirtualMachine) -> PyObjectRef {
+fn source_lines(code: &str, file: &str, vm: &VirtualMachine) -> PyObjectRef {
     let lines = code
         .split_inclusive('\n')
         .map(|line| vm.ctx.new_str(line).into())
         .collect();
-    vm.new_tuple((
-        code.len(),
-        vm.ctx.none(),
-        vm.ctx.new_list(lines),
-        SCRIPT_NAME,
-    ))
-    .into()
+    vm.new_tuple((code.len(), vm.ctx.none(), vm.ctx.new_list(lines), file))
+        .into()
 }
 
 fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMachine) -> Report {

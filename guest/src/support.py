@@ -182,12 +182,13 @@ class _Tools(types.ModuleType):
     def __getattr__(self, name):
         if name not in self._specs:
             raise AttributeError(f"no tool is called {name!r} here", name=name, obj=self)
-        _, parameters, names, returns, doc = self._specs[name]
+        _, parameters, names, returns, doc, shapes = self._specs[name]
         args = ", ".join(f"{name!r}: {name}" for name in names)
         source = f"{self._prefix} {name}({parameters}) -> {returns}:\n    return _call({name!r}, {{{args}}})"
         if self._prefix.startswith("async"):
             source = source.replace("return _call", "return await _call")
         space = dict(__name__=self.__name__, _call=self._call, Any=typing.Any, Literal=typing.Literal)
+        space.update((shape, dict) for shape in shapes)
         exec(compile(source, _OURS, "exec"), space)
         function = self.__dict__[name] = space[name]
         function.__doc__ = doc
@@ -266,6 +267,30 @@ def thaw(args, env):
     sys.argv[1:] = args
     if env:
         os.environ.update(env)
+
+
+class _Finder:
+    """Finds the modules that a script brings along, after those of Python."""
+
+    def __init__(self, modules):
+        self.modules = modules
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in self.modules:
+            return None
+        _, file, is_package = self.modules[name]
+        return importlib.machinery.ModuleSpec(name, self, origin=file, is_package=is_package)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        code, module.__file__, _ = self.modules[module.__name__]
+        exec(code, module.__dict__)
+
+
+def offer_modules(modules):
+    sys.meta_path.append(_Finder(modules))
 
 
 def _is_library(globals):
@@ -396,6 +421,9 @@ def describe(exception, script, carets):
         text = f"Traceback (most recent call last):\n{rows}{name}{': ' if message else ''}{message}\n"
         return name, message, text, line
     formatted = traceback.TracebackException(cls, exception, exception.__traceback__)
+    if isinstance(exception, NameError) and exception.name in ("tools", "aio"):
+        # What looks most like it is something else.
+        formatted._str = f"{message}. Did you forget `from wardian import {exception.name}`?"
     _format_frames_once(formatted.stack)
     text = "".join(formatted.format())
     return name, message, text, line

@@ -33,6 +33,8 @@ pub(crate) fn offer(tools: &[ToolSpec], support: &Support, vm: &VirtualMachine) 
             vm.ctx.new_list(names),
             text(&tool.returns),
             text(&tool.doc),
+            vm.ctx
+                .new_list(tool.shapes.iter().map(|name| text(name)).collect()),
         ))
         .into()
     });

@@ -19,7 +19,7 @@ pub use names::Names;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What a script is called in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -47,6 +47,9 @@ pub mod export {
     /// `() -> i64`: runs what was screened, or else the request in the buffer; returns the
     /// address of a [`Reply`](super::Reply) in the upper half, its length in the lower.
     pub const RUN: &str = "wardian_run";
+    /// `() -> i32`: the line of the script that is running, from 1; 0 if it is not known. Called when the guest has been
+    /// stopped in the middle of something, so it only looks.
+    pub const LINE: &str = "wardian_line";
     /// `() -> i64`: a JSON array with the names of every module that can be imported.
     pub const MODULES: &str = "wardian_modules";
 }
@@ -100,6 +103,9 @@ pub struct ToolSpec {
     pub returns: String,
     /// Its documentation.
     pub doc: String,
+    /// The names of types in `parameters` and `returns` that are dicts with known keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shapes: Vec<String>,
 }
 
 /// What a script wants of a tool.
@@ -164,6 +170,12 @@ pub struct Request {
     pub version: u32,
     /// Python source.
     pub code: String,
+    /// `__file__`, if the script has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Modules that it brings along, by the names under which it imports them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, ModuleSource>,
     /// `sys.argv[1:]`.
     pub args: Vec<String>,
     /// Global variables that are set before the script starts.
@@ -180,6 +192,30 @@ pub struct Request {
     pub value_bytes: u64,
     /// The deepest nesting of a value that comes back. A scalar has depth 0.
     pub value_depth: u32,
+}
+
+/// A module that a script brings along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleSource {
+    /// Python source.
+    pub code: String,
+    /// `__file__`, which tracebacks show.
+    pub file: String,
+    /// Whether other modules can be in it.
+    pub is_package: bool,
+}
+
+/// SHA-256 of a script with the modules that it brings along, in hex; of the script's own text where it brings none.
+pub fn source_sha256(code: &str, modules: &BTreeMap<String, ModuleSource>) -> String {
+    let mut all = code.to_owned();
+    for (name, module) in modules {
+        for part in [name, &module.code] {
+            // No text holds its own length in front of what it is followed by.
+            all.push_str(&format!("\0{}\0{part}", part.len()));
+        }
+    }
+    sha256(all)
 }
 
 /// What source may import and call.
@@ -236,6 +272,9 @@ pub struct Violation {
     pub end_column: u32,
     /// The text itself; its start, if it is long.
     pub text: String,
+    /// The module that it stands in; `None` for the script itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
 }
 
 /// SHA-256, in hex. Both sides name a source by it.

@@ -92,13 +92,18 @@ pub(crate) struct DoublesArg {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = exit::help())]
 pub(crate) struct RunArgs {
-    /// The script, or `-` for standard input.
-    #[arg(value_hint = ValueHint::FilePath, required_unless_present = "code", conflicts_with = "code")]
+    /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it can import.
+    #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "code", conflicts_with = "code")]
     pub(crate) file: Option<PathBuf>,
 
     /// Run this source instead of a file.
     #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) code: Option<String>,
+
+    /// Let the script import this file, by its name without `.py`. It is screened and counted as the script is. Can be given
+    /// several times.
+    #[arg(long = "module", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) modules: Vec<PathBuf>,
 
     /// What the script may do, as this file says. Other flags can only narrow it.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -312,7 +317,7 @@ pub(crate) enum PolicyCommand {
         #[arg(value_name = "TOOL|ACTION")]
         subject: String,
         /// What it acts on, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain text.
-        #[arg(value_name = "RESOURCE|NAME=VALUE", allow_hyphen_values = true)]
+        #[arg(value_name = "RESOURCE|NAME=VALUE")]
         rest: Vec<String>,
         #[command(flatten)]
         doubles: DoublesArg,

@@ -14,7 +14,8 @@ use wardian::{Allowance, Policy, Profile, Runtime, Sandbox, Violation, load_poli
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit, Usage};
 use crate::problems;
-use crate::run::{is_policy, source_name, text};
+use crate::run::text;
+use crate::sources::{Sources, is_policy, source_name};
 
 pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let code = match (&args.policy, args.profile) {
@@ -46,7 +47,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
             });
             crate::output::write(format!("{line}\n").as_bytes())?;
         } else {
-            problems::show_source(&name, &source, &violations);
+            problems::show_source(&Sources::new(name, source), &violations);
         }
     }
     Ok(exit)

@@ -16,6 +16,7 @@ mod policy;
 mod preflight;
 mod problems;
 mod run;
+mod sources;
 mod suggest;
 mod test;
 mod tools;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use wardian::{
-    Policy, PolicyError, Problem, Problems, Runtime, Tool, grant_problems, host_problems,
-    load_policy, module_problems,
+    Policy, PolicyError, Problem, Problems, Tool, grant_problems, host_problems, load_policy,
+    module_problems,
 };
 use wardian_testkit::Doubles;
 
@@ -73,9 +73,7 @@ pub(crate) fn check(policy: Policy, host: Host, doubles: &Doubles) -> Result<Che
     let mut unfit = grant_problems(&policy, &tools);
     unfit.retain(|problem| !unmade(problem));
     problems.extend(unfit);
-    if !policy.allowed_by_name().is_empty() {
-        problems.extend(module_problems(&policy, &Runtime::new()?)?);
-    }
+    problems.extend(module_problems(&policy));
     if host != Host::Doubled {
         let (ready, missing) = wardian_tools::check(&policy, true);
         let ready = doubles.replace(ready).map_err(Usage)?;

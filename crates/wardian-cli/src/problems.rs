@@ -7,6 +7,7 @@ use wardian::{Problems, Violation};
 
 use crate::display::Escaper;
 use crate::output;
+use crate::sources::Sources;
 
 /// Says on standard error what is wrong with a policy file, in colour where that is wanted.
 pub(crate) fn show(problems: &Problems) {
@@ -26,9 +27,10 @@ pub(crate) fn show(problems: &Problems) {
     }
 }
 
-/// Says on standard error which rules a source breaks.
-pub(crate) fn show_source(file: &str, source: &str, violations: &[Violation]) {
+/// Says on standard error which rules a script and its modules break.
+pub(crate) fn show_source(sources: &Sources, violations: &[Violation]) {
     for violation in violations {
+        let (file, source) = sources.of(violation.module.as_deref());
         let start = offset(source, violation.line, violation.column);
         let end = offset(source, violation.end_line, violation.end_column);
         say(

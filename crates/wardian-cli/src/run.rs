@@ -13,8 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Access, Allowance, Approver, Ending, Error, FileOperation, Grant, Limit, Log, Outcome, Policy,
-    Profile, Refusals, Report, Runtime, SCRIPT_NAME, Sandbox, Script, Source, Stream, Tool,
-    Verdict, Wish, load_policy,
+    Profile, Refusals, Report, Runtime, Sandbox, Stream, Tool, Verdict, Wish, load_policy,
 };
 use wardian_testkit::Doubles;
 
@@ -25,6 +24,7 @@ use crate::exit::{self, Exit, Usage};
 use crate::output::{print_report, remark};
 use crate::preflight::{self, Host};
 use crate::problems;
+use crate::sources::Files;
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
 const FILE_BYTES: u64 = 64 << 20;
@@ -44,8 +44,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             return Ok(Exit::TIME);
         }
     };
-    let (name, code) = (source_name(args.file.as_deref()), script.code().to_owned());
-    let profile = policy.code().profile.name();
+    let Files { script, sources } = script;
     let runtime = Runtime::new()?;
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -146,17 +145,13 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         refused(&outcome.refusals);
         match &outcome.verdict {
             Verdict::Rejected { violations } => {
-                problems::show_source(&name, &code, violations);
-                let of_profile = |rule: &str| ["import", "call"].contains(&rule);
-                if violations.iter().any(|found| of_profile(&found.rule)) {
-                    remark(&format!(
-                        "not run: the code profile `{profile}` refuses it; --profile names \
-                         another, `[code]` in a policy changes its lists"
-                    ));
-                }
+                problems::show_source(&sources, violations);
             }
             verdict if ended_by_itself(verdict) => {}
             verdict => remark(&verdict.to_string()),
+        }
+        for advice in &outcome.advice {
+            remark(advice);
         }
     }
     Ok(Exit::from(&outcome.verdict))
@@ -234,7 +229,9 @@ async fn overdue(timeout: Allowance<Duration>, asked: Asked) {
 
 fn usage_or_own(error: Error) -> anyhow::Error {
     match error {
-        Error::InputName { .. } | Error::InputsTooLarge { .. } => Usage(error.to_string()).into(),
+        Error::InputName { .. } | Error::ModuleName { .. } | Error::InputsTooLarge { .. } => {
+            Usage(error.to_string()).into()
+        }
         _ => error.into(),
     }
 }
@@ -356,26 +353,22 @@ fn refused(refusals: &Refusals) {
     }
 }
 
-fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
-    let code = match (&args.code, &args.file) {
-        (Some(code), _) => code.clone(),
+fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Files> {
+    let mut files = match (&args.code, &args.file) {
+        (Some(code), _) => Files::of_code(code),
+        (None, Some(file)) if file.is_dir() => Files::of_directory(file, timeout)?,
         (None, Some(file)) => {
             if is_dash(file) && args.stdin.as_deref().is_some_and(is_dash) {
                 let why = "standard input can't be both the script and the script's input";
                 return Err(Usage(why.to_owned()).into());
             }
-            let code = text(file, timeout)?;
-            if is_policy(file, &code) {
-                let file = file.display();
-                let why = format!(
-                    "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`"
-                );
-                return Err(Usage(why).into());
-            }
-            code
+            Files::of_file(file, timeout)?
         }
         (None, None) => return Err(Usage("there is no script to run".to_owned()).into()),
     };
+    for module in &args.modules {
+        files.add_module(module, timeout)?;
+    }
     let mut inputs = serde_json::Map::new();
     if let Some(file) = &args.inputs {
         let text = text(file, timeout)?;
@@ -390,7 +383,7 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
         }
         inputs.insert(name.clone(), value.clone());
     }
-    let mut script = Script::new(code).named(source_name(args.file.as_deref()));
+    let mut script = std::mem::take(&mut files.script);
     for (name, value) in inputs {
         script = script.input(name, value);
     }
@@ -400,25 +393,8 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Script> {
     if let Some(file) = &args.stdin {
         script = script.stdin(bytes(file, timeout)?);
     }
-    Ok(script)
-}
-
-/// Returns whether a file that was given as a script is a policy.
-pub(crate) fn is_policy(file: &Path, text: &str) -> bool {
-    let is_toml = file
-        .extension()
-        .is_some_and(|extension| extension == "toml");
-    // A line such as `version = 1` is Python too.
-    let says_what_is_granted = || text.lines().any(|line| line.starts_with("permissions"));
-    is_toml || says_what_is_granted() && Policy::parse(&Source::text("script", text)).is_ok()
-}
-
-/// What a source is called where it is shown, given its file, if it has one.
-pub(crate) fn source_name(file: Option<&Path>) -> String {
-    match file.filter(|file| !is_dash(file)) {
-        Some(file) => file.display().to_string(),
-        None => SCRIPT_NAME.to_owned(),
-    }
+    files.script = script;
+    Ok(files)
 }
 
 pub(crate) fn is_dash(file: &Path) -> bool {

@@ -83,6 +83,7 @@ impl<'s> Positions<'s> {
             end_line,
             end_column,
             text: text[..text.floor_char_boundary(QUOTED_BYTES)].to_owned(),
+            module: None,
         }
     }
 

@@ -71,15 +71,10 @@ impl CallError {
 
     /// The exception that a script sees, as a traceback ends with it.
     pub(crate) fn in_python(&self) -> String {
-        let exception = match self {
-            Self::Refused { .. } => "PermissionError",
-            Self::Type(_) => "TypeError",
-            Self::Value(_) => "ValueError",
-            Self::Failed(_) => "ToolError",
-            Self::TimedOut(_) => "TimeoutError",
-            Self::Limit { .. } | Self::Audit(_) | Self::Host(_) => return self.to_string(),
-        };
-        format!("{exception}: {self}")
+        match self.clone().failure() {
+            Ok(failure) => format!("{}: {self}", failure.exception()),
+            Err(_) => self.to_string(),
+        }
     }
 
     /// Which exception it is in Python.

@@ -32,6 +32,14 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A module that a script brings along can't have this name.
+    #[error("module {name:?} {reason}")]
+    ModuleName {
+        /// The name.
+        name: String,
+        /// Why not, to follow the name.
+        reason: &'static str,
+    },
     /// A variable of the environment has a name or a value that none can have.
     #[error(
         "environment variable {name:?} can't be set: its name is empty or holds `=`, or there is a NUL"

@@ -119,6 +119,19 @@ impl Gauge {
         Ok(Self(Some(global)))
     }
 
+    /// Gives the guest its last fuel: when that is used up, it gets no more.
+    pub(crate) fn give_last(&self, store: &mut Store<RunState>) -> wasmtime::Result<()> {
+        /// For a look at what is there.
+        const LAST: u64 = 1_000_000;
+        match self.0 {
+            Some(global) => {
+                store.data_mut().fuel.limit = 0;
+                global.set(store, Val::I64(LAST as i64))
+            }
+            None => store.set_fuel(LAST),
+        }
+    }
+
     /// How much fuel the run has used, at most its limit.
     pub(crate) fn used(&self, store: &mut Store<RunState>) -> u64 {
         let limit = store.data().fuel.limit;

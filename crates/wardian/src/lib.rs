@@ -27,6 +27,7 @@
 #![deny(unsafe_code)]
 
 mod account;
+mod advice;
 mod approval;
 mod arguments;
 mod authorizer;
@@ -45,6 +46,7 @@ mod guest;
 mod mapping;
 mod memory;
 mod meter;
+mod modules;
 mod on_record;
 mod outcome;
 mod output;
@@ -70,6 +72,7 @@ pub use error::Error;
 pub use explanation::{Explanation, RuleCheck};
 pub use files::{DirectoryEntry, Files};
 pub use gate::Gate;
+pub use modules::modules;
 pub use outcome::{LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Verdict, Wish};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};

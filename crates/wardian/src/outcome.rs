@@ -246,6 +246,8 @@ pub struct Outcome {
     pub usage: Usage,
     /// What it was refused.
     pub refusals: Refusals,
+    /// What to do about a refusal, a limit, a module that is missing: for people, a sentence each.
+    pub advice: Vec<String>,
     /// Which source it was.
     pub source: SourceHash,
 }
@@ -261,6 +263,7 @@ impl Outcome {
             stderr: Output::default(),
             usage: Usage::default(),
             refusals: Refusals::default(),
+            advice: Vec::new(),
             source,
         }
     }
@@ -321,9 +324,15 @@ impl fmt::Display for Verdict {
                         line,
                         column,
                         message,
+                        module,
                         ..
                     } = violation;
-                    write!(f, "{separator}line {line}, column {column}: {message}")?;
+                    let module = module.as_ref().map(|module| format!("{module}, "));
+                    let module = module.unwrap_or_default();
+                    write!(
+                        f,
+                        "{separator}{module}line {line}, column {column}: {message}"
+                    )?;
                 }
                 Ok(())
             }

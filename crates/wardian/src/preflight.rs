@@ -6,7 +6,7 @@ use wardian_policy::{Permission, Policy, Problem, nearest};
 
 use crate::authorizer::unfit_tools;
 use crate::grants::Grants;
-use crate::{Error, Runtime, Tool};
+use crate::{Tool, modules};
 
 /// Problems of what a policy grants, given all tools that there are: what [`Gate::with_tools`](crate::Gate::with_tools)
 /// refuses, and what the policy's own file grants in vain, since its permissions keep it from scripts.
@@ -82,31 +82,19 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
 }
 
 /// Problems of `[code]`: modules that are allowed, and that the interpreter does not have.
-///
-/// # Errors
-///
-/// As [`Runtime::modules`].
-pub fn module_problems(policy: &Policy, runtime: &Runtime) -> Result<Vec<Problem>, Error> {
-    let allowed = policy.allowed_by_name();
-    if allowed.is_empty() {
-        return Ok(Vec::new());
-    }
-    let modules = runtime.modules()?;
-    let is_there = |module: &str| {
-        let package = module.split('.').next().unwrap_or(module);
-        modules.iter().any(|there| there == package)
-    };
-    let known: Vec<_> = modules.iter().map(String::as_str).collect();
-    let missing = allowed.into_iter().filter(|module| !is_there(module));
-    let problems = missing.map(|module| {
+pub fn module_problems(policy: &Policy) -> Vec<Problem> {
+    let known: Vec<_> = modules().collect();
+    let missing = policy
+        .allowed_by_name()
+        .into_iter()
+        .filter(|module| !known.contains(module));
+    let problem = |module: &str| {
         let help = match nearest(module, &known) {
             Some(near) => format!("did you mean {near}?"),
-            None => {
-                "the interpreter has Python's standard library, and no other packages".to_owned()
-            }
+            None => "the interpreter has Python's standard library, and no packages".to_owned(),
         };
         let key = format!("code.allow_imports[{module:?}]");
         policy.problem(&key, format!("there is no module {module}"), Some(help))
-    });
-    Ok(problems.collect())
+    };
+    missing.map(problem).collect()
 }

@@ -188,6 +188,7 @@ impl Signature {
             names: self.names().map(ToOwned::to_owned).collect(),
             returns: self.returns.clone(),
             doc: self.doc_with_shapes(),
+            shapes: self.shapes.iter().map(|shape| shape.name.clone()).collect(),
         }
     }
 
@@ -343,7 +344,10 @@ fn named(kind: &str, schema: &Value, depth: usize, name: &str, shapes: &mut Vec<
         "number" => "float".to_owned(),
         "string" => "str".to_owned(),
         "array" => match inner("items") {
-            Some(items) => format!("list[{}]", hint(items, depth, name, shapes)),
+            Some(items) => format!(
+                "list[{}]",
+                hint(items, depth, &format!("{name}Item"), shapes)
+            ),
             None => "list[Any]".to_owned(),
         },
         "object" => match (inner("properties"), inner("additionalProperties")) {
@@ -418,7 +422,7 @@ mod tests {
             ),
             (
                 json!({"type": "array", "items": {"type": "object", "properties": {"a": {}}}}),
-                "list[Reply]",
+                "list[ReplyItem]",
             ),
             (
                 json!({"type": "object", "properties": {"a-b": {}}}),

@@ -53,6 +53,8 @@ pub struct Report {
     pub refusals: Vec<RefusalReport>,
     /// How often it was refused something.
     pub refusal_count: u64,
+    /// What to do about a refusal, a limit, a module that is missing: a sentence each.
+    pub advice: Vec<String>,
     /// What it used.
     pub usage: UsageReport,
     /// SHA-256 of the source, in hex, at each step of its way; `null` if no run has started.
@@ -122,6 +124,8 @@ pub struct ViolationReport {
     pub end_column: u32,
     /// The text itself; its start, if it is long.
     pub text: String,
+    /// The module that it stands in; `null` for the script itself.
+    pub module: Option<String>,
 }
 
 /// Why code may not run at all.
@@ -249,6 +253,7 @@ impl Report {
             problems: Vec::new(),
             refusals: Vec::new(),
             refusal_count: 0,
+            advice: Vec::new(),
             usage: UsageReport::default(),
             source_sha256: None,
         }
@@ -277,6 +282,7 @@ impl From<&Outcome> for Report {
             truncated: outcome.stdout.truncated || outcome.stderr.truncated,
             refusals: outcome.refusals.first.iter().map(Into::into).collect(),
             refusal_count: outcome.refusals.count,
+            advice: outcome.advice.clone(),
             usage: UsageReport {
                 fuel: outcome.usage.fuel,
                 memory_peak_bytes: outcome.usage.memory_peak_bytes,
@@ -369,6 +375,7 @@ impl From<&Violation> for ViolationReport {
             end_line: violation.end_line,
             end_column: violation.end_column,
             text: violation.text.clone(),
+            module: violation.module.clone(),
         }
     }
 }

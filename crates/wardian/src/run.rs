@@ -1,17 +1,20 @@
 //! One run, from the script to its outcome.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wardian_abi::{
-    Malformed, Reply, Report, Request, Screening, ToolSpec, VERSION, export, sha256, tool,
+    Malformed, Reply, Report, Request, SCRIPT_NAME, Screening, ToolSpec, VERSION, export,
+    source_sha256, tool,
 };
 use wardian_policy::{Action, Allowance, CodeRules, Limit, Limits, Policy};
 use wasmtime_wasi::I32Exit;
 
+use crate::advice::advise;
 use crate::calls::Calls;
 use crate::executor::OnTimers;
 use crate::files::FileGuard;
@@ -56,7 +59,7 @@ async fn run_admitted(
 ) -> Result<Outcome, Error> {
     script.check()?;
     let Setting { runtime, gate } = setting;
-    let mut outcome = Outcome::nothing(source_hash(&script.code));
+    let mut outcome = Outcome::nothing(source_hash(&script));
     let going = Going(Arc::new(gate.session(outcome.run_id.clone())));
     let session = &going.0;
     let policy = gate.policy();
@@ -65,7 +68,7 @@ async fn run_admitted(
         sha256: &given,
         name: name.as_deref(),
     };
-    if let Some(verdict) = refusal(policy, &script.code) {
+    if let Some(verdict) = refusal(policy, &script) {
         session.begin(gate.policy_sha256(), Some(record)).await?;
         outcome.verdict = verdict;
     } else {
@@ -80,6 +83,7 @@ async fn run_admitted(
     outcome.usage.bytes_written = session.quota.written.used();
     outcome.usage.files_created = session.quota.created.used();
     outcome.refusals = session.take_refusals();
+    outcome.advice = advise(&outcome, policy);
     session.end(&outcome).await?;
     Ok(outcome)
 }
@@ -134,6 +138,9 @@ async fn run_screened(
         },
     };
     outcome.usage.fuel = guest.fuel_used();
+    if let Verdict::Limit { line, .. } = &mut outcome.verdict {
+        *line = guest.line().await;
+    }
     outcome.usage.memory_peak_bytes = guest.memory().peak() as u64;
     outcome.usage.wall = wall;
     if let Some([stdout, stderr]) = outputs {
@@ -144,19 +151,19 @@ async fn run_screened(
 }
 
 /// Says what of `source` breaks the policy's rules, without running it.
-pub(crate) fn validate(setting: Setting, source: String) -> Running<Vec<Violation>> {
+pub(crate) fn validate(setting: Setting, script: Script) -> Running<Vec<Violation>> {
     Running::new(setting.runtime.machine(), async move {
         let policy = setting.gate.policy();
         let limits = policy.limits();
-        if let Some(violation) = too_long(limits, &source) {
+        if let Some(violation) = too_long(limits, &script) {
             return Ok(vec![violation]);
         }
-        let mut hash = source_hash(&source);
+        let mut hash = source_hash(&script);
         // Without rules there is still Python's own.
         let rules = CodeRules::default();
         let rules = policy.code().screening().unwrap_or(&rules);
         let tools = setting.gate.specs();
-        let request = request(Script::new(source), Some(rules), tools, limits)?;
+        let request = request(script, Some(rules), tools, limits)?;
         let _slot = setting.runtime.admit().await?;
         let started = Instant::now();
         let (mut guest, session) = blank(&setting.runtime, limits).await?;
@@ -224,7 +231,7 @@ async fn within<T>(
 }
 
 /// Why a script does not run at all, if it doesn't.
-fn refusal(policy: &Policy, source: &str) -> Option<Verdict> {
+fn refusal(policy: &Policy, script: &Script) -> Option<Verdict> {
     let decision = policy.check(Action::Execute, "");
     if !decision.allowed() {
         return Some(Verdict::Denied {
@@ -234,13 +241,14 @@ fn refusal(policy: &Policy, source: &str) -> Option<Verdict> {
             reason: decision.to_string(),
         });
     }
-    let violations = vec![too_long(policy.limits(), source)?];
+    let violations = vec![too_long(policy.limits(), script)?];
     Some(Verdict::Rejected { violations })
 }
 
-fn too_long(limits: &Limits, source: &str) -> Option<Violation> {
+fn too_long(limits: &Limits, script: &Script) -> Option<Violation> {
     let most = limits.get(Limit::Source).or_max();
-    let bytes = source.len() as u64;
+    let modules = script.modules.values().map(|module| module.code.len());
+    let bytes = (script.code.len() + modules.sum::<usize>()) as u64;
     let message = format!("the source takes {bytes} bytes; at most {most} are allowed");
     (bytes > most).then(|| of_the_whole("source_bytes", message))
 }
@@ -255,12 +263,13 @@ fn of_the_whole(rule: &str, message: String) -> Violation {
         end_line: 1,
         end_column: 1,
         text: String::new(),
+        module: None,
     }
 }
 
-fn source_hash(source: &str) -> SourceHash {
+fn source_hash(script: &Script) -> SourceHash {
     SourceHash {
-        given: sha256(source),
+        given: source_sha256(&script.code, &script.modules),
         screened: None,
         run: None,
     }
@@ -295,11 +304,22 @@ fn request(
     {
         allowed.extend([tool::MODULE.to_owned()]);
     }
+    // A module that came along with the script is its own.
+    if let Some(allowed) = rules
+        .as_mut()
+        .and_then(|rules| rules.allowed_imports.as_mut())
+    {
+        allowed.extend(script.modules.keys().cloned());
+    }
     // Code that is escaped byte by byte takes six times its size, and is allowed to.
-    let most = INPUT_BYTES + script.code.len().saturating_mul(6);
+    let modules = script.modules.values().map(|module| module.code.len());
+    let source = script.code.len() + modules.sum::<usize>();
+    let most = INPUT_BYTES + source.saturating_mul(6);
     let request = Request {
         version: VERSION,
         code: script.code,
+        file: script.name.as_deref().and_then(file_name),
+        modules: script.modules,
         args: script.args,
         inputs: script.inputs,
         env: script.env,
@@ -317,6 +337,12 @@ fn request(
         });
     }
     Ok(json)
+}
+
+/// What a script finds in `__file__`: its name, without the directories of the host.
+fn file_name(name: &str) -> Option<String> {
+    let file = Path::new(name).file_name()?.to_str()?;
+    (file != SCRIPT_NAME).then(|| format!("/{file}"))
 }
 
 /// The most levels of a value that comes back.

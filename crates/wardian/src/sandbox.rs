@@ -102,13 +102,13 @@ impl Sandbox {
         self.setting.gate.policy()
     }
 
-    /// Says what of `source` breaks the policy's rules about source, without running it; nothing if
+    /// Says what of `source` and the modules that it brings along breaks the policy's rules about source, without running it; nothing if
     /// it could run. Reads it in a fresh guest, as a run does, under the same limits.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn validate(&self, source: impl Into<String>) -> Running<Vec<Violation>> {
+    pub fn validate(&self, source: impl Into<Script>) -> Running<Vec<Violation>> {
         run::validate(self.setting.clone(), source.into())
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use wardian_abi::exact;
+use wardian_abi::{ModuleSource, exact, tool};
 use wardian_policy::{is_env_variable, is_identifier};
 
-use crate::Error;
+use crate::{Error, modules};
 
 /// A script with its arguments, inputs, environment and standard input.
 ///
@@ -15,6 +15,7 @@ use crate::Error;
 pub struct Script {
     pub(crate) code: String,
     pub(crate) name: Option<String>,
+    pub(crate) modules: BTreeMap<String, ModuleSource>,
     pub(crate) args: Vec<String>,
     pub(crate) inputs: Map<String, Value>,
     pub(crate) env: BTreeMap<String, String>,
@@ -38,6 +39,33 @@ impl Script {
     /// What the host calls it, a file's name for instance: the audit log shows it.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Brings a module along, which the script imports by this name: `helper`, `package.part`. Packages that a dotted name
+    /// goes through are there too, empty unless they are given. Modules are screened as the script is, and their sources
+    /// count against the same limit. None can be called like one of Python's.
+    pub fn module(mut self, name: impl Into<String>, code: impl Into<String>) -> Self {
+        let (name, code) = (name.into(), code.into());
+        let dots = name.match_indices('.').map(|(at, _)| at);
+        for package in dots.filter_map(|at| name.get(..at)) {
+            let entry = self.modules.entry(package.to_owned());
+            entry
+                .or_insert_with(|| module(package, String::new()))
+                .is_package = true;
+        }
+        let is_package = self
+            .modules
+            .get(&name)
+            .is_some_and(|known| known.is_package);
+        let module = module(&name, code);
+        self.modules.insert(
+            name,
+            ModuleSource {
+                is_package,
+                ..module
+            },
+        );
         self
     }
 
@@ -70,6 +98,22 @@ impl Script {
         if let Some(name) = self.inputs.keys().find(|name| !is_variable(name)) {
             return Err(Error::InputName { name: name.clone() });
         }
+        for name in self.modules.keys() {
+            let wrong = |reason| Error::ModuleName {
+                name: name.clone(),
+                reason,
+            };
+            if !name.split('.').all(is_variable) {
+                return Err(wrong("is not a name that Python can import"));
+            }
+            // Python's would be found first, and be allowed as the script's own.
+            let package = name.split('.').next();
+            let is_pythons =
+                |package| package == tool::MODULE || modules().any(|known| known == package);
+            if package.is_some_and(is_pythons) {
+                return Err(wrong("is one of Python's own; give it another name"));
+            }
+        }
         let unset = self
             .env
             .iter()
@@ -78,6 +122,14 @@ impl Script {
             return Err(Error::Environment { name: name.clone() });
         }
         Ok(())
+    }
+}
+
+fn module(name: &str, code: String) -> ModuleSource {
+    ModuleSource {
+        code,
+        file: format!("/{}.py", name.replace('.', "/")),
+        is_package: false,
     }
 }
 

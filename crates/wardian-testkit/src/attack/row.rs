@@ -129,7 +129,7 @@ mod tests {
         let mut expected = Vec::new();
         for (class, last) in [
             ("ESC", 28),
-            ("VAL", 20),
+            ("VAL", 21),
             ("RES", 48),
             ("FS", 27),
             ("URL", 18),

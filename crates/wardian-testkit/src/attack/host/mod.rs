@@ -38,6 +38,7 @@ pub(crate) fn run(name: &str, arena: &Arena) -> Result {
         "long_literals" => source::long_literals(),
         "other_text" => source::other_text(),
         "mutations" => source::mutations(),
+        "own_modules" => source::own_modules(),
 
         "raw_tool_calls" => raw::tool_calls(arena),
         "raw_tool_memory" => raw::tool_memory(arena),

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
-use wardian::{Profile, Sandbox, Verdict};
+use wardian::{Profile, Sandbox, Script, Verdict};
 
 use super::{Result, computing, ensure, sandbox, text, value, works};
 use crate::runtime;
@@ -200,5 +200,67 @@ pub(super) fn mutations() -> Result {
             format!("{source:?} compiles: {compiles}, and screening says {violations:?}"),
         )?;
     }
+    works()
+}
+
+/// A module is no way around the rules for the script: it is screened, its imports are asked about, it counts, and it takes
+/// no other module's place.
+pub(super) fn own_modules() -> Result {
+    let policy = computing()?.with_code(Profile::Strict.code());
+    let screened = Sandbox::new(runtime(), policy).map_err(text)?;
+    let run = |script: Script| screened.run_blocking(script).map_err(text);
+    let with = |name: &str, code: &str, main: &str| Script::new(main).module(name, code);
+    let twin = run(with(
+        "helper",
+        "def double(x): return 2 * x",
+        "import helper\nhelper.double(21)",
+    ))?;
+    ensure(
+        twin.value == Some(wardian::Value::Json(json!(42))),
+        "a module does not work",
+    )?;
+    for code in [
+        "import os",
+        "eval('1')",
+        "from os import path",
+        "x = (",
+        "import helper.os",
+    ] {
+        let outcome = run(with("helper", code, "import helper"))?;
+        let rejected = matches!(&outcome.verdict, Verdict::Rejected { violations }
+            if violations.iter().all(|found| found.module.as_deref() == Some("helper")));
+        ensure(
+            rejected,
+            format!("{code} in a module is {}", outcome.verdict),
+        )?;
+    }
+    // What is made up as it runs is asked about as in the script itself.
+    let late = "__builtins__['__imp' + 'ort__']('os').getpid()\n";
+    let outcome = run(with(
+        "helper",
+        &format!("def f():\n    {late}"),
+        "import helper\nhelper.f()",
+    ))?;
+    ensure(
+        !outcome.success(),
+        "a module imports what the script may not",
+    )?;
+    // A name of Python's would let its module in; one that is none would be found nowhere.
+    for name in [
+        "json", "pickle", "sys.x", "wardian", "", "a-b", "../x", "__main__", "a..b", "a.b\n",
+    ] {
+        let refused = screened.run_blocking(with(name, "1", "1")).is_err();
+        ensure(refused, format!("{name:?} is the name of a module"))?;
+    }
+    // Many small ones are as much as one that is large.
+    let mut many = Script::new("1");
+    for i in 0..40 {
+        many = many.module(format!("m{i}"), "#".repeat(30_000));
+    }
+    let outcome = run(many)?;
+    ensure(
+        matches!(outcome.verdict, Verdict::Rejected { .. }),
+        "modules do not count against the limit of source",
+    )?;
     works()
 }
