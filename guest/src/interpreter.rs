@@ -118,7 +118,9 @@ impl Python {
     pub(crate) fn modules(&self) -> BTreeSet<&'static str> {
         self.interpreter.enter(|vm| {
             let native = vm.state.module_defs.keys();
-            native.chain(vm.state.frozen.keys()).copied().collect()
+            let known = native.chain(vm.state.frozen.keys()).copied();
+            // Those that the interpreter makes itself, and ours.
+            known.chain(["builtins", "sys", "wardian"]).collect()
         })
     }
 }

@@ -208,6 +208,9 @@ pub struct ModuleSource {
 
 /// SHA-256 of a script with the modules that it brings along, in hex; of the script's own text where it brings none.
 pub fn source_sha256(code: &str, modules: &BTreeMap<String, ModuleSource>) -> String {
+    if modules.is_empty() {
+        return sha256(code);
+    }
     let mut all = code.to_owned();
     for (name, module) in modules {
         for part in [name, &module.code] {

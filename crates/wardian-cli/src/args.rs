@@ -178,7 +178,7 @@ pub(crate) struct RunArgs {
 /// 0 or 120.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CheckArgs {
-    /// Scripts; `-` for standard input.
+    /// Scripts; `-` for standard input; or directories, as for `run`.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
 

@@ -12,10 +12,9 @@ use serde_json::json;
 use wardian::{Allowance, Policy, Profile, Runtime, Sandbox, Violation, load_policy};
 
 use crate::args::CheckArgs;
-use crate::exit::{self, Exit, Usage};
+use crate::exit::{self, Exit};
 use crate::problems;
-use crate::run::text;
-use crate::sources::{Sources, is_policy, source_name};
+use crate::sources::{Files, Sources, source_name};
 
 pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let code = match (&args.policy, args.profile) {
@@ -28,7 +27,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let mut exit = Exit::SUCCESS;
     for (file, checked) in args.files.iter().zip(checked) {
         let name = source_name(Some(file));
-        let (source, violations) = match checked {
+        let (sources, violations) = match checked {
             Ok(checked) => checked,
             // One file that can't be read does not keep the others from being told about.
             Err(error) => {
@@ -47,7 +46,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
             });
             crate::output::write(format!("{line}\n").as_bytes())?;
         } else {
-            problems::show_source(&Sources::new(name, source), &violations);
+            problems::show_source(&sources, &violations);
         }
     }
     Ok(exit)
@@ -56,8 +55,8 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
 /// How long checking takes before its progress is shown.
 const UNSHOWN: Duration = Duration::from_secs(1);
 
-/// A source, and what is wrong with it.
-type Checked = Result<(String, Vec<Violation>)>;
+/// Sources, and what is wrong with them.
+type Checked = Result<(Sources, Vec<Violation>)>;
 
 /// Checks files on all processors, in any order; the answers are in the order of the files.
 fn check_all(sandbox: &Sandbox, files: &[PathBuf]) -> Vec<Checked> {
@@ -101,12 +100,10 @@ fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f Path
 }
 
 fn check(sandbox: &Sandbox, file: &Path) -> Checked {
-    let source = text(file, Allowance::Unlimited)?;
-    if is_policy(file, &source) {
-        let file = file.display();
-        let why = format!("{file} is a policy, not a script; write `wardian policy check {file}`");
-        return Err(Usage(why).into());
-    }
-    let violations = pollster::block_on(sandbox.validate(source.as_str()))?;
-    Ok((source, violations))
+    let Files { script, sources } = match file.is_dir() {
+        true => Files::of_directory(file, Allowance::Unlimited)?,
+        false => Files::of_file(file, Allowance::Unlimited)?,
+    };
+    let violations = pollster::block_on(sandbox.validate(script))?;
+    Ok((sources, violations))
 }

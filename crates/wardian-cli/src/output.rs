@@ -41,7 +41,9 @@ pub(crate) fn print_json(value: &Value) -> Result<()> {
 
 /// Prints what came of a run.
 pub(crate) fn print_report(report: &Report) -> Result<()> {
-    print_json(&serde_json::to_value(report)?)
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    write(&line)
 }
 
 /// Prints text that may hold what somebody else has written.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use wardian::{
-    Policy, PolicyError, Problem, Problems, Tool, grant_problems, host_problems, load_policy,
-    module_problems,
+    Policy, PolicyError, Problem, Problems, Tool, host_problems, load_policy, module_problems,
+    permission_problems, tool_problems,
 };
 use wardian_testkit::Doubles;
 
@@ -51,13 +51,23 @@ pub(crate) fn doubles(file: Option<&Path>) -> Result<Doubles> {
     Ok(doubles.map_err(Usage)?.unwrap_or_default())
 }
 
-/// Reads a policy and checks it.
+/// Reads a policy and checks it. What is wrong with the text does not keep the rest from being checked.
 pub(crate) fn load(file: &Path, host: Host, doubles: &Doubles) -> Result<Checked> {
-    check(load_policy(file)?, host, doubles)
+    let problems = match load_policy(file) {
+        Ok(policy) => return check(policy, true, host, doubles),
+        Err(PolicyError::Wrong(problems)) => problems,
+        Err(error) => return Err(error.into()),
+    };
+    let more = match problems.draft() {
+        Some(draft) => check(draft.clone(), false, host, doubles)?.problems,
+        None => Vec::new(),
+    };
+    Err(PolicyError::Wrong(problems.with(more)).into())
 }
 
-/// Checks a policy: the one list of what keeps scripts from running, for all commands.
-pub(crate) fn check(policy: Policy, host: Host, doubles: &Doubles) -> Result<Checked> {
+/// Checks a policy: the one list of what keeps scripts from running, for all commands. What only a whole policy shows is not
+/// looked for in a draft.
+fn check(policy: Policy, is_whole: bool, host: Host, doubles: &Doubles) -> Result<Checked> {
     let (declared, wrong) = wardian_tools::check(&policy, false);
     let told =
         |error: &wardian_tools::ConfigError| policy.problem(&error.key, error.why.clone(), None);
@@ -70,7 +80,10 @@ pub(crate) fn check(policy: Policy, host: Host, doubles: &Doubles) -> Result<Che
         })
     };
     let mut tools = doubles.replace(declared).map_err(Usage)?;
-    let mut unfit = grant_problems(&policy, &tools);
+    let mut unfit = tool_problems(&policy, &tools);
+    if is_whole {
+        unfit.extend(permission_problems(&policy, &tools));
+    }
     unfit.retain(|problem| !unmade(problem));
     problems.extend(unfit);
     problems.extend(module_problems(&policy));

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Access, Allowance, Approver, Ending, Error, FileOperation, Grant, Limit, Log, Outcome, Policy,
-    Profile, Refusals, Report, Runtime, Sandbox, Stream, Tool, Verdict, Wish, load_policy,
+    Profile, Refusals, Report, Runtime, Sandbox, Stream, Tool, Verdict, Wish,
 };
 use wardian_testkit::Doubles;
 
@@ -241,23 +241,18 @@ type Prepared = (Policy, Vec<Tool>, Option<Arc<dyn Approver>>);
 
 /// Reads what the script may do, and says everything that would keep it from running.
 fn prepared(args: &RunArgs) -> Result<Prepared> {
-    let policy = policy(args)?;
-    if args.policy.is_none() {
+    let Some(file) = &args.policy else {
         // Nothing but directories that were named by hand.
-        return Ok((policy, Vec::new(), None));
-    }
+        return Ok((narrowed(args, quick(args)?)?, Vec::new(), None));
+    };
     let doubles = preflight::doubles(args.doubles.file.as_deref())?;
-    let (policy, tools) = preflight::check(policy, Host::Here, &doubles)?.usable()?;
-    Ok((policy, tools, doubles.approve().then(Doubles::approver)))
+    let (policy, tools) = preflight::load(file, Host::Here, &doubles)?.usable()?;
+    let approver = doubles.approve().then(Doubles::approver);
+    Ok((narrowed(args, policy)?, tools, approver))
 }
 
-/// What the script may do: what the policy's file says, narrowed by flags; without a file, what
-/// flags say.
-fn policy(args: &RunArgs) -> Result<Policy> {
-    let base = match &args.policy {
-        Some(file) => load_policy(file)?,
-        None => quick(args)?,
-    };
+/// The policy, narrowed by flags.
+fn narrowed(args: &RunArgs, base: Policy) -> Result<Policy> {
     let mut limits = base.limits().clone();
     for (limit, flag) in [
         (Limit::Timeout, args.timeout),

@@ -26,7 +26,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub(crate) fn new(file: String, text: String) -> Self {
+    fn new(file: String, text: String) -> Self {
         Self {
             main: (file, text),
             modules: BTreeMap::new(),
@@ -55,7 +55,7 @@ impl Files {
         if is_policy(file, &code) {
             let file = file.display();
             let why = format!(
-                "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`"
+                "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`, or `wardian policy check {file}`"
             );
             return Err(Usage(why).into());
         }
@@ -130,7 +130,7 @@ fn collect(directory: &Path, package: &str, found: &mut Vec<(String, PathBuf)>) 
 }
 
 /// Returns whether a file that was given as a script is a policy.
-pub(crate) fn is_policy(file: &Path, text: &str) -> bool {
+fn is_policy(file: &Path, text: &str) -> bool {
     let is_toml = file
         .extension()
         .is_some_and(|extension| extension == "toml");

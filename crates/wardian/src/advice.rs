@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use wardian_policy::{Action, Policy, Profile};
+use wardian_policy::{Action, Policy, Profile, is_identifier};
 
 use crate::{
     FileOperation, LimitKind, Outcome, Raised, Refusal, Verdict, Violation, Wish, modules,
@@ -86,7 +86,8 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
         }) => match (r#type.as_str(), quoted(message)) {
             ("ModuleNotFoundError", Some(module)) => advice.push(import(module, policy)),
             ("ImportError", _) => {
-                if let Some(module) = message.strip_prefix("Not in whitelist: ") {
+                let module = message.strip_prefix("Not in whitelist: ");
+                if let Some(module) = module.filter(|name| is_name(name)) {
                     advice.push(import(module, policy));
                 }
             }
@@ -153,9 +154,13 @@ fn refused_import(violation: &Violation) -> Option<&str> {
     refused.filter(|_| violation.rule == "import")
 }
 
-/// The first text in quotes: `No module named 'x'`.
+/// The name in a message: `No module named 'x.y'`. A script can raise what it likes, so nothing but a name is taken over.
 fn quoted(message: &str) -> Option<&str> {
-    message.split('\'').nth(1)
+    message.split('\'').nth(1).filter(|name| is_name(name))
+}
+
+fn is_name(name: &str) -> bool {
+    name.len() <= 64 && name.split('.').all(is_identifier)
 }
 
 /// How a module is imported, or what there is in its place.

@@ -76,7 +76,7 @@ pub use modules::modules;
 pub use outcome::{LimitKind, Outcome, Refusal, Refusals, SourceHash, Trap, Usage, Verdict, Wish};
 pub use output::{Output, Stream};
 pub use policy_file::{PolicyError, load_policy};
-pub use preflight::{grant_problems, host_problems, module_problems};
+pub use preflight::{host_problems, module_problems, permission_problems, tool_problems};
 pub use report::{
     DenialReport, Ending, ExceptionReport, LimitReport, LocationReport, ProblemReport,
     RefusalReport, Report, UsageReport, ViolationReport,

@@ -8,17 +8,22 @@ use crate::authorizer::unfit_tools;
 use crate::grants::Grants;
 use crate::{Tool, modules};
 
-/// Problems of what a policy grants, given all tools that there are: what [`Gate::with_tools`](crate::Gate::with_tools)
-/// refuses, and what the policy's own file grants in vain, since its permissions keep it from scripts.
-pub fn grant_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
+/// Problems of a policy's `[tools]`, given all tools that there are: what [`Gate::with_tools`](crate::Gate::with_tools)
+/// refuses.
+pub fn tool_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     let named: BTreeMap<_, _> = tools
         .iter()
         .map(|tool| (tool.name().to_owned(), tool.clone()))
         .collect();
     let unfit = unfit_tools(policy, &named).into_iter();
-    let mut problems: Vec<_> = unfit
+    unfit
         .map(|unfit| policy.problem(&unfit.key, format!("{} {}", unfit.tool, unfit.why), None))
-        .collect();
+        .collect()
+}
+
+/// What the policy's own file grants in vain, since its permissions keep it from scripts.
+pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for grant in policy.grants() {
         let is_own = grant.location().is_some_and(|at| policy.is_own(at));
         if is_own && policy.access(grant).is_empty() {
@@ -35,7 +40,7 @@ pub fn grant_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
             ));
         }
     }
-    for tool in named.values() {
+    for tool in tools {
         let key = format!("tools.{}", tool.name());
         let lacking = tool.action().permission() - policy.permissions();
         // A file that narrows another leaves the other's entries behind.

@@ -69,13 +69,17 @@ async fn run_admitted(
         name: name.as_deref(),
     };
     if let Some(verdict) = refusal(policy, &script) {
-        session.begin(gate.policy_sha256(), Some(record)).await?;
+        session
+            .begin(policy, gate.policy_sha256(), Some(record))
+            .await?;
         outcome.verdict = verdict;
     } else {
         // What does not fit in a request is no run.
         let (request, stdin) = request_and_stdin(script, &gate)?;
         let _slot = runtime.admit().await?;
-        session.begin(gate.policy_sha256(), Some(record)).await?;
+        session
+            .begin(policy, gate.policy_sha256(), Some(record))
+            .await?;
         let streams = Streams::new(stdin, policy.limits(), sink);
         run_screened(&runtime, &gate, session, request, streams, &mut outcome).await?;
     }
@@ -308,6 +312,7 @@ fn request(
     if let Some(allowed) = rules
         .as_mut()
         .and_then(|rules| rules.allowed_imports.as_mut())
+        && !script.modules.is_empty()
     {
         allowed.extend(script.modules.keys().cloned());
     }

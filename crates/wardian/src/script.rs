@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use wardian_abi::{ModuleSource, exact, tool};
+use wardian_abi::{ModuleSource, exact};
 use wardian_policy::{is_env_variable, is_identifier};
 
 use crate::{Error, modules};
@@ -108,8 +108,7 @@ impl Script {
             }
             // Python's would be found first, and be allowed as the script's own.
             let package = name.split('.').next();
-            let is_pythons =
-                |package| package == tool::MODULE || modules().any(|known| known == package);
+            let is_pythons = |package| modules().any(|known| known == package);
             if package.is_some_and(is_pythons) {
                 return Err(wrong("is one of Python's own; give it another name"));
             }

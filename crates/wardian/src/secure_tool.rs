@@ -71,7 +71,9 @@ impl SecureTool {
             Box::pin(async move {
                 let session = &this.going.0;
                 this.begun
-                    .get_or_try_init(|| session.begin(this.gate.policy_sha256(), None))
+                    .get_or_try_init(|| {
+                        session.begin(this.gate.policy(), this.gate.policy_sha256(), None)
+                    })
                     .await?;
                 let args = match session.fits(json.len()) {
                     Ok(()) => session.reserve(session.footprint(&json)).await,

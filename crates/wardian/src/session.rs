@@ -58,7 +58,6 @@ pub(crate) struct Session {
     /// The log could not take a record: an end can't be written either.
     broken: AtomicBool,
     limits: Limits,
-    policy_file: Option<String>,
     started: Instant,
     records: AtomicU64,
     calls: AtomicU64,
@@ -107,9 +106,6 @@ impl Session {
             on_record,
             broken: AtomicBool::new(false),
             limits: policy.limits().clone(),
-            policy_file: policy
-                .file()
-                .map(|file| file.to_string_lossy().into_owned()),
             started: Instant::now(),
             records: AtomicU64::new(0),
             calls: AtomicU64::new(0),
@@ -273,6 +269,7 @@ impl Session {
     /// The run starts.
     pub(crate) async fn begin(
         &self,
+        policy: &Policy,
         policy_sha256: &str,
         script: Option<ScriptRecord<'_>>,
     ) -> Result<(), Stop> {
@@ -286,7 +283,9 @@ impl Session {
         let started = Event::RunStarted {
             source_sha256: script.map(|script| script.sha256.to_owned()),
             script: script.and_then(|script| Some(script.name?.to_owned())),
-            policy: self.policy_file.clone(),
+            policy: policy
+                .file()
+                .map(|file| file.to_string_lossy().into_owned()),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             policy_sha256: policy_sha256.to_owned(),
             limits: Limit::ALL

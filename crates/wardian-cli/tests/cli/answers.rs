@@ -172,7 +172,7 @@ fn b_2_check_finds_what_run_refuses() {
             "unknown field `database`",
         ),
         (
-            "[code]\nallow_imports = [\"numpy\", \"mathh\"]",
+            "[code]\nallow_imports = [\"sys\", \"wardian\", \"numpy\", \"mathh\"]",
             "there is no module mathh",
         ),
         (
@@ -193,7 +193,18 @@ fn b_2_check_finds_what_run_refuses() {
     let no_permission =
         "version = 1\npermissions = [\"EXECUTE_CODE\"]\nallowed_paths = [\"data\"]\n";
     run_and_check(no_permission, &["nothing can be done in /data"]);
-    // All at once.
+    // All at once, whatever is wrong with the text.
+    run_and_check(
+        &format!(
+            "{head}allowed_paths = [\"nowhere\"]\nlimit = 1\n[tools.reed_file]\n[tools.read_file]\nmax_cals = 1\n"
+        ),
+        &[
+            "limit: unknown key",
+            "did you mean `max_calls`?",
+            "there is no such directory",
+            "reed_file is granted",
+        ],
+    );
     run_and_check(
         &format!(
             "{head}allowed_paths = [\"nowhere\"]\n[code]\nallow_imports = [\"numpy\"]\n[tools.reed_file]\n[tools.http_request]\n"
@@ -433,7 +444,7 @@ fn b_10_a_policy_is_not_a_script() {
     for policy in [example("support"), granted] {
         let advice = format!("write `wardian run --policy {policy} SCRIPT`");
         check(&["run", &policy], 2, "", &advice);
-        let advice = format!("write `wardian policy check {policy}`");
+        let advice = format!("or `wardian policy check {policy}`");
         check(&["check", &policy], 2, "", &advice);
     }
     check(&["run", "-c", "version = 1"], 0, "", "");

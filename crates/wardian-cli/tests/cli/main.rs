@@ -98,7 +98,7 @@ fn every_exit_code() {
         &fuel,
         123,
         "",
-        "wardian: stopped at the fuel limit of 50000000 instructions\n",
+        "wardian: stopped at the fuel limit of 50000000 instructions, in line 1\n",
     );
     let time = [
         "run",
@@ -111,7 +111,7 @@ fn every_exit_code() {
         &time,
         124,
         "",
-        "wardian: stopped at the time limit of 200ms\n",
+        "wardian: stopped at the time limit of 200ms, in line 1\n",
     );
     let memory = "x = []\nwhile True: x.append('x' * 100000)";
     let output = run(&["run", "--memory", "64MiB", "-c", memory]);
@@ -209,7 +209,7 @@ fn wrong_usage_says_what_to_do() {
             &["run", "/no/such.py"][..],
             "cannot read /no/such.py: No such file",
         ),
-        (&["run", "/"], "cannot read /: Is a directory"),
+        (&["run", "/"], "/ has no main.py, which is what is run"),
         (
             &["run", binary],
             "is not UTF-8: byte 5 is not part of a character",
@@ -937,7 +937,7 @@ fn sources_are_checked_without_being_run() {
         "{stderr}"
     );
     assert!(
-        stderr.contains("wardian: not run: the code profile `standard` refuses it"),
+        stderr.contains("wardian: the code profile `standard` forbids the call"),
         "{stderr}"
     );
     check(&["check", "--profile", "open", &bad], 0, "", "");

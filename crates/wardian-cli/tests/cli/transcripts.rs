@@ -210,7 +210,7 @@ fn three_tasks_are_done_by_what_is_printed() {
     let night = Files::new(&[
         (
             "night.py",
-            "total = 0\ntry: open(\"/data/orders.csv\")\nexcept OSError: pass\nwhile True:\n    total += 1\n",
+            "total = 0\ntry: open(\"/data/orders.csv\")\nexcept OSError: pass\nwhile True: total += 1\n",
         ),
         (
             "policy.toml",

@@ -57,7 +57,7 @@ impl Policy {
             let bytes = source.text.len();
             let message = format!("the file takes {bytes} bytes; at most {FILE_BYTES} are read");
             reader.problem(0..0, "", message, None);
-            return Err(Problems(reader.problems));
+            return Err(Problems::in_order(reader.problems, None));
         }
         let (document, errors) = DeTable::parse_recoverable(&source.text);
         for error in errors {
@@ -72,11 +72,11 @@ impl Policy {
         let mut problems = reader.problems;
         match policy {
             Some(policy) if problems.is_empty() => Ok(policy),
-            _ => {
+            draft => {
                 // Those of one file stay together.
                 problems
                     .sort_by_key(|problem| (problem.at.file != source.file, problem.at.span.start));
-                Err(Problems(problems))
+                Err(Problems::in_order(problems, draft))
             }
         }
     }
@@ -206,7 +206,7 @@ impl Reader<'_> {
             Err(Base::Problems(problems)) => {
                 let message = format!("there are problems in {file:?}");
                 self.problem(item.span(), "extends", message, None);
-                self.problems.extend(problems.0);
+                self.problems.extend(problems.into_list());
                 None
             }
         }

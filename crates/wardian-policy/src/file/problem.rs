@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Location, Source};
+use crate::{Location, Policy, Source};
 
 /// Something that is wrong with a policy file, where, and what to do about it.
 ///
@@ -45,29 +45,65 @@ impl fmt::Display for Problem {
 ///
 /// Shown as one line for each.
 #[derive(Debug, Clone)]
-pub struct Problems(pub(super) Vec<Problem>);
+pub struct Problems {
+    list: Vec<Problem>,
+    draft: Option<Box<Policy>>,
+}
 
 impl Problems {
     /// These problems, in the order of their files; `None` if there is none.
     pub fn new(mut problems: Vec<Problem>) -> Option<Self> {
         problems.sort_by(|a, b| (&a.at.file, a.at.span.start).cmp(&(&b.at.file, b.at.span.start)));
-        (!problems.is_empty()).then_some(Self(problems))
+        (!problems.is_empty()).then(|| Self::in_order(problems, None))
     }
 
-    /// Returns whether one of them is more than a warning.
-    pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|problem| !problem.is_warning)
+    pub(super) fn in_order(list: Vec<Problem>, draft: Option<Policy>) -> Self {
+        Self {
+            list,
+            draft: draft.map(Box::new),
+        }
     }
 
     /// The problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.list.iter()
+    }
+
+    pub(super) fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
+
+    /// Returns whether one of them is more than a warning.
+    pub fn has_errors(&self) -> bool {
+        self.iter().any(|problem| !problem.is_warning)
+    }
+
+    /// What could be read of the policy all the same: to look for more that is wrong with it, and for nothing else.
+    pub fn draft(&self) -> Option<&Policy> {
+        self.draft.as_deref()
+    }
+
+    /// The same problems with these, but for those of tools that have one already: they may only repeat it.
+    #[must_use]
+    pub fn with(self, more: Vec<Problem>) -> Self {
+        let of_tool = |problem: &Problem| {
+            let name = problem.key.strip_prefix("tools.")?.split('.').next();
+            name.map(ToOwned::to_owned)
+        };
+        let known: Vec<_> = self.iter().filter_map(of_tool).collect();
+        let is_new = |problem: &Problem| of_tool(problem).is_none_or(|tool| !known.contains(&tool));
+        let more = more.into_iter().filter(is_new);
+        let all = self.list.into_iter().chain(more).collect();
+        Self::new(all).unwrap_or(Self {
+            list: Vec::new(),
+            draft: None,
+        })
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
+        for (i, problem) in self.iter().enumerate() {
             let separator = if i == 0 { "" } else { "\n" };
             write!(f, "{separator}{problem}")?;
         }

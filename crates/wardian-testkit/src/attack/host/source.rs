@@ -219,13 +219,7 @@ pub(super) fn own_modules() -> Result {
         twin.value == Some(wardian::Value::Json(json!(42))),
         "a module does not work",
     )?;
-    for code in [
-        "import os",
-        "eval('1')",
-        "from os import path",
-        "x = (",
-        "import helper.os",
-    ] {
+    for code in ["import os", "eval('1')", "from os import path", "x = ("] {
         let outcome = run(with("helper", code, "import helper"))?;
         let rejected = matches!(&outcome.verdict, Verdict::Rejected { violations }
             if violations.iter().all(|found| found.module.as_deref() == Some("helper")));
