@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use wardian::{
     Policy, PolicyError, Problem, Problems, Tool, host_problems, load_policy, module_problems,
-    permission_problems, tool_problems,
+    nearest, permission_problems, tool_problems,
 };
 use wardian_testkit::Doubles;
 
@@ -45,6 +45,16 @@ impl Checked {
     }
 }
 
+/// What may be meant by the name of a tool that is not there.
+fn meant(name: &str) -> String {
+    let ready: Vec<_> = wardian_tools::names().collect();
+    let there = match nearest(name, &ready) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("there are {}", ready.join(", ")),
+    };
+    format!("{there} A tool of a host's own takes `--doubles FILE`")
+}
+
 /// Reads a file of doubles.
 pub(crate) fn doubles(file: Option<&Path>) -> Result<Doubles> {
     let doubles = file.map(Doubles::load).transpose();
@@ -81,6 +91,10 @@ fn check(policy: Policy, is_whole: bool, host: Host, doubles: &Doubles) -> Resul
     };
     let mut tools = doubles.replace(declared).map_err(Usage)?;
     let mut unfit = tool_problems(&policy, &tools);
+    for problem in &mut unfit {
+        let name = problem.key.strip_prefix("tools.");
+        problem.help = name.filter(|name| !name.contains('.')).map(meant);
+    }
     if is_whole {
         unfit.extend(permission_problems(&policy, &tools));
     }

@@ -224,30 +224,48 @@ fn tools(policy: &Policy) -> String {
 
 /// What would allow something that was refused. Nothing where no line of a policy would.
 fn allow(refusal: &Refusal, policy: &Policy) -> Option<String> {
-    let Wish::File {
-        operation, path, ..
-    } = &refusal.wish
-    else {
-        let Wish::Tool { resource, .. } = &refusal.wish else {
-            return None;
-        };
-        if refusal.rule != "allowed_domains" {
-            return None;
-        }
+    match &refusal.wish {
+        Wish::File {
+            operation, path, ..
+        } => allow_file(*operation, path, &refusal.rule, policy),
+        Wish::Tool { tool, resource } => allow_call(tool, resource, &refusal.rule),
+    }
+}
+
+fn allow_call(tool: &str, resource: &str, rule: &str) -> Option<String> {
+    if rule == "allowed_domains" {
         let url = wardian_policy::parse_url(resource).ok()?;
         let origin = url.origin().ascii_serialization();
         let entry = origin.strip_prefix("https://").unwrap_or(&origin);
         return Some(format!(
             "to allow requests to {origin}, add \"{entry}\" to `allowed_domains`"
         ));
-    };
+    }
+    // The name of a tool that is granted: another has no rule of its own.
+    let part = rule.strip_prefix("tools.")?.strip_prefix(tool)?;
+    match part {
+        ".max_calls" => Some(format!(
+            "to allow more calls of {tool} in a run, raise `{rule}`"
+        )),
+        ".config.recipients" => Some(format!(
+            "to allow mail to {}, add it to `{rule}`",
+            resource.escape_debug()
+        )),
+        part if part.starts_with(".args.") => Some(format!(
+            "`{rule}` in the policy says what the argument can be"
+        )),
+        _ => None,
+    }
+}
+
+fn allow_file(operation: FileOperation, path: &str, rule: &str, policy: &Policy) -> Option<String> {
     let (verb, flag, access) = match operation {
         // Libraries look for files all the time.
         FileOperation::Stat | FileOperation::Symlink => return None,
         FileOperation::Read | FileOperation::ReadLink => ("read", "--read", "read"),
         _ => ("write", "--write", "read_write"),
     };
-    if !(refusal.rule == "permissions" || refusal.rule.starts_with("allowed_paths")) {
+    if !(rule == "permissions" || rule.starts_with("allowed_paths")) {
         return None;
     }
     let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);

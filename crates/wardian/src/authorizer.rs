@@ -147,29 +147,24 @@ impl Authorizer {
     /// As [`explain`](Self::explain), of a call that acts on `resource`: arguments that this says nothing of are taken to
     /// be ones that the rules allow, and named in [`Explanation::assumed`].
     pub fn explain_resource(&self, tool: &str, resource: &str) -> Explanation {
-        let mut args = Map::new();
+        let (mut args, mut assumed) = (Map::new(), Map::new());
         if let (Some(declared), Some(rules)) = (self.tools.get(tool), self.policy.tools().get(tool))
         {
-            args = assumed(&declared.0, rules);
+            assumed = assumed_arguments(&declared.0, rules);
             if let Some(name) = &declared.0.resource {
-                args.remove(name);
+                assumed.remove(name);
                 let is_list = declared.0.schema_of(name).is_some_and(is_list);
                 let value = match is_list {
                     true => vec![resource].into(),
                     false => resource.into(),
                 };
-                let assumed = args.clone();
                 args.insert(name.clone(), value);
-                return Explanation {
-                    assumed,
-                    ..self.explain(tool, &args)
-                };
             }
         }
-        let explanation = self.explain(tool, &args);
+        args.extend(assumed.clone());
         Explanation {
-            assumed: args,
-            ..explanation
+            assumed,
+            ..self.explain(tool, &args)
         }
     }
 
@@ -293,7 +288,7 @@ impl Authorizer {
     fn holds(&self, key: &str, reason: String) -> RuleCheck {
         RuleCheck {
             rule: key.to_owned(),
-            location: self.policy.location(key).cloned(),
+            location: self.located(key),
             holds: true,
             reason,
         }
@@ -312,7 +307,7 @@ impl Authorizer {
             reason: format!("the policy grants no tool of the name {shown:?}"),
         };
         Refused {
-            location: self.policy.location("tools").cloned(),
+            location: self.located("tools"),
             ..Refused::by("tools", error)
         }
     }
@@ -400,7 +395,7 @@ impl Authorizer {
     fn broken_rule(&self, tool: &Declared, part: &str, reason: String) -> Refused {
         let key = format!("tools.{}.{part}", tool.name);
         Refused {
-            location: self.policy.location(&key).cloned(),
+            location: self.located(&key),
             rule: key,
             error: CallError::refused(reason),
         }
@@ -484,14 +479,15 @@ pub(crate) fn unfit_tools(policy: &Policy, tools: &BTreeMap<String, Tool>) -> Ve
         let key = format!("tools.{name}");
         let Some(tool) = tools.get(name) else {
             let names: Vec<_> = tools.keys().map(String::as_str).collect();
-            let there = match nearest(name, &names) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("there are {}", names.join(", ")),
+            let there = match (nearest(name, &names), names.is_empty()) {
+                (Some(near), _) => format!("; did you mean {near}?"),
+                (None, false) => format!("; there are {}", names.join(", ")),
+                (None, true) => String::new(),
             };
             unfit.push(UnfitTool {
                 key,
                 tool: name.clone(),
-                why: format!("is granted, but there is none; {there}"),
+                why: format!("is granted, but there is none{there}"),
             });
             continue;
         };
@@ -553,7 +549,7 @@ fn is_list(schema: &Value) -> bool {
 }
 
 /// Values for the arguments that a call needs, and for those that rules are about: ones that the rules allow.
-fn assumed(tool: &Declared, rules: &ToolRules) -> Map<String, Value> {
+fn assumed_arguments(tool: &Declared, rules: &ToolRules) -> Map<String, Value> {
     let mut args = Map::new();
     for name in tool.signature.names() {
         let schema = tool.schema_of(name).unwrap_or(&Value::Null);

@@ -483,6 +483,70 @@ fn b_7_a_script_is_told_what_it_may_do_instead() {
     );
 }
 
+/// The other refusals, each done as it is said.
+#[test]
+fn b_7_rules_of_tools_and_the_permission_to_run_are_followed() {
+    let with = |rules: &str| {
+        let policy = format!(
+            "version = 1\npermissions = [\"EXECUTE_CODE\", \"SEND_EMAIL\", \"DATABASE_READ\"]\n{rules}"
+        );
+        Files::new(&[
+            ("policy.toml", &policy),
+            (
+                "tools.toml",
+                "[send_email]\nanswer = 'null'\n[query]\naction = \"db_read\"\narguments = [\"database\"]\nanswer = '2'\n",
+            ),
+        ])
+    };
+    let mail = |recipients: &str| {
+        format!(
+            "[tools.send_email.config]\nserver = \"smtp.example.com\"\nfrom = \"s@example.com\"\nrecipients = [{recipients}]\n"
+        )
+    };
+    let write =
+        "from wardian import tools\ntools.send_email(['bob@example.com'], 'subject', 'text')";
+    let twice = "from wardian import tools\ntools.query('shop')\ntools.query('shop')";
+    for (refusing, code, said, followed) in [
+        (
+            mail("\"ada@example.com\""),
+            write,
+            "to allow mail to bob@example.com, add it to `tools.send_email.config.recipients`",
+            mail("\"ada@example.com\", \"bob@example.com\""),
+        ),
+        (
+            "[tools.query]\nmax_calls = 1\n".to_owned(),
+            twice,
+            "to allow more calls of query in a run, raise `tools.query.max_calls`",
+            "[tools.query]\nmax_calls = 2\n".to_owned(),
+        ),
+    ] {
+        let run_with = |rules: &str| {
+            let files = with(rules);
+            let (policy, tools) = (files.path("policy.toml"), files.path("tools.toml"));
+            advised(&["--policy", &policy, "--doubles", &tools, "-c", code])
+        };
+        let (exit, advice) = run_with(&refusing);
+        assert_eq!(exit, Some(1), "{advice:#?}");
+        line(&advice, said);
+        assert_eq!(run_with(&followed).0, Some(0));
+    }
+    let files = Files::new(&[("policy.toml", "version = 1\npermissions = []\n")]);
+    let policy = files.path("policy.toml");
+    let (exit, advice) = advised(&["--policy", &policy, "-c", "print(1)"]);
+    assert_eq!(exit, Some(121));
+    line(
+        &advice,
+        &format!("add \"EXECUTE_CODE\" to `permissions` ({policy}:2)"),
+    );
+    fs::write(&policy, "version = 1\npermissions = [\"EXECUTE_CODE\"]\n").unwrap();
+    check(
+        &["run", "--policy", &policy, "-c", "print(1)"],
+        0,
+        "1\n",
+        "",
+    );
+}
+
 /// A reply's shape stands where a script's author looks.
 #[test]
 fn c_2_replies_have_shapes() {

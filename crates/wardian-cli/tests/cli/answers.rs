@@ -147,10 +147,7 @@ fn b_2_check_finds_what_run_refuses() {
     };
     let head = "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\", \"DATABASE_READ\"]\n";
     for (rest, said) in [
-        (
-            "[tools.reed_file]",
-            "tools.reed_file: reed_file is granted, but there is none; ",
-        ),
+        ("[tools.reed_file]", "did you mean read_file?"),
         (
             "[tools.http_request]",
             "scripts do not see http_request: `permissions` lack NETWORK_ACCESS",
