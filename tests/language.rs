@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use wardian::{Script, Value, Verdict};
 
-use crate::{printed, raised, run, value};
+use crate::{printed, raised, run, runtime, value};
 
 #[test]
 fn output_and_value() {
@@ -40,6 +40,15 @@ fn the_value_is_that_of_a_final_expression() {
             "from collections import OrderedDict\nOrderedDict(b=1, a=2)",
             json!({"b": 1, "a": 2}),
         ),
+        // As json.dumps has it.
+        (
+            "{2024: 5, True: {None: 1}, -1: []}",
+            json!({"2024": 5, "true": {"null": 1}, "-1": []}),
+        ),
+        (
+            "from collections import Counter\nCounter([2023, 2024, 2024])",
+            json!({"2023": 1, "2024": 2}),
+        ),
     ] {
         assert_eq!(value(code), expected, "{code}");
     }
@@ -55,7 +64,16 @@ fn what_is_not_json_comes_back_as_repr_with_the_reason() {
             "18446744073709551616",
             "an integer does not fit in 64 bits",
         ),
-        ("{1: 2}", "{1: 2}", "a key of type 'int' is not a string"),
+        (
+            "{(1,): 2}",
+            "{(1,): 2}",
+            "a key of type 'tuple' is not a string",
+        ),
+        (
+            "{1: 2, '1': 3}",
+            "{1: 2, '1': 3}",
+            "two keys are the same text in JSON",
+        ),
         ("'\\ud800'", "'\\ud800'", "a string holds a lone surrogate"),
         (
             "class A:\n  def __repr__(self): return 'mine'\n[A()]",
@@ -373,5 +391,39 @@ fn tracebacks_are_those_of_the_traceback_module() {
         let expected = printed(&*shown);
         // What stands between the script and its own frames is not shown.
         assert_eq!(raised(code).1, expected, "{code}");
+    }
+}
+
+/// What looks at a clock or a calendar asks for no file: nothing is refused that no script has asked for.
+#[test]
+fn times_are_no_refusals() {
+    for code in [
+        "import datetime\ndatetime.datetime.now()",
+        "import datetime\ndatetime.date.today()",
+        "import datetime\ndatetime.datetime.now().astimezone()",
+        "import time\ntime.localtime(), time.strftime('%H:%M %Z'), time.strptime('2024', '%Y')",
+        "import logging\nlogging.basicConfig(format='%(asctime)s')\nlogging.warning('x')",
+        "import zipfile, io\nzipfile.ZipFile(io.BytesIO(), 'w').writestr('a', 'b')",
+    ] {
+        let outcome = run(code);
+        assert_eq!(outcome.verdict, Verdict::Completed, "{code}");
+        assert_eq!(outcome.refusals.count, 0, "{code}: {:?}", outcome.refusals);
+    }
+}
+
+/// Classes of the script's own are pickled under every profile that has pickle.
+#[test]
+fn a_scripts_own_classes_are_pickled() {
+    let code = "import pickle\nclass A:\n    x = 1\npickle.loads(pickle.dumps(A())).x";
+    let sandbox = wardian::Sandbox::new(runtime(), wardian::Policy::computing()).unwrap();
+    let outcome = sandbox.run_blocking(code).unwrap();
+    assert_eq!(outcome.json()["value"], 1, "{}", outcome.stderr.text());
+}
+
+#[test]
+fn quit_and_exit_end_the_script() {
+    for (code, status) in [("quit()", 0), ("exit(3)", 3), ("quit('why')", 1)] {
+        let outcome = run(code);
+        assert_eq!(outcome.verdict, Verdict::Exited { code: status }, "{code}");
     }
 }

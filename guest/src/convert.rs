@@ -1,5 +1,6 @@
 //! Python values to JSON and back, by the objects' native payloads: no code of the script runs.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use rustpython_vm::builtins::{PyDict, PyFloat, PyInt, PyList, PyStr, PyTuple};
@@ -23,6 +24,7 @@ pub(crate) struct Limits {
 pub(crate) enum NotJson {
     Type(String),
     Key(String),
+    SameKeys,
     Integer,
     Float(f64),
     Surrogate,
@@ -31,6 +33,10 @@ pub(crate) enum NotJson {
 }
 
 impl NotJson {
+    fn key(key: &PyObject) -> Self {
+        Self::Key(key.class().name().to_string())
+    }
+
     /// Is it of a type that JSON does not have?
     pub(crate) fn is_type(&self) -> bool {
         matches!(self, Self::Type(_) | Self::Key(_))
@@ -47,6 +53,7 @@ impl std::fmt::Display for NotJson {
         match self {
             Self::Type(name) => write!(f, "'{name}' is not a JSON type"),
             Self::Key(name) => write!(f, "a key of type '{name}' is not a string"),
+            Self::SameKeys => f.write_str("two keys are the same text in JSON"),
             Self::Integer => f.write_str("an integer does not fit in 64 bits"),
             Self::Float(float) => write!(f, "{float} is not a JSON number"),
             Self::Surrogate => f.write_str("a string holds a lone surrogate"),
@@ -58,7 +65,8 @@ impl std::fmt::Display for NotJson {
 
 /// Writes `value` as JSON.
 ///
-/// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number.
+/// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number. Unless the value is
+/// [`exact`](Limits::exact), keys of dicts that are integers, booleans or `None` are written as texts.
 pub(crate) fn to_json(
     value: &PyObject,
     limits: Limits,
@@ -116,16 +124,26 @@ fn write(
             let start = json.len();
             json.push('{');
             let mut looks_tagged = limits.exact;
+            let mut names = HashSet::new();
+            let has_others = dict
+                .into_iter()
+                .any(|(key, _)| !key.downcastable::<PyStr>());
             for (i, (key, item)) in dict.into_iter().enumerate() {
                 if i > 0 {
                     json.push(',');
                 }
+                let key_start = json.len();
                 match key.downcast_ref::<PyStr>() {
                     Some(key) => {
                         looks_tagged &= i == 0 && key.as_bytes().starts_with(b"$");
                         write_string(json, key)?;
                     }
-                    None => return Err(NotJson::Key(key.class().name().to_string())),
+                    None if limits.exact => return Err(NotJson::key(&key)),
+                    None => write_display(json, format_args!("\"{}\"", key_text(&key, vm)?)),
+                }
+                // 1 and "1" would be one.
+                if has_others && !names.insert(json[key_start..].to_owned()) {
+                    return Err(NotJson::SameKeys);
                 }
                 json.push(':');
                 write(json, &item, inner, limits, vm)?;
@@ -145,6 +163,20 @@ fn write(
         return Err(NotJson::Size(limits.bytes));
     }
     Ok(())
+}
+
+/// A key that is no string, as `json.dumps` writes it.
+fn key_text(key: &PyObject, vm: &VirtualMachine) -> Result<String, NotJson> {
+    if vm.is_none(key) {
+        return Ok("null".to_owned());
+    }
+    if key.is(&vm.ctx.true_value) || key.is(&vm.ctx.false_value) {
+        return Ok(key.is(&vm.ctx.true_value).to_string());
+    }
+    let int = key.downcast_ref::<PyInt>().map(|int| int.as_bigint());
+    let int = int.and_then(|int| i64::try_from(int).ok());
+    int.map(|int| int.to_string())
+        .ok_or_else(|| NotJson::key(key))
 }
 
 fn write_array(

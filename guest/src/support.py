@@ -12,6 +12,9 @@ import _thread
 
 source_lines = linecache.cache
 
+# Whether the host has time zones is looked up once: here, where there is nobody who would be refused.
+datetime.date.today()
+
 # What this file is called in tracebacks, from which it is left out.
 _OURS = (lambda: 0).__code__.co_filename
 
@@ -121,6 +124,14 @@ def _described(thing):
     doc = inspect.getdoc(thing) or ""
     return f"{name}{signature}\n{textwrap.indent(doc, '    ')}\n"
 
+
+def _quit(code=None):
+    """Ends the script, as sys.exit() does."""
+    raise SystemExit(code)
+
+
+_quit.__name__ = _quit.__qualname__ = "quit"
+builtins.quit = builtins.exit = _quit
 
 # Python's own needs pydoc, which is a web server among other things.
 builtins.help = _help
@@ -314,7 +325,8 @@ def guard_imports(refusal):
     frame = sys._getframe
 
     def check(name, fromlist=()):
-        why = refusal(name)
+        # The script itself, as pickle asks for it.
+        why = None if name == "__main__" else refusal(name)
         if why is None:
             for part in fromlist or ():
                 if isinstance(part, str) and part != "*" and why is None:
