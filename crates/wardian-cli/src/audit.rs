@@ -10,7 +10,7 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use serde_json::json;
-use wardian::audit::{Event, Head, Record, VerifyError, records, verify, verify_after};
+use wardian::audit::{Event, Head, Record, Verified, VerifyError, records, verify, verify_after};
 
 use crate::args::{AuditCommand, AuditRecords};
 use crate::display::Escaper;
@@ -63,8 +63,18 @@ fn open(file: &Path) -> Result<BufReader<File>> {
     Ok(BufReader::new(File::open(file).map_err(cannot)?))
 }
 
-/// Which records are asked for.
-pub(crate) struct Filter<'a> {
+/// Counts the records of a log that are as they were written, up to the first that is not.
+fn intact(verified: &std::result::Result<Verified, VerifyError>) -> usize {
+    let intact = match verified {
+        Ok(verified) => verified.records,
+        Err(VerifyError::Broken(broken)) => broken.intact,
+        Err(_) => 0,
+    };
+    usize::try_from(intact).unwrap_or(usize::MAX)
+}
+
+/// The records that are asked for.
+struct Filter<'a> {
     wanted: &'a AuditRecords,
     since: Option<SystemTime>,
 }
@@ -111,12 +121,7 @@ pub(crate) fn each(
     for file in &wanted.files {
         let source = Source::new(file)?;
         let verified = verify(source.open()?);
-        let intact = match &verified {
-            Ok(verified) => verified.records,
-            Err(VerifyError::Broken(broken)) => broken.intact,
-            Err(_) => 0,
-        };
-        let intact = usize::try_from(intact).unwrap_or(usize::MAX);
+        let intact = intact(&verified);
         all += intact;
         for record in records(source.open()?).take(intact) {
             let record = record?;
@@ -195,7 +200,7 @@ fn show(wanted: &AuditRecords, follow: bool) -> Result<Exit> {
     ended
 }
 
-/// How often a log that is followed is looked at.
+/// Time between two looks at a log that is followed.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Does what `take` does with every record of a log, and with those that are added to it; with nothing after each look. Ends
@@ -214,12 +219,7 @@ fn follow_log(file: &Path, mut take: impl FnMut(Option<&Record>) -> Result<()>) 
             .map_or(0, |at| at + 1);
         let lines: Vec<u8> = added.drain(..whole).collect();
         let verified = verify_after(&*lines, head.clone());
-        let intact = match &verified {
-            Ok(verified) => verified.records,
-            Err(VerifyError::Broken(broken)) => broken.intact,
-            Err(_) => 0,
-        };
-        for record in records(&*lines).take(usize::try_from(intact).unwrap_or(usize::MAX)) {
+        for record in records(&*lines).take(intact(&verified)) {
             take(Some(&record?))?;
         }
         take(None)?;

@@ -161,17 +161,20 @@ pub(crate) fn report_json(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// How the process ends for an error, and what that is called in JSON.
+/// Maps an error to an exit code and to its name in JSON.
 fn ending(error: &anyhow::Error) -> (Exit, Ending) {
     let of_policy = matches!(
         error.downcast_ref(),
         Some(Error::Grant { .. } | Error::Tool { .. })
     ) || error.is::<PolicyError>()
         || error.is::<ConfigError>();
-    match error {
-        error if error.is::<Closed>() => (Exit::CLOSED, Ending::Interrupted),
-        error if error.is::<Usage>() => (Exit::USAGE, Ending::Usage),
-        _ if of_policy => (Exit::USAGE, Ending::Policy),
-        _ => (Exit::WARDIAN, Ending::Failed),
+    if error.is::<Closed>() {
+        (Exit::CLOSED, Ending::Interrupted)
+    } else if error.is::<Usage>() {
+        (Exit::USAGE, Ending::Usage)
+    } else if of_policy {
+        (Exit::USAGE, Ending::Policy)
+    } else {
+        (Exit::WARDIAN, Ending::Failed)
     }
 }

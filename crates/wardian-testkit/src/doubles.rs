@@ -12,7 +12,7 @@ use wardian::{Action, Approval, Approver, Tool, ToolDefinitionError, ToolError};
 use crate::Fixture;
 use crate::fixture::unanswered;
 
-/// What tools answer.
+/// Answers of tools.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Doubles {
     #[serde(default)]
@@ -21,7 +21,7 @@ pub struct Doubles {
     answers: BTreeMap<String, Answer>,
 }
 
-/// What one tool answers.
+/// The answer of one tool.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
@@ -71,7 +71,10 @@ impl Doubles {
             let (declared, answer) = answer.clone().into_double(name)?;
             let known = tools.iter().position(|tool| tool.name() == name);
             let double = match (declared, known) {
-                (Some((action, arguments)), _) => own_double(name, action, &arguments),
+                (Some((action, arguments)), _) => {
+                    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                    own_double(name, action, &arguments)
+                }
                 (None, Some(at)) => Ok(tools.remove(at)),
                 // A ready tool that the policy does not grant.
                 (None, None) => continue,
@@ -104,20 +107,19 @@ impl Doubles {
 }
 
 /// A tool of the host's own, without an answer. The first of its arguments names what it acts on.
-fn own_double(
+pub(crate) fn own_double(
     name: &str,
     action: Action,
-    arguments: &[String],
+    arguments: &[&str],
 ) -> Result<Tool, ToolDefinitionError> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let tool = Tool::double(name, action, &arguments, |_| Err(unanswered()))?;
+    let tool = Tool::double(name, action, arguments, |_| Err(unanswered()))?;
     match arguments.first() {
         Some(first) => tool.resource(first),
         None => Ok(tool),
     }
 }
 
-/// Which action and arguments a double has, if it is of a tool of the host's own.
+/// Action and arguments of a double, if it is of a tool of the host's own.
 type Declared = Option<(Action, Vec<String>)>;
 
 impl Answer {

@@ -14,6 +14,7 @@ use wardian::{
     ToolError,
 };
 
+use crate::doubles::own_double;
 use crate::{Doubles, Ran, runtime};
 
 /// Tools that are not doubled: they work on the fixture's own directories.
@@ -167,11 +168,7 @@ impl Fixture {
         arguments: &[&str],
         answer: impl Fn(&Value) -> Result<Value, ToolError> + Send + Sync + 'static,
     ) -> Result<Self, FixtureError> {
-        let mut tool = Tool::double(name, action, arguments, |_| Err(unanswered()))?;
-        if let Some(first) = arguments.first() {
-            tool = tool.resource(first)?;
-        }
-        self.double(tool, answer);
+        self.double(own_double(name, action, arguments)?, answer);
         Ok(self)
     }
 

@@ -43,13 +43,7 @@ impl Setting<'_> {
             "" => table,
             key => format!("{table}.{key}"),
         };
-        let mut shorter = Some(key.as_str());
-        let at = std::iter::from_fn(|| {
-            let this = shorter?;
-            shorter = this.rfind(['.', '[']).and_then(|end| this.get(..end));
-            Some(this)
-        })
-        .find_map(|key| self.policy.location(key));
+        let at = self.policy.nearest_location(&key);
         ConfigError {
             at: at.map(ToString::to_string),
             key,

@@ -20,7 +20,7 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// Whether the policy can be used all the same: what only the host that scripts run on can know.
+    /// Set if the policy can be used all the same: only the host that scripts run on can know.
     pub is_warning: bool,
 }
 
@@ -52,9 +52,8 @@ pub struct Problems {
 
 impl Problems {
     /// These problems, in the order of their files; `None` if there is none.
-    pub fn new(mut problems: Vec<Problem>) -> Option<Self> {
-        problems.sort_by(|a, b| (&a.at.file, a.at.span.start).cmp(&(&b.at.file, b.at.span.start)));
-        (!problems.is_empty()).then(|| Self::in_order(problems, None))
+    pub fn new(problems: Vec<Problem>) -> Option<Self> {
+        (!problems.is_empty()).then(|| Self::in_order(sorted(problems), None))
     }
 
     pub(super) fn in_order(list: Vec<Problem>, draft: Option<Policy>) -> Self {
@@ -78,7 +77,7 @@ impl Problems {
         self.iter().any(|problem| !problem.is_warning)
     }
 
-    /// What could be read of the policy all the same: to look for more that is wrong with it, and for nothing else.
+    /// Returns the policy as far as it could be read: to look for more that is wrong with it, and for nothing else.
     pub fn draft(&self) -> Option<&Policy> {
         self.draft.as_deref()
     }
@@ -94,11 +93,14 @@ impl Problems {
         let is_new = |problem: &Problem| of_tool(problem).is_none_or(|tool| !known.contains(&tool));
         let more = more.into_iter().filter(is_new);
         let all = self.list.into_iter().chain(more).collect();
-        Self::new(all).unwrap_or(Self {
-            list: Vec::new(),
-            draft: None,
-        })
+        Self::in_order(sorted(all), None)
     }
+}
+
+/// Problems in the order of their files.
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|a, b| (&a.at.file, a.at.span.start).cmp(&(&b.at.file, b.at.span.start)));
+    problems
 }
 
 impl fmt::Display for Problems {
