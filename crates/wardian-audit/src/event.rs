@@ -31,7 +31,7 @@ pub enum Event {
         /// SHA-256 of the source, in hex; absent where there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_sha256: Option<String>,
-        /// What the host calls the script: its file.
+        /// The host's name for the script: its file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         script: Option<String>,
         /// The file that the policy was read from, as it was named.

@@ -316,7 +316,7 @@ pub(crate) enum PolicyCommand {
         /// A tool that the policy grants; or an action, also by its permission: `db_read`, `DATABASE_READ`.
         #[arg(value_name = "TOOL|ACTION")]
         subject: String,
-        /// What it acts on, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain text.
+        /// The resource, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain text.
         #[arg(value_name = "RESOURCE|NAME=VALUE")]
         rest: Vec<String>,
         #[command(flatten)]

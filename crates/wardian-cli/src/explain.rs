@@ -30,7 +30,7 @@ pub(crate) fn explain(
     })
 }
 
-/// What can be meant, each explained: a tool, or every way in which a script can do an action.
+/// Explains all that can be meant: a tool, or every way in which a script can do an action.
 fn ways(authorizer: &Authorizer, subject: &str, rest: &[String]) -> Vec<Explanation> {
     let action: Option<Action> = subject.parse().ok();
     let tool = authorizer.tool(subject);

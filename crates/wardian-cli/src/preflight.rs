@@ -11,7 +11,7 @@ use wardian_testkit::Doubles;
 
 use crate::exit::Usage;
 
-/// Whether it counts what only this host can show: its directories, variables and databases.
+/// The host that problems of directories, variables and databases are looked for on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Host {
     /// Scripts are going to run here.
@@ -45,7 +45,7 @@ impl Checked {
     }
 }
 
-/// What may be meant by the name of a tool that is not there.
+/// Suggests a name in place of that of a tool which is not there.
 fn meant(name: &str) -> String {
     let ready: Vec<_> = wardian_tools::names().collect();
     let there = match nearest(name, &ready) {

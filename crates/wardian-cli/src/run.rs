@@ -236,7 +236,7 @@ fn usage_or_own(error: Error) -> anyhow::Error {
     }
 }
 
-/// What the script may do, the tools for it, and who approves if not the terminal.
+/// The policy of a run, its tools, and the approver if that is not the terminal.
 type Prepared = (Policy, Vec<Tool>, Option<Arc<dyn Approver>>);
 
 /// Reads what the script may do, and says everything that would keep it from running.
@@ -478,7 +478,7 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
     )
 }
 
-/// Where a script's output goes while it runs.
+/// A receiver of a script's output while it runs.
 type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
 
 /// Shows output as it comes.
@@ -486,7 +486,7 @@ fn sink(screen: Screen) -> Sink {
     Box::new(move |stream, bytes| screen.send(Piece::Output(stream, bytes.to_vec())))
 }
 
-/// What a script has printed so far, for a run that is interrupted.
+/// Output of a script so far, for a run that is interrupted.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<[Vec<u8>; 2]>>);
 

@@ -19,7 +19,7 @@ pub(crate) struct Files {
     pub(crate) sources: Sources,
 }
 
-/// What the script and its modules are called on this machine, and their texts.
+/// Names of a script and its modules on this machine, with their texts.
 pub(crate) struct Sources {
     main: (String, String),
     modules: BTreeMap<String, (String, String)>,
@@ -139,7 +139,7 @@ fn is_policy(file: &Path, text: &str) -> bool {
     is_toml || says_what_is_granted() && Policy::parse(&Source::text("script", text)).is_ok()
 }
 
-/// What a source is called where it is shown, given its file, if it has one.
+/// Names a source as it is shown, given its file, if it has one.
 pub(crate) fn source_name(file: Option<&Path>) -> String {
     match file.filter(|file| !is_dash(file)) {
         Some(file) => file.display().to_string(),

@@ -22,11 +22,11 @@ struct Line {
     /// As TOML. An entry, if the key is a list.
     value: String,
     is_entry: bool,
-    /// What it would grant.
+    /// The effect of the line.
     grants: String,
 }
 
-/// What can be said of refusals: lines, and what no line would allow. Each with how often it was refused.
+/// Lines that would allow refusals, and refusals that no line would allow, each with its count.
 #[derive(Default)]
 struct Suggestions {
     lines: BTreeMap<Line, u64>,
@@ -298,7 +298,7 @@ impl Suggestions {
     }
 }
 
-/// What an amount is in a policy: a number as it is, everything else as a text.
+/// Writes an amount as a policy has it: a number as it is, everything else as a text.
 fn amount_as_toml(amount: &str) -> String {
     match amount.parse::<f64>() {
         Ok(_) => amount.to_owned(),

@@ -53,7 +53,7 @@ impl<'p> Decision<'p> {
         matches!(self.rule, Rule::Lacking)
     }
 
-    /// What the policy allows instead, for those whom it refuses: `; allowed_domains has api.example.com`. Empty if there
+    /// Lists the entries of the key that refuses: `; allowed_domains has api.example.com`. Empty if there
     /// is nothing to say.
     pub fn alternatives(&self) -> String {
         let (key, entries) = match &self.rule {

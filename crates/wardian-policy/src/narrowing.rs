@@ -45,7 +45,7 @@ pub fn leaves(config: &Map<String, Value>) -> Vec<(String, &Value)> {
     leaves
 }
 
-/// Where two configurations of a tool differ: only the tool knows which of them allows more.
+/// Compares two configurations of a tool: only the tool knows which of them allows more.
 fn told_otherwise(mine: &Map<String, Value>, base: &Map<String, Value>) -> Vec<(String, String)> {
     let [mine, base] =
         [mine, base].map(|config| leaves(config).into_iter().collect::<BTreeMap<_, _>>());

@@ -252,7 +252,7 @@ impl Policy {
             .is_some_and(|source| source.file == at.file)
     }
 
-    /// Where a key of the policy's file stands, or the nearest key above it.
+    /// Locates a key of the policy's file, or the nearest key above it.
     pub fn nearest_location(&self, key: &str) -> Option<&Location> {
         let mut above = std::iter::successors(Some(key), |key| {
             key.rfind(['.', '[']).and_then(|end| key.get(..end))

@@ -1,4 +1,4 @@
-//! What to do about an outcome, in one sentence each. Each is true of the policy that the run had: who does what it says
+//! Advice about an outcome, in one sentence each. Each is true of the policy that the run had: who does what it says
 //! gets further.
 
 use std::collections::BTreeSet;
@@ -126,7 +126,7 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
     advice
 }
 
-/// How a limit is raised: by its flag where no policy sets it, else by its key.
+/// Says which flag raises a limit where no policy sets it, else which key.
 fn raise(key: &str, flag: Option<&str>, policy: &Policy) -> String {
     match (policy.file(), flag, policy.location(key)) {
         (None, Some(flag), _) => format!("{flag} raises the limit, or `{key}` in a policy"),
@@ -139,7 +139,7 @@ fn raise(key: &str, flag: Option<&str>, policy: &Policy) -> String {
     }
 }
 
-/// How more source is allowed.
+/// Says which flag or key allows more source.
 fn looser(policy: &Policy, key: &str) -> String {
     match policy.file() {
         Some(file) => format!("`{key}` in {} changes that", file.display()),
@@ -163,7 +163,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64 && name.split('.').all(is_identifier)
 }
 
-/// How a module is imported, or what there is in its place.
+/// Says which flag or key lets a module be imported, or names a substitute.
 fn import(module: &str, policy: &Policy) -> String {
     let package = module.split('.').next().unwrap_or(module);
     if ["tools", "aio"].contains(&package) {
@@ -222,7 +222,7 @@ fn tools(policy: &Policy) -> String {
     }
 }
 
-/// What would allow something that was refused. Nothing where no line of a policy would.
+/// Says which flag or line of a policy allows something that was refused, if one does.
 fn allow(refusal: &Refusal, policy: &Policy) -> Option<String> {
     match &refusal.wish {
         Wish::File {

@@ -29,14 +29,14 @@ pub struct Authorizer {
     tools: BTreeMap<String, Tool>,
 }
 
-/// What is known of a call so far.
+/// A call as far as it is known.
 #[derive(Default)]
 pub(crate) struct CallDraft {
     pub(crate) tool: Option<Arc<Declared>>,
     pub(crate) resource: Vec<String>,
     /// Its arguments as the record shows them, if there is one.
     pub(crate) args: Option<Args>,
-    /// Whether there is a record.
+    /// Set if there is a record.
     pub(crate) recorded: bool,
     /// The rules that hold, if somebody wants to know.
     pub(crate) checks: Option<Vec<RuleCheck>>,

@@ -1,4 +1,4 @@
-//! What a policy says of one call, rule by rule.
+//! Explanation of one call by a policy, rule by rule.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -7,24 +7,24 @@ use wardian_policy::{Action, Location};
 use crate::LocationReport;
 use crate::call_error::Refused;
 
-/// What would come of a call, and why. Made by [`Authorizer`](crate::Authorizer).
+/// The decision on a call, and the reasons. Made by [`Authorizer`](crate::Authorizer).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// Whether it would be made, once somebody has approved of it where that is asked for.
+    /// Set if it would be made, once somebody has approved of it where that is asked for.
     pub allowed: bool,
     /// The tool; `None` for what scripts do without one.
     pub tool: Option<String>,
-    /// What it does, if there is such a tool.
+    /// The tool's action, if there is such a tool.
     #[serde(serialize_with = "named")]
     pub action: Option<Action>,
-    /// What it acts on.
+    /// The resources: paths, URLs, databases, recipients.
     pub resource: Vec<String>,
     /// The rules that were asked, in order. The last one decided.
     pub rules: Vec<RuleCheck>,
-    /// How many such calls a run can make.
+    /// The most such calls that a run can make.
     pub max_calls: Option<u64>,
-    /// Whether somebody has to approve of it.
+    /// Set if somebody has to approve of it.
     pub approval: bool,
     /// The exception that the script would see: its type and its text.
     pub error: Option<String>,
@@ -39,12 +39,12 @@ pub struct RuleCheck {
     /// Its key: `permissions`, `allowed_domains["api.example.com"]`, `tools.http_request.args.url`. `arguments` if the
     /// arguments are not the tool's, `resource` if the resource is malformed.
     pub rule: String,
-    /// Where it stands, if the policy was read from a file.
+    /// Its place, if the policy was read from a file.
     #[serde(serialize_with = "placed")]
     pub location: Option<Location>,
-    /// Whether it lets the call pass.
+    /// Set if it lets the call pass.
     pub holds: bool,
-    /// What it says, in one sentence.
+    /// Its reason, in one sentence.
     pub reason: String,
 }
 

@@ -150,7 +150,7 @@ impl Gate {
         self.0.authorizer.policy()
     }
 
-    /// What decides on calls here, for explaining them.
+    /// Returns the authorizer that decides on calls here, for explaining them.
     pub fn authorizer(&self) -> &Authorizer {
         &self.0.authorizer
     }

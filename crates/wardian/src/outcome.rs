@@ -36,7 +36,7 @@ pub enum Verdict {
         action: String,
         /// The key of the policy that decided.
         rule: String,
-        /// Where that key stands, if the policy was read from a file.
+        /// The place of that key, if the policy was read from a file.
         #[serde(skip)]
         location: Option<Location>,
         /// The reason, in one sentence.
@@ -246,7 +246,7 @@ pub struct Outcome {
     pub usage: Usage,
     /// What it was refused.
     pub refusals: Refusals,
-    /// What to do about a refusal, a limit, a module that is missing: for people, a sentence each.
+    /// Advice about refusals, limits, modules that are missing: for people, a sentence each.
     pub advice: Vec<String>,
     /// Which source it was.
     pub source: SourceHash,

@@ -21,7 +21,7 @@ pub fn tool_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
         .collect()
 }
 
-/// What the policy's own file grants in vain, since its permissions keep it from scripts.
+/// Problems of grants in the policy's own file that its permissions keep from scripts.
 pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for grant in policy.grants() {

@@ -17,15 +17,15 @@ use crate::{Outcome, Refusal, SourceHash, Trap, Verdict, Wish};
 pub struct Report {
     /// Names the run; `null` if none has started.
     pub run_id: Option<String>,
-    /// How it ended.
+    /// The ending.
     pub verdict: Ending,
-    /// Whether it completed, or exited with 0.
+    /// True if it completed, or exited with 0.
     pub success: bool,
     /// Standard output, up to the limit.
     pub output: String,
     /// Standard error, up to the limit, with the traceback of an uncaught exception.
     pub stderr: String,
-    /// Whether a limit has cut off output.
+    /// True if a limit has cut off output.
     pub truncated: bool,
     /// Why there was no success, in one sentence.
     pub error: Option<String>,
@@ -41,27 +41,27 @@ pub struct Report {
     pub exit_status: Option<i32>,
     /// The rules about source that it breaks, for `rejected`.
     pub violations: Vec<ViolationReport>,
-    /// What the policy does not allow, for `denied`.
+    /// The denial by the policy, for `denied`.
     pub denial: Option<DenialReport>,
     /// The limit at which it was stopped, for `limit`.
     pub limit: Option<LimitReport>,
-    /// How the interpreter broke, for `crashed`.
+    /// The kind of crash, for `crashed`.
     pub crash: Option<Trap>,
-    /// What is wrong with the policy, for `policy`.
+    /// Problems of the policy, for `policy`.
     pub problems: Vec<ProblemReport>,
-    /// What the script was refused: the first 32, without repetitions.
+    /// Refusals: the first 32, without repetitions.
     pub refusals: Vec<RefusalReport>,
-    /// How often it was refused something.
+    /// Count of all refusals.
     pub refusal_count: u64,
-    /// What to do about a refusal, a limit, a module that is missing: a sentence each.
+    /// Advice about refusals, limits, modules that are missing: a sentence each.
     pub advice: Vec<String>,
-    /// What it used.
+    /// Resources that it used.
     pub usage: UsageReport,
     /// SHA-256 of the source, in hex, at each step of its way; `null` if no run has started.
     pub source_sha256: Option<SourceHash>,
 }
 
-/// How a run ended, or why there was none.
+/// The ending of a run, or the reason why there was none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -99,7 +99,7 @@ pub struct ExceptionReport {
     pub r#type: String,
     /// `str()` of it.
     pub message: String,
-    /// What Python prints of it.
+    /// The text that Python prints of it.
     pub traceback: String,
     /// The line of the script that raised it, from 1.
     pub line: Option<u32>,
@@ -112,7 +112,7 @@ pub struct ExceptionReport {
 pub struct ViolationReport {
     /// `import`, `call`, `syntax`, `nesting`, `resources`, `source_bytes`.
     pub rule: String,
-    /// What is wrong.
+    /// The mistake, in one sentence.
     pub message: String,
     /// The line on which it starts.
     pub line: u32,
@@ -137,7 +137,7 @@ pub struct DenialReport {
     pub action: String,
     /// The key of the policy that decided.
     pub rule: String,
-    /// Where it stands.
+    /// Its place in the policy's files.
     pub location: Option<LocationReport>,
     /// The reason, in one sentence.
     pub reason: String,
@@ -152,9 +152,9 @@ pub struct LimitReport {
     pub name: String,
     /// The key of the policy that sets it: `limits.timeout`.
     pub key: String,
-    /// How much was used, or asked for.
+    /// The amount used, or asked for.
     pub used: u64,
-    /// How much was allowed.
+    /// The amount allowed.
     pub allowed: u64,
     /// The line of the script that was running, from 1, if it is known.
     pub line: Option<u32>,
@@ -182,11 +182,11 @@ pub struct ProblemReport {
     pub location: Option<LocationReport>,
     /// The key in full: `limits.timeout`. Empty for the file itself.
     pub key: String,
-    /// What is wrong.
+    /// The mistake, in one sentence.
     pub message: String,
-    /// What to do about it.
+    /// A way out.
     pub help: Option<String>,
-    /// Whether the policy can be used all the same.
+    /// True if the policy can be used all the same.
     pub is_warning: bool,
 }
 
@@ -205,13 +205,13 @@ pub struct RefusalReport {
     pub to: Option<String>,
     /// The key of the policy that decided: `allowed_paths["/in"]`.
     pub rule: String,
-    /// Where it stands.
+    /// Its place in the policy's files.
     pub location: Option<LocationReport>,
     /// The reason, in one sentence.
     pub reason: String,
 }
 
-/// What a run used.
+/// Resources that a run used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -344,7 +344,7 @@ fn request(
     Ok(json)
 }
 
-/// What a script finds in `__file__`: its name, without the directories of the host.
+/// Makes a script's `__file__` of its name, without the directories of the host.
 fn file_name(name: &str) -> Option<String> {
     let file = Path::new(name).file_name()?.to_str()?;
     (file != SCRIPT_NAME).then(|| format!("/{file}"))

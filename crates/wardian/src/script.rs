@@ -36,7 +36,7 @@ impl Script {
         &self.code
     }
 
-    /// What the host calls it, a file's name for instance: the audit log shows it.
+    /// Names it for the audit log: by its file, for instance.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self

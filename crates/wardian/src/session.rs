@@ -46,7 +46,7 @@ pub(crate) enum Stop {
 #[derive(Clone, Copy)]
 pub(crate) struct ScriptRecord<'s> {
     pub(crate) sha256: &'s str,
-    /// What the host calls it.
+    /// The host's name for it.
     pub(crate) name: Option<&'s str>,
 }
 

@@ -67,7 +67,7 @@ pub enum ScenarioError {
         /// What is wrong with it.
         why: String,
     },
-    /// What its tools answer.
+    /// The file of doubles.
     #[error("{0}")]
     Doubles(String),
     /// There is no policy.
@@ -198,7 +198,7 @@ impl Scenario {
         Ok((fixture, ran))
     }
 
-    /// What the tools answer.
+    /// Reads the answers of the tools.
     fn doubles(&self) -> Result<Doubles, ScenarioError> {
         let file = self.folder.join("tools.toml");
         match file.exists() {
