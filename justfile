@@ -10,7 +10,7 @@ ci:
 
 # Format and lint
 lint:
-    cargo fmt --all && cargo fmt --all --manifest-path guest/Cargo.toml && cargo clippy --release --workspace --all-targets -- -D warnings
+    cargo fmt --all && cargo fmt --all --manifest-path guest/Cargo.toml && rustfmt --edition 2024 guest/overlay/*/*.rs && cargo clippy --release --workspace --all-targets -- -D warnings
 
 # Measure small things many times: starts, screening, decisions
 bench *args:
@@ -31,6 +31,14 @@ fuel *args:
 # Compare with python3, eryx and Monty, and write docs/compare.md. Needs a Python that these support, 3.12 or later
 compare python="python3":
     cargo bench -p wardian-tests --bench compare -- --python {{python}} --docs {{justfile_directory()}}/docs
+
+# Run CPython's own tests in the sandbox, and write docs/conformance.md. Debian's packages have them
+conformance *args:
+    cargo bench -p wardian-tests --bench conformance -- {{args}}
+
+# Compare with python3 on programs that are made at random, for so many seconds. Finds go to target/differential
+differential seconds="60" *args:
+    cargo bench -p wardian-tests --bench differential -- {{seconds}} {{args}}
 
 # Check licences and advisories
 deny:

@@ -12,7 +12,7 @@ use wardian::{
     load_policy,
 };
 
-use crate::world::{PRELUDE, REFUSED, World};
+use crate::world::{HIDDEN, PRELUDE, REFUSED, World};
 use crate::{runtime, unscreened};
 
 /// With and without: each access does what it says, and nothing else.
@@ -61,8 +61,9 @@ fn permissions_come_before_entries() {
     let world = World::new();
     let wishes = "[t(lambda: read('/rw/file.txt')), t(lambda: write('/rw/x', 'x')), t(lambda: write('/wo/x', 'x')), os.listdir('/')]";
     let refused = json!({"type": "PermissionError", "errno": REFUSED});
+    let hidden = json!({"type": "FileNotFoundError", "errno": HIDDEN});
     for (files, read, written, seen) in [
-        (Permission::NONE, &refused, &refused, json!([])),
+        (Permission::NONE, &hidden, &refused, json!([])),
         (
             Permission::READ_FILE,
             &json!("done"),

@@ -27,6 +27,7 @@ mod limits;
 mod mail;
 mod modules;
 mod postgres;
+mod python_cases;
 mod review;
 mod scenarios;
 mod screening;

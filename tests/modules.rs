@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wardian::Verdict;
+use wardian::{Profile, Verdict};
 
 use crate::{run, runtime};
 
@@ -20,20 +20,13 @@ const ABSENT: &[&str] = &[
     "_sqlite3",
     "_ssl",
     "_testinternalcapi",
-    "ctypes",
-    "doctest",
     "ensurepip",
     "idlelib",
-    "mmap",
     "multiprocessing",
-    "socket",
     "sqlite3",
-    "ssl",
-    "subprocess",
     "test",
     "tkinter",
     "turtledemo",
-    "urllib.request",
 ];
 
 #[test]
@@ -82,4 +75,56 @@ fn every_module_that_is_there_can_be_imported() {
         })
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Modules that stand in for what is absent grant nothing: whatever they offer raises.
+#[test]
+fn what_stands_in_for_absent_modules_raises() {
+    let code = "
+import importlib
+called = 0
+for name in 'subprocess socket ssl http.client http.cookiejar urllib.request mmap ctypes ctypes.util'.split():
+    module = importlib.import_module(name)
+    for offered in vars(module).values():
+        if isinstance(offered, type) and not issubclass(offered, BaseException):
+            try:
+                offered()
+            except OSError as error:
+                called += str(error).startswith(name + '.') and 'sandbox' in str(error)
+            else:
+                raise AssertionError((name, offered))
+called > 100";
+    assert_eq!(crate::value(code), true);
+}
+
+/// Each decision about a module stands once, with its reason; the page is written from it.
+#[test]
+fn profiles_are_those_of_the_page() {
+    let mut page = String::from(
+        "# What the code profiles allow\n\nWritten by a test from the lists in `crates/wardian-policy/src/code.rs`. None of this grants anything: what a script can reach \
+         is decided by the sandbox, whatever it imports. `open` allows any module. A name with a dot is a part of a module: where the module is not \
+         allowed as a whole, scripts see only these parts of it.\n",
+    );
+    for profile in [Profile::Strict, Profile::Standard] {
+        page += &format!("\n## `{}`\n\n", profile.name());
+        for (reason, modules) in profile.allowed_modules() {
+            page += &format!("- {reason}: `{}`\n", modules.join("`, `"));
+        }
+        let rules = profile.code().rules;
+        let list = |names: &wardian_abi::Names| names.iter().collect::<Vec<_>>().join("`, `");
+        page += &format!("- forbidden: `{}`\n", list(&rules.forbidden_imports));
+        page += &format!(
+            "- calls that are forbidden: `{}`\n",
+            list(&rules.forbidden_calls)
+        );
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/profiles.md");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(file, &page).unwrap();
+    }
+    let recorded = std::fs::read_to_string(file).unwrap_or_default();
+    assert_eq!(
+        page, recorded,
+        "docs/profiles.md is another page; UPDATE_EXPECT=1 rewrites it"
+    );
 }

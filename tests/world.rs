@@ -128,8 +128,11 @@ def write(path, text, mode='w'):
     with open(path, mode) as f: return f.write(text)
 ";
 
-/// `EACCES` of WASI: refused by the policy.
-pub(crate) const REFUSED: i64 = 2;
+/// `EACCES`: refused by the policy.
+pub(crate) const REFUSED: i64 = 13;
+
+/// `ENOENT`: what a script may not see is not there.
+pub(crate) const HIDDEN: i64 = 2;
 
 fn without_openat2_if_asked() {
     static ONCE: Once = Once::new();

@@ -123,6 +123,35 @@ fn page(block: NonNull<Free>) -> usize {
     block.addr().get() >> 12
 }
 
+unsafe extern "C" {
+    fn malloc_usable_size(block: *mut u8) -> usize;
+}
+
+/// Changes the size of a block of the C library's. One that grows by little gets some room, so that what is appended to
+/// piece by piece is not copied for every piece.
+///
+/// # Safety
+///
+/// As for [`GlobalAlloc::realloc`].
+unsafe fn grow(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+    let grown = size.saturating_sub(layout.size());
+    if grown == 0 || grown > layout.size() / 8 {
+        // SAFETY: by the caller's promise.
+        return unsafe { System.realloc(block, layout, size) };
+    }
+    // SAFETY: the block is the C library's, which tells how much of it is there.
+    if size <= unsafe { malloc_usable_size(block) } {
+        return block;
+    }
+    // SAFETY: by the caller's promise; nothing is that large that an eighth more is not a size.
+    let roomy = unsafe { System.realloc(block, layout, size + size / 8) };
+    if !roomy.is_null() {
+        return roomy;
+    }
+    // SAFETY: the block is as it was.
+    unsafe { System.realloc(block, layout, size) }
+}
+
 // SAFETY: a block comes from where its layout says, and goes back there: small ones are cut from chunks, apart from each
 // other, large enough and aligned; the others are the C library's.
 unsafe impl GlobalAlloc for Allocator {
@@ -163,7 +192,7 @@ unsafe impl GlobalAlloc for Allocator {
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (class(&layout), class(&wanted)) {
             // SAFETY: by the caller's promise.
-            (None, None) => unsafe { System.realloc(block, layout, size) },
+            (None, None) => unsafe { grow(block, layout, size) },
             (old, new) if old == new => block,
             _ => {
                 // SAFETY: by the caller's promise; the new block is another one, and both are as large as what is copied.

@@ -79,7 +79,6 @@ pub(crate) const EXCLUDED: &[&str] = &[
     "__hello__",
     "__phello__",
     "_testinternalcapi",
-    "doctest",
     "test",
     "unittest.__main__",
     // Other operating systems.

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use rustpython_vm::builtins::{PyCode, PyStrRef};
-use rustpython_vm::{PyRef, PyResult, VirtualMachine};
+use rustpython_vm::{PyObjectRef, PyRef, PyResult, VirtualMachine};
 use wardian_abi::{CodeRules, ModuleSource};
 
 use crate::interpreter::Support;
@@ -23,9 +23,22 @@ pub(crate) fn guard(rules: CodeRules, support: &Support, vm: &VirtualMachine) ->
         return Ok(());
     }
     RULES.set(rules);
-    let refusal = vm.new_function("refusal", refusal);
-    support.guard_imports.call((refusal,), vm)?;
+    support.guard_imports.call((), vm)?;
     Ok(())
+}
+
+/// The functions that `support.py` asks about imports, by their names there.
+pub(crate) fn functions(vm: &VirtualMachine) -> [(&'static str, PyObjectRef); 2] {
+    [
+        (
+            "import_refusal",
+            vm.new_function("import_refusal", import_refusal).into(),
+        ),
+        (
+            "allowed_parts",
+            vm.new_function("allowed_parts", allowed_parts).into(),
+        ),
+    ]
 }
 
 /// Lets the script import the modules that it brings along, of which this is the code, in the order of their names.
@@ -47,6 +60,20 @@ pub(crate) fn offer(
 }
 
 /// Why a module may not be imported; `None` if it may.
-fn refusal(module: PyStrRef) -> Option<String> {
+fn import_refusal(module: PyStrRef) -> Option<String> {
     RULES.with_borrow(|rules| rules.import_refusal(&module.to_string_lossy()))
+}
+
+/// The parts of a module that are all a script may see of it; `None` if it may see the whole.
+fn allowed_parts(module: PyStrRef, vm: &VirtualMachine) -> Option<PyObjectRef> {
+    let module = module.to_string_lossy();
+    RULES.with_borrow(|rules| {
+        let parts = || {
+            rules
+                .allowed_parts(&module)
+                .map(|part| vm.ctx.new_str(part).into())
+        };
+        let is_in_part = rules.is_allowed_in_part(&module);
+        is_in_part.then(|| vm.ctx.new_list(parts().collect()).into())
+    })
 }

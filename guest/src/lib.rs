@@ -10,9 +10,11 @@ mod carets;
 mod convert;
 mod exception;
 mod excluded;
+mod expat;
 mod imports;
 mod interpreter;
 mod run;
+mod strftime;
 mod tools;
 mod write;
 

@@ -112,6 +112,10 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
             .expect("the interpreter is as it was snapshotted");
         let ended = run_script(&request, rules, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
+        if !python.support.started_threads.borrow_vec().is_empty() {
+            // What fails there has printed why.
+            let _ = python.support.finish.call((), vm);
+        }
         if !request.tools.is_empty() {
             tools::close();
         }

@@ -8,7 +8,7 @@ import json, keyword, linecache, locale, logging, math, numbers, operator, os, p
 import pprint, queue, random, re, secrets, shlex, statistics, string, struct, sys, tempfile
 import textwrap, threading, time, timeit, traceback, types, typing, unicodedata, unittest
 import urllib.parse, uuid, warnings, weakref, zlib, zoneinfo
-import _thread
+import _imp, _thread
 
 source_lines = linecache.cache
 
@@ -19,20 +19,26 @@ datetime.date.today()
 _OURS = (lambda: 0).__code__.co_filename
 
 
-def _no_threads(*args, **kwargs):
-    raise RuntimeError("can't start new thread")
+def _install(name):
+    """Makes one of our modules."""
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin="frozen")
+    sys.modules[name] = module
+    exec(compile(own_modules[name], f"<frozen {name}>", "exec"), module.__dict__)
+    return module
 
 
-# RustPython without threads runs a thread's function at once, in the caller: a deadlock for
-# whoever waits for one from inside another. Say no instead, as CPython does on WASI.
-for _name in ("start_new_thread", "start_new", "start_joinable_thread"):
-    if hasattr(_thread, _name):
-        setattr(_thread, _name, _no_threads)
-threading._start_joinable_thread = _no_threads
+_install("pwd")
+_install("pyexpat")
+_install("_absent")
+_install("_csv_wide")
+_threads = _install("_threads")
+finish, started_threads = _threads.finish, _threads._started
 
 
 def _import(name, absent):
     """Imports a module without those that it names and that are not here."""
+    known = {missing: sys.modules.get(missing) for missing in absent}
     for missing in absent:
         stub = types.ModuleType(missing)
         stub.__getattr__ = lambda attribute: 0
@@ -44,8 +50,11 @@ def _import(name, absent):
     try:
         return importlib.import_module(name)
     finally:
-        for missing in absent:
-            del sys.modules[missing]
+        for missing, module in known.items():
+            if module is None:
+                del sys.modules[missing]
+            else:
+                sys.modules[missing] = module
 
 
 asyncio = _import("asyncio", ["fcntl", "socket", "ssl", "subprocess"])
@@ -100,6 +109,66 @@ asyncio.runners.signal = types.SimpleNamespace(
 
 # One function, so that it shows whether a script has set another.
 sys.excepthook = sys.__excepthook__
+
+def _chmod(path, mode, *, dir_fd=None, follow_symlinks=True):
+    """Changes nothing: files here have no modes. Raises OSError for a path that is not there."""
+    os.stat(path)
+
+
+def _access(path, mode, *, dir_fd=None, effective_ids=False, follow_symlinks=True):
+    """Tells if there is something at a path: files here have no modes."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def _umask(mask, /):
+    before, _umask.mask = _umask.mask, mask & 0o777
+    return before
+
+
+_umask.mask = 0o022
+
+
+def _times():
+    return os.times_result(time.process_time(), 0.0, 0.0, 0.0, time.monotonic())
+
+
+def _uname():
+    return os.uname_result("WASI", "wardian", "0.1", "0", "wasm32")
+
+
+os.times_result = collections.namedtuple(
+    "times_result", "user system children_user children_system elapsed", module="posix"
+)
+os.uname_result = collections.namedtuple("uname_result", "sysname nodename release version machine", module="posix")
+for _name, _function in {
+    "access": _access, "chmod": _chmod, "times": _times, "umask": _umask, "uname": _uname,
+    "getuid": lambda: 1000, "geteuid": lambda: 1000, "getgid": lambda: 1000, "getegid": lambda: 1000,
+}.items():
+    _function.__name__ = _function.__qualname__ = _name
+    _function.__module__ = "posix"
+    setattr(os, _name, _function)
+
+# As on 64 bits, on which scripts are written: the guest takes any size up to this one (`overlay/vm/int_sizes.rs`).
+sys.maxsize = 2**63 - 1
+
+def _load_time_zone(key):
+    data = time_zone(key)
+    if data is None:
+        raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}")
+    return io.BytesIO(data)
+
+
+zoneinfo._common.load_tzdata = _load_time_zone
+zoneinfo.available_timezones = zoneinfo._tzpath.available_timezones = lambda: set(time_zones)
+zoneinfo.reset_tzpath(to=())
+
+# Nobody tells a guest how long it was on a processor: as long as it has been running.
+time.process_time = time.thread_time = time.perf_counter
+time.process_time_ns = time.thread_time_ns = time.perf_counter_ns
 
 # RustPython has no time zone on wasm, not even UTC.
 time.tzname, time.timezone, time.altzone, time.daylight = ("UTC", "UTC"), 0, 0, 0
@@ -319,37 +388,87 @@ _OF_NATIVE_FUNCTIONS = frozenset(
 )
 
 
-def guard_imports(refusal):
+def _view(name, module, parts, view):
+    """A module of which only parts are allowed: they are what a script sees of it."""
+
+    class View(types.ModuleType):
+        def __getattr__(self, attribute):
+            if attribute not in parts:
+                raise AttributeError(f"module '{name}' has no attribute '{attribute}' here: of '{name}', scripts may use "
+                                     f"{', '.join(parts)}")
+            value = getattr(module, attribute)
+            return view(f"{name}.{attribute}", value) if isinstance(value, types.ModuleType) else value
+
+        def __setattr__(self, attribute, value):
+            if attribute in parts:
+                return setattr(module, attribute, value)
+            super().__setattr__(attribute, value)
+
+        def __dir__(self):
+            return parts
+
+    shown = View(name, module.__doc__)
+    shown.__all__ = parts
+    return shown
+
+
+def _exists(name):
+    """Is there a module of that name, as far as can be told without asking the host for files?"""
+    top = name.partition(".")[0]
+    return top in sys.builtin_module_names or top in sys.modules or _imp.is_frozen(top)
+
+
+_builtins_import, _import_module, _frame, _views = builtins.__import__, importlib.import_module, sys._getframe, {}
+
+
+def _view_of(name, module):
+    """The module as a script may see it."""
+    if name not in _views:
+        parts = allowed_parts(name)
+        _views[name] = module if parts is None else _view(name, module, parts, _view_of)
+    return _views[name]
+
+
+def _check_import(name, fromlist=()):
+    # The script itself, as pickle asks for it.
+    why = None if name == "__main__" else import_refusal(name)
+    parts = [part for part in fromlist or () if isinstance(part, str)]
+    if why is not None:
+        # A module that is not allowed may hold something that is.
+        if parts and "*" not in parts and all(import_refusal(f"{name}.{part}") is None for part in parts):
+            why = None
+    else:
+        refusals = (import_refusal(f"{name}.{part}") for part in parts if part != "*")
+        why = next((each for each in refusals if each is not None), None)
+    # What is not there says so itself.
+    if why is not None and _exists(name):
+        raise ModuleNotFoundError(why, name=name)
+
+
+def _guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
+    asked = isinstance(name, str) and (globals is None or name not in _OF_NATIVE_FUNCTIONS)
+    if not asked or _is_library(_frame(1).f_globals if globals is None else globals):
+        return _builtins_import(name, globals, locals, fromlist, level)
+    _check_import("." * level + name, fromlist)
+    module = _builtins_import(name, globals, locals, fromlist, level)
+    if level == 0 and not fromlist:
+        return _view_of(name.partition(".")[0], module)
+    return _view_of(name, module) if level == 0 and "*" in fromlist else module
+
+
+def _guarded_import_module(name, package=None):
+    if isinstance(name, str) and not _is_library(_frame(1).f_globals):
+        _check_import(name)
+        return _view_of(name, _import_module(name, package))
+    return _import_module(name, package)
+
+
+_guarded_import.__name__, _guarded_import_module.__name__ = "__import__", "import_module"
+
+
+def guard_imports():
     """Asks about every import of the script's own code, whichever way it is made."""
-    builtins_import, import_module = builtins.__import__, importlib.import_module
-    frame = sys._getframe
-
-    def check(name, fromlist=()):
-        # The script itself, as pickle asks for it.
-        why = None if name == "__main__" else refusal(name)
-        if why is None:
-            for part in fromlist or ():
-                if isinstance(part, str) and part != "*" and why is None:
-                    why = refusal(f"{name}.{part}")
-        elif fromlist and not why.startswith("Forbidden"):
-            # A module that is not allowed may hold some that are.
-            if all(isinstance(part, str) and refusal(f"{name}.{part}") is None for part in fromlist):
-                why = None
-        if why is not None:
-            raise ImportError(why, name=name)
-
-    def __import__(name, globals=None, locals=None, fromlist=(), level=0):
-        if isinstance(name, str) and (globals is None or name not in _OF_NATIVE_FUNCTIONS):
-            if not _is_library(frame(1).f_globals if globals is None else globals):
-                check("." * level + name, fromlist)
-        return builtins_import(name, globals, locals, fromlist, level)
-
-    def guarded_import_module(name, package=None):
-        if isinstance(name, str) and not _is_library(frame(1).f_globals):
-            check(name)
-        return import_module(name, package)
-
-    builtins.__import__, importlib.import_module = __import__, guarded_import_module
+    builtins.__import__, importlib.import_module = _guarded_import, _guarded_import_module
 
 
 def _format_frames_once(stack):

@@ -223,8 +223,10 @@ pub fn source_sha256(code: &str, modules: &BTreeMap<String, ModuleSource>) -> St
 
 /// What source may import and call.
 ///
-/// A module stands for everything in it: `os` for `os.path` too. What is forbidden stays forbidden
-/// if it is allowed as well.
+/// A name stands for everything in it: `xml` for `xml.etree` too. Of two names, the longer one decides: `os.path` may be
+/// allowed where `os` is forbidden. A name that is both is forbidden.
+///
+/// Where only parts of a module are allowed, like `sys.maxsize`, the module can be imported and shows these parts alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CodeRules {
     /// The modules that may be imported; `None` for any.
@@ -240,20 +242,60 @@ impl CodeRules {
     ///
     /// `__future__` may always be: it is no module but a directive to the compiler.
     pub fn import_refusal(&self, module: &str) -> Option<String> {
-        let holds = |set: &Names| {
-            let ends = module.match_indices('.').map(|(at, _)| at);
-            ends.chain([module.len()])
-                .any(|end| module.get(..end).is_some_and(|name| set.contains(name)))
-        };
-        if holds(&self.forbidden_imports) {
-            return Some(format!("Forbidden import: {module}"));
+        match self.standing(module) {
+            Standing::Allowed => None,
+            Standing::Forbidden => Some(format!("Forbidden import: {module}")),
+            Standing::NotListed if self.allowed_parts(module).next().is_some() => None,
+            Standing::NotListed => Some(format!("Not in whitelist: {module}")),
         }
-        let allowed = match &self.allowed_imports {
-            Some(allowed) => holds(allowed) || module.split('.').next() == Some("__future__"),
-            None => true,
-        };
-        (!allowed).then(|| format!("Not in whitelist: {module}"))
     }
+
+    /// Whether all that a script may see of a module are its [allowed parts](Self::allowed_parts).
+    pub fn is_allowed_in_part(&self, module: &str) -> bool {
+        self.standing(module) != Standing::Allowed && self.allowed_parts(module).next().is_some()
+    }
+
+    /// The names that are allowed in a module, each as far as its next dot.
+    pub fn allowed_parts(&self, module: &str) -> impl Iterator<Item = &str> {
+        let names = self.allowed_imports.iter().flat_map(Names::iter);
+        names.filter_map(move |name| {
+            let part = name.strip_prefix(module)?.strip_prefix('.')?;
+            part.split('.').next()
+        })
+    }
+
+    fn standing(&self, module: &str) -> Standing {
+        let forbidden = longest(&self.forbidden_imports, module);
+        let Some(allowed) = &self.allowed_imports else {
+            return match forbidden {
+                Some(_) => Standing::Forbidden,
+                None => Standing::Allowed,
+            };
+        };
+        let allowed = longest(allowed, module);
+        if allowed > forbidden || module.split('.').next() == Some("__future__") {
+            Standing::Allowed
+        } else if forbidden.is_some() {
+            Standing::Forbidden
+        } else {
+            Standing::NotListed
+        }
+    }
+}
+
+/// How the lists of names stand to a module.
+#[derive(PartialEq)]
+enum Standing {
+    Allowed,
+    Forbidden,
+    NotListed,
+}
+
+/// The length of the longest name in the set that stands for `module`.
+fn longest(names: &Names, module: &str) -> Option<usize> {
+    let ends = module.match_indices('.').map(|(at, _)| at);
+    let mut names_of_it = ends.chain([module.len()]);
+    names_of_it.rfind(|end| module.get(..*end).is_some_and(|name| names.contains(name)))
 }
 
 /// One reason why source is refused. Lines and columns count from 1, columns in characters; the

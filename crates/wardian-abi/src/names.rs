@@ -4,24 +4,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::CodeRules;
 
-/// A set of names, each without a line break in it.
+/// A set of names, each without a `;` in it.
 ///
-/// One text rather than many strings: a guest reads its rules anew in every run, and asks them little.
+/// One text rather than many strings: a guest reads its rules anew in every run, and asks them little. What is between the
+/// names is nothing that JSON escapes, so that the guest takes the text as it comes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
-    /// In order, each with a line break after it.
-    lines: String,
+    /// In order, each with a `;` after it.
+    text: String,
 }
 
 impl Names {
     /// The names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.lines.lines()
+        self.text.split_terminator(';')
     }
 
     /// Is there none?
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.text.is_empty()
     }
 
     /// Is this one of them?
@@ -46,8 +47,8 @@ impl FromIterator<String> for Names {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         names.dedup();
-        let lines = names.into_iter().map(|name| name + "\n").collect();
-        Self { lines }
+        let text = names.into_iter().map(|name| name + ";").collect();
+        Self { text }
     }
 }
 
@@ -72,9 +73,9 @@ pub(crate) fn serialize<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let told = rules.as_ref().map(|rules| Told {
-        allowed_imports: rules.allowed_imports.as_ref().map(|names| &*names.lines),
-        forbidden_imports: &*rules.forbidden_imports.lines,
-        forbidden_calls: &*rules.forbidden_calls.lines,
+        allowed_imports: rules.allowed_imports.as_ref().map(|names| &*names.text),
+        forbidden_imports: &*rules.forbidden_imports.text,
+        forbidden_calls: &*rules.forbidden_calls.text,
     });
     told.serialize(serializer)
 }
@@ -84,12 +85,12 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 ) -> Result<Option<CodeRules>, D::Error> {
     let told = Option::<Told<String>>::deserialize(deserializer)?;
     Ok(told.map(|told| CodeRules {
-        allowed_imports: told.allowed_imports.map(|lines| Names { lines }),
+        allowed_imports: told.allowed_imports.map(|text| Names { text }),
         forbidden_imports: Names {
-            lines: told.forbidden_imports,
+            text: told.forbidden_imports,
         },
         forbidden_calls: Names {
-            lines: told.forbidden_calls,
+            text: told.forbidden_calls,
         },
     }))
 }

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use wasmtime::error::Context;
 use wasmtime::{Result, bail};
 
+use crate::overlay;
 use crate::progress::Progress;
 
-const TARGET: &str = "wasm32-wasip1";
+pub(crate) const TARGET: &str = "wasm32-wasip1";
 
 /// Names another profile of `guest/Cargo.toml`, for working on the guest itself.
 const PROFILE: &str = "WARDIAN_GUEST_PROFILE";
@@ -44,12 +45,15 @@ pub(crate) fn build(guest: &Path, target: &Path, progress: &Progress) -> Result<
             progress.log_path().display()
         ));
     }
+    let mended = overlay::apply(guest, target)?;
     let mut cargo = nested("CARGO")?;
     cargo
         .current_dir(guest)
         .args([
             "build",
             "--locked",
+            "--config",
+            &mended,
             "--package=wardian-python",
             "--package=wardian-hostile",
             "--profile",
@@ -127,7 +131,7 @@ fn has_target() -> Result<bool> {
 }
 
 /// The program that cargo names in `variable`, without the outer build's settings.
-fn nested(variable: &str) -> Result<Command> {
+pub(crate) fn nested(variable: &str) -> Result<Command> {
     let program = std::env::var_os(variable).with_context(|| format!("cargo sets {variable}"))?;
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

@@ -13,6 +13,7 @@
 
 mod compile;
 mod guest;
+mod overlay;
 mod progress;
 mod snapshot;
 
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
         "crates/wardian-abi",
         "crates/wardian-guest/build",
         "crates/wardian-meter",
+        "crates/wardian-overlay",
         "crates/wardian-screen",
         "crates/wardian/src/engine_config.rs",
         "guest",

@@ -316,6 +316,12 @@ impl Policy {
         self.decide(action, rule)
     }
 
+    /// May a script know what is at this path? It may if it can read or write there; to it, nothing else exists.
+    pub fn shows(&self, path: &GuestPath) -> bool {
+        let allowed = |action| self.check_path(action, path.clone()).allowed();
+        allowed(Action::ReadFile) || allowed(Action::WriteFile)
+    }
+
     /// May a request be sent to this URL, which [`parse_url`] has returned?
     pub fn check_url(&self, url: &Url) -> Decision<'_> {
         let rule = match self.domains.find(url) {

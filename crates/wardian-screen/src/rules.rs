@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use rustpython_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use rustpython_ast::{
-    Comprehension, Expr, ExprContext, Mod, Parameters, Stmt, StmtFunctionDef, StmtImport,
-    StmtImportFrom,
+    Comprehension, ExceptHandler, Expr, ExprContext, Mod, Parameters, Stmt, StmtFunctionDef, StmtImport,
+    StmtImportFrom, StmtTry,
 };
 use rustpython_text_size::{Ranged, TextRange};
 use wardian_abi::CodeRules;
@@ -21,6 +21,10 @@ pub(crate) struct Found<'a> {
     functions: Vec<Bindings<'a>>,
     /// Names that stand for the module of built-in functions.
     builtins: HashSet<&'a str>,
+    /// Names that the script has bound for good where they are read: by an import, a function or a class at its top level.
+    own: HashSet<&'a str>,
+    /// Whether what is read runs in a `try` that catches the failure of an import.
+    catches_import: bool,
 }
 
 impl<'a> Found<'a> {
@@ -30,18 +34,33 @@ impl<'a> Found<'a> {
             broken: Vec::new(),
             functions: Vec::new(),
             builtins: HashSet::from(["__builtins__"]),
+            own: HashSet::new(),
+            catches_import: false,
         }
     }
 
     pub(crate) fn read(&mut self, tree: &'a Mod) {
         match tree {
-            Mod::Module(module) => self.visit_body(&module.body),
+            Mod::Module(module) => {
+                for statement in &module.body {
+                    self.visit_stmt(statement);
+                    self.own.extend(names_bound_by(statement));
+                }
+            }
             Mod::Expression(expression) => self.visit_expr(&expression.body),
         }
     }
 
     fn import(&mut self, module: &str, range: TextRange) {
         if let Some(message) = self.rules.import_refusal(module) {
+            self.refuse_import(message, range);
+        }
+    }
+
+    /// Refuses the script for an import, unless the script has something else to do where that fails: then it fails
+    /// when it is run.
+    fn refuse_import(&mut self, message: String, range: TextRange) {
+        if !self.catches_import {
             self.broken.push(("import", message, range));
         }
     }
@@ -71,14 +90,14 @@ impl<'a> Found<'a> {
             false => format!("{module}.{alias}"),
         };
         match self.rules.import_refusal(&module) {
-            // A module that is not allowed may hold some that are.
+            // A module that is not allowed may hold something that is.
             Some(message) => {
                 let all_allowed = import.names.iter().all(|alias| {
                     let part = whole(alias.name.as_str());
                     alias.name.as_str() != "*" && self.rules.import_refusal(&part).is_none()
                 });
-                if !all_allowed || message.starts_with("Forbidden") {
-                    self.broken.push(("import", message, range));
+                if !all_allowed {
+                    self.refuse_import(message, range);
                 }
             }
             None => {
@@ -156,13 +175,60 @@ impl<'a> Found<'a> {
 
     fn within(&mut self, bindings: Bindings<'a>, read: impl FnOnce(&mut Self)) {
         self.functions.push(bindings);
+        // It runs when it is called, wherever that is.
+        let catches_import = std::mem::take(&mut self.catches_import);
         read(self);
+        self.catches_import = catches_import;
         self.functions.pop();
+    }
+
+    fn try_statement(&mut self, statement: &'a StmtTry) {
+        let outside = self.catches_import;
+        self.catches_import |= statement.handlers.iter().any(catches_import_error);
+        self.visit_body(&statement.body);
+        self.catches_import = outside;
+        for handler in &statement.handlers {
+            self.visit_except_handler(handler);
+        }
+        self.visit_body(&statement.orelse);
+        self.visit_body(&statement.finalbody);
     }
 
     fn unknown(&mut self, range: TextRange) {
         let message = "Syntax error: this is not Python".to_owned();
         self.broken.push((crate::SYNTAX, message, range));
+    }
+}
+
+/// The names that an import, a function or a class binds.
+fn names_bound_by(statement: &Stmt) -> Vec<&str> {
+    let aliases = match statement {
+        Stmt::Import(import) => &import.names,
+        Stmt::ImportFrom(import) => &import.names,
+        Stmt::FunctionDef(function) => return vec![function.name.as_str()],
+        Stmt::ClassDef(class) => return vec![class.name.as_str()],
+        _ => return Vec::new(),
+    };
+    let names = aliases
+        .iter()
+        .map(|alias| alias.asname.as_ref().unwrap_or(&alias.name).as_str());
+    names.collect()
+}
+
+/// Does a handler catch the error of an import that fails?
+fn catches_import_error(handler: &ExceptHandler) -> bool {
+    let ExceptHandler::ExceptHandler(handler) = handler;
+    let catches = |caught: &Expr| match caught {
+        Expr::Name(name) => matches!(
+            name.id.as_str(),
+            "ImportError" | "ModuleNotFoundError" | "Exception" | "BaseException"
+        ),
+        _ => false,
+    };
+    match handler.type_.as_deref() {
+        None => true,
+        Some(Expr::Tuple(several)) => several.elts.iter().any(catches),
+        Some(one) => catches(one),
     }
 }
 
@@ -174,6 +240,7 @@ impl<'a> Visitor<'a> for Found<'a> {
             Stmt::Import(import) => self.imports(import),
             Stmt::ImportFrom(import) => self.imports_from(import),
             Stmt::FunctionDef(function) => return self.function(function),
+            Stmt::Try(statement) => return self.try_statement(statement),
             Stmt::Assign(assign) if self.is_builtins(&assign.value) => {
                 let targets = assign.targets.iter();
                 let names = targets.filter_map(|target| target.as_name_expr());
@@ -193,7 +260,6 @@ impl<'a> Visitor<'a> for Found<'a> {
             | Stmt::With(_)
             | Stmt::Match(_)
             | Stmt::Raise(_)
-            | Stmt::Try(_)
             | Stmt::Assert(_)
             | Stmt::Global(_)
             | Stmt::Nonlocal(_)
@@ -209,7 +275,8 @@ impl<'a> Visitor<'a> for Found<'a> {
         match expr {
             Expr::Name(name) => {
                 let local = || self.functions.iter().any(|names| names.hold(&name.id));
-                if name.ctx == ExprContext::Load && !local() {
+                let own = || self.own.contains(name.id.as_str());
+                if name.ctx == ExprContext::Load && !own() && !local() {
                     self.built_in(&name.id, name.range);
                 }
             }

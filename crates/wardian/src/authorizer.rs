@@ -11,7 +11,8 @@ use url::Url;
 use wardian_abi::exact;
 use wardian_audit::Args;
 use wardian_policy::{
-    Action, Constraint, Limit, Location, Policy, ToolRules, decoded_url, nearest, parse_url,
+    Action, Constraint, GuestPath, Limit, Location, Policy, ToolRules, decoded_url, nearest,
+    parse_url,
 };
 
 use crate::Error;
@@ -168,6 +169,10 @@ impl Authorizer {
         }
     }
 
+    fn shows(&self, path: &[u8]) -> bool {
+        GuestPath::new(path).is_ok_and(|path| self.policy.shows(&path))
+    }
+
     /// Explains what the policy says of an action without a tool: of opening a file, of running code.
     pub fn explain_action(&self, action: Action, resource: &[u8]) -> Explanation {
         let decision = self.policy.check(action, resource);
@@ -186,6 +191,9 @@ impl Authorizer {
             max_calls: None,
             approval: false,
             error: (!allowed).then(|| match action {
+                Action::ReadFile if !self.shows(resource) => {
+                    "FileNotFoundError: [Errno 2] No such file or directory".to_owned()
+                }
                 Action::ReadFile | Action::WriteFile => {
                     "PermissionError: [Errno 13] Permission denied".to_owned()
                 }

@@ -79,7 +79,7 @@ impl Capture {
             .push(bytes);
     }
 
-    /// Ends the stream. If something is missing, the sink gets to see the mark and the tail.
+    /// Ends the stream. The sink gets what follows the head: the tail, after a mark if something is missing.
     pub(crate) fn finish(&self) -> Output {
         self.0
             .lock()
@@ -90,16 +90,12 @@ impl Capture {
 
 impl Kept {
     fn push(&mut self, bytes: &[u8]) {
-        let before = self.written;
-        self.written = before.saturating_add(bytes.len() as u64);
+        self.written = self.written.saturating_add(bytes.len() as u64);
 
-        let room =
-            usize::try_from((2 * self.half as u64).saturating_sub(before)).unwrap_or(usize::MAX);
-        let (live, _) = bytes.split_at(room.min(bytes.len()));
-        self.pass_on(live);
-
+        // What may be cut out is not passed on before the end, so that a sink gets no more than the limit.
         let (head, rest) = bytes.split_at(bytes.len().min(self.half - self.head.len()));
         self.head.extend_from_slice(head);
+        self.pass_on(head);
         let (_, last) = rest.split_at(rest.len().saturating_sub(self.half));
         let surplus = (self.tail.len() + last.len()).saturating_sub(self.half);
         self.tail.drain(..surplus);
@@ -130,12 +126,11 @@ impl Kept {
             let (_, tail) = tail.split_at(start);
             let missing = self.written - (bytes.len() + tail.len()) as u64;
             let mark = format!("\n[... {missing} bytes cut ...]\n");
-            // The sink has seen the first `limit` bytes live. What it gets now repeats a part
-            // of them where less than half of the limit is missing.
             self.pass_on(&[mark.as_bytes(), tail].concat());
             bytes.extend_from_slice(mark.as_bytes());
             bytes.extend_from_slice(tail);
         } else {
+            self.pass_on(&tail);
             bytes.extend_from_slice(&tail);
         }
         Output {
@@ -262,7 +257,7 @@ mod tests {
     fn one_byte_over_the_limit_is_cut() {
         let (output, seen) = check(10, &[b"0123456789", b"X"]);
         assert_eq!(output.text(), "01234\n[... 1 bytes cut ...]\n6789X");
-        assert_eq!(seen, b"0123456789\n[... 1 bytes cut ...]\n6789X");
+        assert_eq!(seen, b"01234\n[... 1 bytes cut ...]\n6789X");
         assert!(output.truncated);
         assert_eq!(output.written, 11);
     }

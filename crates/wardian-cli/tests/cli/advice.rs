@@ -37,6 +37,10 @@ fn b_6_a_missing_module_says_what_there_is_instead() {
     ] {
         // Refused by the profile, and looked for in vain without one: the same advice, which names nothing that does not help.
         for profile in ["standard", "open"] {
+            // What stands in for them says so when it is used.
+            if profile == "open" && ["subprocess", "socket"].contains(&module) {
+                continue;
+            }
             let code = format!("import {module}");
             let (exit, advice) = advised(&["--profile", profile, "-c", &code]);
             assert_eq!(exit, Some(if profile == "open" { 1 } else { 120 }));

@@ -687,7 +687,7 @@ fn an_analyst_reads_data_and_writes_results() {
         for row in csv.DictReader(open('/data/sales.csv')):\n    totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])\n\
         json.dump(totals, open('/results/totals.json', 'w'))\n\
         refused = 0\n\
-        for wish in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:\n    try: wish()\n    except PermissionError: refused += 1\n\
+        for wish in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:\n    try: wish()\n    except (PermissionError, FileNotFoundError): refused += 1\n\
         print(sum(totals.values()), refused)";
     let policy = files.path("analyst.toml");
     let output = run(&["run", "--policy", &policy, "--quiet", "-c", code]);
@@ -970,12 +970,7 @@ fn sources_are_checked_without_being_run() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(b"import sys")
-        .unwrap();
+    child.stdin.take().unwrap().write_all(b"import os").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(120));
     assert!(text(&output.stderr).contains(" --> <snippet>:1:8"));

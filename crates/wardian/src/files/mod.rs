@@ -151,7 +151,16 @@ impl FileGuard {
             .reduce(|first, next| if first.allowed() { next } else { first })
             .ok_or(Errno::Inval)?;
         self.session.decided(operation, path, &decision).await?;
-        self.target(&decision).ok_or(Errno::Acces.into())
+        if let Some(target) = self.target(&decision) {
+            return Ok(target);
+        }
+        // Whether something is there does not show: for a script that looks, there is nothing, as programs expect that
+        // try a file and go on without.
+        let only_looks = actions.iter().all(|action| *action == Action::ReadFile);
+        Err(match only_looks && !policy.shows(path) {
+            true => Errno::Noent.into(),
+            false => Errno::Acces.into(),
+        })
     }
 
     /// Where an allowed path leads.
@@ -177,7 +186,7 @@ impl FileGuard {
         }
         let operation = FileOperation::Stat;
         self.session.decided(operation, path, &reading).await?;
-        Err(Errno::Acces.into())
+        Err(Errno::Noent.into())
     }
 
     async fn stat(&mut self, asked: Asked, flags: Lookupflags) -> Result<Filestat> {

@@ -1,0 +1,70 @@
+# Runs a module of CPython's test suite and says what comes of each test, as it goes.
+import _imp
+import os
+import sys
+import unittest
+
+sys.path.insert(0, "/lib")
+os.chdir("/tmp")
+# All modules here are frozen: without frozen ones, there are none.
+_imp._override_frozen_modules_for_tests = lambda override: None
+
+
+def say(*parts):
+    print("\n@@", *(str(part).replace("\n", " ")[:160] for part in parts), sep="\t", flush=True, file=sys.__stdout__)
+
+
+def why(error):
+    return f"{type(error[1]).__name__}: {str(error[1]).strip()}"
+
+
+class Result(unittest.TestResult):
+    def startTest(self, test):
+        super().startTest(test)
+        self.said = False
+        say("start", test.id())
+
+    def end(self, status, test, reason=""):
+        if not self.said:
+            self.said = True
+            say(status, test.id(), reason)
+
+    def addSuccess(self, test):
+        self.end("passed", test)
+
+    def addExpectedFailure(self, test, error):
+        self.end("passed", test)
+
+    def addFailure(self, test, error):
+        self.end("failed", test, why(error))
+
+    def addUnexpectedSuccess(self, test):
+        self.end("failed", test, "succeeds where CPython fails")
+
+    def addError(self, test, error):
+        self.end("error", test, why(error))
+
+    def addSkip(self, test, reason):
+        self.end("skipped", test, reason)
+
+    def addSubTest(self, test, subtest, error):
+        if error is not None:
+            self.end("failed", test, why(error))
+
+
+def tests(suite):
+    for each in suite:
+        if isinstance(each, unittest.TestSuite):
+            yield from tests(each)
+        else:
+            yield each
+
+
+try:
+    found = unittest.defaultTestLoader.loadTestsFromName(f"test.{module}")
+except BaseException as error:
+    say("error", f"test.{module}", f"{type(error).__name__}: {error}")
+else:
+    seen = set(done)
+    unittest.TestSuite(test for test in tests(found) if test.id() not in seen).run(Result())
+say("end")

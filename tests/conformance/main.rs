@@ -1,0 +1,311 @@
+//! Runs CPython's own tests in the sandbox, and keeps what passed once passing.
+//!
+//! `just conformance` runs every module that makes sense here and writes `docs/conformance.md` and `not_passed.txt`, the tests that don't
+//! pass, each with the reason. `just conformance --check` fails if a test that is not on that list does not pass; with
+//! `--quick`, it takes the modules that are quick. The suite is Debian's, of Python 3.11, fetched to `target/conformance`.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a program for developers"
+)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use serde_json::json;
+use wardian::{
+    Access, Allowance, Grant, Limit, Limits, Permission, Policy, Profile, Runtime, Sandbox, Script,
+};
+
+const DRIVER: &str = include_str!("drive.py");
+
+/// Modules of the suite that make sense in a sandbox: language, built-in types, and the library that needs no system.
+const MODULES: &str = include_str!("modules.txt");
+
+/// Modules that take more than a few seconds, and are left out of what is checked for each change.
+const SLOW: &[&str] = &[
+    "test_io",
+    "test_pathlib",
+    "test_pickle",
+    "test_tarfile",
+    "test_decimal",
+    "test_random",
+    "test_statistics",
+    "test_itertools",
+];
+
+/// How often a module is started again after a test that ended the run.
+const RESTARTS: usize = 12;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Fail if a test does not pass that is not recorded as such; write nothing.
+    #[arg(long)]
+    check: bool,
+    /// Leave out the modules that take long.
+    #[arg(long)]
+    quick: bool,
+    /// Run these modules alone, and print what does not pass.
+    modules: Vec<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What came of one test.
+#[derive(Clone, Debug)]
+struct Ended {
+    status: String,
+    reason: String,
+}
+
+type Module = BTreeMap<String, Ended>;
+
+fn main() -> ExitCode {
+    match conform(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn conform(arguments: &Arguments) -> Result<bool> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("tests/ lies in the workspace")?;
+    let suite = suite(&root.join("target/conformance"))?;
+    let listed = MODULES.split_whitespace().map(str::to_owned);
+    let names: Vec<String> = match arguments.modules.is_empty() {
+        false => arguments.modules.clone(),
+        true => listed
+            .filter(|name| !(arguments.quick && SLOW.contains(&name.as_str())))
+            .collect(),
+    };
+    let results = run_all(&suite, &names)?;
+    let not_passed: BTreeMap<&str, &Ended> = results
+        .values()
+        .flatten()
+        .filter(|(_, ended)| !matches!(&*ended.status, "passed" | "skipped"))
+        .map(|(test, ended)| (test.as_str(), ended))
+        .collect();
+    let record = root.join("tests/conformance/not_passed.txt");
+    if !arguments.modules.is_empty() {
+        for (test, Ended { status, reason }) in not_passed {
+            println!("{status} {test}: {reason}");
+        }
+        return Ok(true);
+    }
+    if arguments.check {
+        let recorded = fs::read_to_string(&record)?;
+        let known: BTreeSet<&str> = recorded
+            .lines()
+            .filter_map(|line| line.split('\t').nth(1))
+            .collect();
+        let mut holds = true;
+        for (test, Ended { status, reason }) in &not_passed {
+            if !known.contains(test) {
+                println!("{status} {test}: {reason}");
+                holds = false;
+            }
+        }
+        println!("{}", summary(&results));
+        return Ok(holds);
+    }
+    let mut lines = String::new();
+    for (test, Ended { status, reason }) in &not_passed {
+        writeln!(lines, "{status}\t{test}\t{reason}")?;
+    }
+    fs::write(&record, lines)?;
+    fs::write(root.join("docs/conformance.md"), page(&results))?;
+    println!("{}", summary(&results));
+    Ok(true)
+}
+
+/// The directory that holds the package `test`; fetched, if it is not there.
+fn suite(directory: &Path) -> Result<PathBuf> {
+    let library = directory.join("lib");
+    if library.join("test/test_dict.py").is_file() {
+        return Ok(library);
+    }
+    eprintln!("fetching CPython's test suite from Debian");
+    fs::create_dir_all(directory)?;
+    let run = |program: &str, arguments: &[&str]| -> Result<()> {
+        let status = Command::new(program)
+            .args(arguments)
+            .current_dir(directory)
+            .status();
+        let status = status.with_context(|| {
+            format!("cannot start {program}: the suite comes from Debian's packages")
+        })?;
+        ensure!(status.success(), "{program} {} failed", arguments.join(" "));
+        Ok(())
+    };
+    run(
+        "apt-get",
+        &[
+            "-q",
+            "download",
+            "libpython3.11-testsuite",
+            "libpython3.11-stdlib",
+        ],
+    )?;
+    run(
+        "sh",
+        &[
+            "-c",
+            "for package in *.deb; do dpkg -x $package packages; done",
+        ],
+    )?;
+    // The package `test` alone: the library beside it must not be what scripts import.
+    fs::create_dir_all(&library)?;
+    fs::rename(
+        directory.join("packages/usr/lib/python3.11/test"),
+        library.join("test"),
+    )?;
+    fs::remove_dir_all(directory.join("packages"))?;
+    Ok(library)
+}
+
+fn run_all(suite: &Path, names: &[String]) -> Result<BTreeMap<String, Module>> {
+    let runtime = Runtime::new()?;
+    let started = Instant::now();
+    let pending: Mutex<VecDeque<&String>> = Mutex::new(names.iter().collect());
+    let results = Mutex::new(BTreeMap::new());
+    let work = || -> Result<()> {
+        loop {
+            let Some(name) = pending.lock().unwrap().pop_front() else {
+                return Ok(());
+            };
+            let module = run_module(&runtime, suite, name)?;
+            let mut results = results.lock().unwrap();
+            results.insert(name.clone(), module);
+            eprint!(
+                "\r{} of {} modules, {} s ",
+                results.len(),
+                names.len(),
+                started.elapsed().as_secs()
+            );
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap())
+    })?;
+    eprintln!();
+    Ok(results.into_inner().unwrap())
+}
+
+/// Runs a module, and again without what has run when a test ends the run.
+fn run_module(runtime: &Runtime, suite: &Path, name: &str) -> Result<Module> {
+    let mut module = Module::new();
+    for _ in 0..RESTARTS {
+        let scratch = tempfile::tempdir()?;
+        let sandbox = Sandbox::new(runtime, policy(suite, scratch.path())?)?;
+        let done: Vec<&String> = module.keys().collect();
+        let script = Script::new(DRIVER)
+            .input("module", json!(name))
+            .input("done", json!(done));
+        let outcome = sandbox.run_blocking(script)?;
+        let (mut running, mut ended) = (None, false);
+        for line in outcome.stdout.text().lines() {
+            let Some(said) = line.strip_prefix("@@\t") else {
+                continue;
+            };
+            let mut parts = said.split('\t');
+            match (parts.next(), parts.next()) {
+                (Some("end"), _) => ended = true,
+                (Some("start"), Some(test)) => running = Some(test.to_owned()),
+                (Some(status), Some(test)) => {
+                    running = None;
+                    let reason = parts.next().unwrap_or_default().to_owned();
+                    module.insert(
+                        test.to_owned(),
+                        Ended {
+                            status: status.to_owned(),
+                            reason,
+                        },
+                    );
+                }
+                _ => {}
+            }
+        }
+        if ended {
+            return Ok(module);
+        }
+        let test = running.unwrap_or_else(|| format!("test.{name}"));
+        let status = "stopped".to_owned();
+        let reason = outcome.verdict.to_string();
+        if module.insert(test, Ended { status, reason }).is_some() {
+            return Ok(module);
+        }
+    }
+    Ok(module)
+}
+
+fn policy(suite: &Path, scratch: &Path) -> Result<Policy> {
+    let limits = Limits::default()
+        .with_fuel(Allowance::AtMost(200_000_000_000))?
+        .with(Limit::Memory, Allowance::AtMost(1 << 30))?
+        .with(Limit::Stdout, Allowance::AtMost(32 << 20))?
+        .with_timeout(Allowance::AtMost(Duration::from_secs(60)))?;
+    let files = Permission::READ_FILE | Permission::WRITE_FILE;
+    let policy =
+        Policy::new(Permission::EXECUTE_CODE | files, limits).with_code(Profile::Open.code());
+    let policy = policy.with_grant(Grant::new("/lib", suite, Access::READ)?)?;
+    Ok(policy.with_grant(Grant::new("/tmp", scratch, Access::READ_WRITE)?)?)
+}
+
+/// How many tests of a module ended in each way.
+fn counts(module: &Module) -> [usize; 5] {
+    ["passed", "failed", "error", "stopped", "skipped"].map(|status| {
+        module
+            .values()
+            .filter(|ended| ended.status == status)
+            .count()
+    })
+}
+
+fn total(results: &BTreeMap<String, Module>) -> [usize; 5] {
+    results.values().map(counts).fold([0; 5], |sum, counts| {
+        std::array::from_fn(|i| sum[i] + counts[i])
+    })
+}
+
+fn summary(results: &BTreeMap<String, Module>) -> String {
+    let [passed, failed, error, stopped, skipped] = total(results);
+    let ran = passed + failed + error + stopped;
+    format!(
+        "{passed} of {ran} tests pass ({:.1} %): {failed} fail, {error} raise, {stopped} end the run; {skipped} are skipped, in {} modules",
+        100.0 * passed as f64 / ran.max(1) as f64,
+        results.len()
+    )
+}
+
+fn page(results: &BTreeMap<String, Module>) -> String {
+    let mut page = format!(
+        "# CPython's tests\n\nThe test suite of CPython 3.11 in the sandbox, module by module, a fresh run for each; written by `just conformance`. \
+         {}.\n\nMany that fail test what changed between 3.11 and 3.14, whose Python this is. Each test that does not pass stands with its reason in \
+         [not_passed.txt](../tests/conformance/not_passed.txt); CI fails if another one does not. Skipped are those that need what is not here: the \
+         C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run | skipped |\n|---|--:|--:|--:|--:|--:|\n",
+        summary(results)
+    );
+    for (name, module) in results {
+        let counts = counts(module).map(|count| count.to_string());
+        page += &format!("| {name} | {} |\n", counts.join(" | "));
+    }
+    page
+}

@@ -1,0 +1,2 @@
+import os, sys, platform
+print(os.getcwd() is not None, os.environ.get("HOME", "none") is not None, os.sep, os.linesep == "\n", os.name, sys.platform != "", sys.version_info[:2] >= (3, 11), sys.maxsize == 2 ** 63 - 1, sys.byteorder, len(sys.argv) >= 1, os.cpu_count() is not None, platform.python_implementation() != "", platform.system() != "", sys.getsizeof([]) > 0, sys.getrecursionlimit(), len(os.urandom(4)), sys.stdout.encoding, sys.float_info.max, sys.int_info.bits_per_digit > 0, os.getpid() > 0)
