@@ -87,6 +87,7 @@ fn errors_in_source_ask_for_no_file() {
         "return 5",
         "exec('return 5')",
         "compile('x = (1,', 'nope.py', 'exec')",
+        "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()",
         "from datetime import datetime\nimport time, logging, zipfile\ndatetime.now(), time.strftime('%Y'), time.localtime()\nlogging.warning('x')",
         "import traceback\ntry: exec('1/0')\nexcept ZeroDivisionError: traceback.print_exc()",
     ] {

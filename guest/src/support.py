@@ -11,6 +11,15 @@ import urllib.parse, uuid, warnings, weakref, zlib, zoneinfo
 import _imp, _thread
 
 source_lines = linecache.cache
+_update_lines = linecache.updatecache
+
+
+def _update_lines_of_scripts(filename, module_globals=None):
+    # The interpreter's own modules have no source here: no file is looked for.
+    return [] if _imp.is_frozen(filename) else _update_lines(filename, module_globals)
+
+
+linecache.updatecache = _update_lines_of_scripts
 
 # Whether the host has time zones is looked up once: here, where there is nobody who would be refused.
 datetime.date.today()

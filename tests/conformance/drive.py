@@ -19,6 +19,9 @@ def why(error):
 
 
 class Result(unittest.TestResult):
+    # Of what comes before any test: a class or a module that can't be set up.
+    said = False
+
     def startTest(self, test):
         super().startTest(test)
         self.said = False

@@ -299,7 +299,7 @@ fn page(results: &BTreeMap<String, Module>) -> String {
     let mut page = format!(
         "# CPython's tests\n\nThe test suite of CPython 3.11 in the sandbox, module by module, a fresh run for each; written by `just conformance`. \
          {}.\n\nMany that fail test what changed between 3.11 and 3.14, whose Python this is. Each test that does not pass stands with its reason in \
-         [not_passed.txt](../tests/conformance/not_passed.txt); CI fails if another one does not. Skipped are those that need what is not here: the \
+         [not_passed.txt](../tests/conformance/not_passed.txt); `just conformance --check` fails if another one does not. Skipped are those that need what is not here: the \
          C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run | skipped |\n|---|--:|--:|--:|--:|--:|\n",
         summary(results)
     );
