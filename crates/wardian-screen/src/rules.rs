@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use rustpython_ast::visitor::{Visitor, walk_expr, walk_stmt};
 use rustpython_ast::{
-    Comprehension, ExceptHandler, Expr, ExprContext, Mod, Parameters, Stmt, StmtFunctionDef, StmtImport,
-    StmtImportFrom, StmtTry,
+    Comprehension, ExceptHandler, Expr, ExprContext, Mod, Parameters, Stmt, StmtFunctionDef,
+    StmtImport, StmtImportFrom, StmtTry,
 };
 use rustpython_text_size::{Ranged, TextRange};
 use wardian_abi::CodeRules;

@@ -295,13 +295,27 @@ fn names_of_its_own_are_not_built_in() {
         check(own, &[]);
     }
     for (source, found) in [
-        ("eval('1')\ndef eval(code): pass", "1:1 Forbidden call: eval()"),
-        ("if 1:\n    def eval(code): pass\neval('1')", "3:1 Forbidden call: eval()"),
-        ("def f(): return eval('1')\nfrom json import loads as eval", "1:17 Forbidden call: eval()"),
-        ("from builtins import eval\neval('1')", "1:6 Not in whitelist: builtins"),
+        (
+            "eval('1')\ndef eval(code): pass",
+            "1:1 Forbidden call: eval()",
+        ),
+        (
+            "if 1:\n    def eval(code): pass\neval('1')",
+            "3:1 Forbidden call: eval()",
+        ),
+        (
+            "def f(): return eval('1')\nfrom json import loads as eval",
+            "1:17 Forbidden call: eval()",
+        ),
+        (
+            "from builtins import eval\neval('1')",
+            "1:6 Not in whitelist: builtins",
+        ),
     ] {
         let found_first = screen(source, &strict());
-        let first = found_first.first().map(|found| format!("{}:{} {}", found.line, found.column, found.message));
+        let first = found_first
+            .first()
+            .map(|found| format!("{}:{} {}", found.line, found.column, found.message));
         assert_eq!(first.as_deref(), Some(found), "{source}");
     }
 }
