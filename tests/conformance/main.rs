@@ -280,9 +280,13 @@ fn counts(module: &Module) -> [usize; 5] {
 }
 
 fn total(results: &BTreeMap<String, Module>) -> [usize; 5] {
-    results.values().map(counts).fold([0; 5], |sum, counts| {
-        std::array::from_fn(|i| sum[i] + counts[i])
-    })
+    let mut total = [0; 5];
+    for module in results.values() {
+        for (sum, count) in total.iter_mut().zip(counts(module)) {
+            *sum += count;
+        }
+    }
+    total
 }
 
 fn summary(results: &BTreeMap<String, Module>) -> String {
