@@ -6,6 +6,7 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a program for developers"
 )]
@@ -120,7 +121,7 @@ fn main() -> ExitCode {
 fn render<'p>(pieces: impl Iterator<Item = &'p str>) -> String {
     let mut source = HEAD.to_owned();
     for (number, piece) in pieces.enumerate() {
-        source += &format!("def piece():\n");
+        source += "def piece():\n";
         for line in piece.lines() {
             source += &format!("    {line}\n");
         }

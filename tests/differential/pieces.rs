@@ -313,7 +313,7 @@ fn slices(rng: &mut StdRng) -> String {
         }
         3 => format!(
             "a = bytearray(range(8)) if {} else list(range(8))\ndel a[{slice}]\nreturn list(a)",
-            rng.random_bool(0.5).then_some("True").unwrap_or("False")
+            pick(rng, &["True", "False"])
         ),
         _ => format!(
             "return {}[{}], {}[{slice}]",
@@ -421,7 +421,7 @@ fn containers(rng: &mut StdRng) -> String {
         .collect();
     let (items, numbers) = (items.join(", "), numbers.join(", "));
     let n = rng.random_range(-4..6);
-    let steps = match rng.random_range(0..6) {
+    match rng.random_range(0..6) {
         0 => {
             let mut text = format!("d = dict.fromkeys([{items}], 0)\n");
             for _ in 0..rng.random_range(1..7) {
@@ -436,15 +436,10 @@ fn containers(rng: &mut StdRng) -> String {
                         "d.pop('z', None); d['z'] = 2\n",
                         "d = {v: k for k, v in d.items() if not isinstance(v, list)}\n",
                         "d.popitem() if d else None\n",
-                        "del d[next(iter(d))] if False else d\n",
+                        "d = dict(list(d.items())[::2])\n",
                         "d = dict(reversed(d.items()))\n",
                     ],
-                )
-                .replace(
-                    "del d[next(iter(d))] if False else d\n",
-                    "d = dict(list(d.items())[::2])\n",
-                )
-                .as_str();
+                );
             }
             text + "return d, list(d), len(d), 1 in d, d == dict(d.items()), d.keys() & {'k', 'z'} == {'k', 'z'} & d.keys(), sorted(map(repr, d.values()))"
         }
@@ -481,8 +476,7 @@ fn containers(rng: &mut StdRng) -> String {
         _ => format!(
             "a = ([{items}],)\nb = (*a[0], {n}, *a[0][:1])\nx, *y = [*b, 0]\n*y2, z = (0, *b)\nreturn b, x, y, y2, z, b[::2], b + (1,), b * 2, b == tuple(list(b)), repr(a), [*map(type, b)] == [type(i) for i in b], (b < b[1:]) if all(isinstance(i, (int, float)) for i in b) else None"
         ),
-    };
-    steps
+    }
 }
 
 fn classes(rng: &mut StdRng) -> String {
@@ -501,7 +495,7 @@ fn classes(rng: &mut StdRng) -> String {
             bases.push("Base");
         }
         text += &format!("class {name}({}):\n", bases.join(", "));
-        for member in 0..rng.random_range(1..4) {
+        for _ in 0..rng.random_range(1..4) {
             text += &format!(
                 "    {}\n",
                 pick(
@@ -538,7 +532,6 @@ fn classes(rng: &mut StdRng) -> String {
                     ]
                 )
             );
-            _ = member;
         }
     }
     text += &format!(
@@ -673,10 +666,31 @@ fn exceptions(rng: &mut StdRng) -> String {
     );
     text += &format!("                {}\n", raising(rng));
     match rng.random_range(0..4) {
-        0 => text += &format!("            except {} as e:\n                log.append((type(e).__name__, repr(e.__cause__), e.__suppress_context__))\n                {}\n", pick(rng, &["ValueError", "(KeyError, ZeroDivisionError)", "Exception", "LookupError"]), raising(rng)),
+        0 => {
+            text += &format!(
+                "            except {} as e:\n                log.append((type(e).__name__, repr(e.__cause__), e.__suppress_context__))\n                {}\n",
+                pick(
+                    rng,
+                    &[
+                        "ValueError",
+                        "(KeyError, ZeroDivisionError)",
+                        "Exception",
+                        "LookupError"
+                    ]
+                ),
+                raising(rng)
+            )
+        }
         1 => text += "            finally:\n                log.append('finally')\n",
-        2 => text += &format!("            except LookupError: {}\n            else: log.append('else')\n            finally: log.append(('f', i))\n", raising(rng).replace("raise ", "raise ")),
-        _ => text += &format!("            except* ValueError as g:\n                log.append([type(e).__name__ for e in g.exceptions])\n            except* (TypeError, ArithmeticError) as g: log.append('star')\n").replace("{}", ""),
+        2 => {
+            text += &format!(
+                "            except LookupError: {}\n            else: log.append('else')\n            finally: log.append(('f', i))\n",
+                raising(rng)
+            )
+        }
+        _ => {
+            text += "            except* ValueError as g:\n                log.append([type(e).__name__ for e in g.exceptions])\n            except* (TypeError, ArithmeticError) as g: log.append('star')\n"
+        }
     }
     text += &format!(
         "        except {} as e:\n            log.append((type(e).__name__, [str(a) for a in e.args], type(e.__context__).__name__))\n            {}\n",
