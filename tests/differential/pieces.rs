@@ -4,9 +4,12 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
+/// A kind of piece, and what makes one.
+type Kind = (&'static str, fn(&mut StdRng) -> String);
+
 /// A piece: its kind, and the body of a function that returns a value.
 pub(crate) fn piece(rng: &mut StdRng) -> (&'static str, String) {
-    const KINDS: [(&str, fn(&mut StdRng) -> String); 12] = [
+    const KINDS: [Kind; 12] = [
         ("numbers", numbers),
         ("hot", hot),
         ("format", format_spec),
