@@ -710,3 +710,24 @@ fn the_schema_knows_every_key() {
     }
     assert_eq!(schema["required"], serde_json::json!(["version"]));
 }
+
+/// A module that a policy forbids is forbidden with all its parts, unless the policy itself allows one of them.
+#[test]
+fn what_a_policy_forbids_has_no_allowed_parts() {
+    let source = "version = 1\n[code]\nforbid_imports = [\"sys\", \"urllib\", \"concurrent\", \"os\"]\nallow_imports = [\"os.path\"]\n";
+    let policy = parse(source);
+    let rules = &policy.code().rules;
+    for module in [
+        "sys",
+        "sys.maxsize",
+        "urllib.parse",
+        "concurrent.futures",
+        "os",
+        "os.sep",
+    ] {
+        let refusal = rules.import_refusal(module);
+        assert_eq!(refusal, Some(format!("Forbidden import: {module}")));
+    }
+    assert_eq!(rules.import_refusal("os.path"), None);
+    assert_eq!(rules.import_refusal("json"), None);
+}

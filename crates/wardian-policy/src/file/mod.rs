@@ -291,13 +291,25 @@ impl Reader<'_> {
         let names = |listed: Vec<(String, String, Range<usize>)>| {
             listed.into_iter().map(|(_, name, _)| name)
         };
+        // What a policy forbids is forbidden with all its parts, whichever of them the profile allows.
+        let forbidden: Vec<_> = names(forbidden).collect();
+        if let Some(allowed) = &mut rules.allowed_imports {
+            let is_forbidden = |name: &str| {
+                let mut rests = forbidden
+                    .iter()
+                    .filter_map(|module| name.strip_prefix(&**module));
+                rests.any(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let others = allowed.iter().filter(|name| !is_forbidden(name));
+            *allowed = others.map(str::to_owned).collect();
+        }
         for module in names(allowed) {
             rules.forbidden_imports.remove(&module);
             if let Some(allowed) = &mut rules.allowed_imports {
                 allowed.extend([module]);
             }
         }
-        rules.forbidden_imports.extend(names(forbidden));
+        rules.forbidden_imports.extend(forbidden);
         for call in names(allowed_calls) {
             rules.forbidden_calls.remove(&call);
         }
