@@ -10,7 +10,7 @@ _NO_NETWORK = "there is no network in the sandbox, except for the tools that it 
 _NO_MEMORY = "there is no memory of the system in the sandbox, and no code but Python's"
 _NO_DEBUGGER = "there is no terminal in the sandbox at which to debug"
 
-# What is absent: why, its functions and classes, its exceptions with their bases, its constants.
+# What is absent: why, its functions and classes, its exceptions with their bases, what else it offers.
 _MODULES = {
     "subprocess": (
         _NO_PROCESSES,
@@ -23,8 +23,8 @@ _MODULES = {
         "socket create_connection create_server socketpair getaddrinfo gethostbyname gethostbyaddr gethostname getfqdn "
         "getnameinfo getservbyname getservbyport getprotobyname fromfd has_dualstack_ipv6 if_nameindex inet_aton inet_ntoa "
         "inet_pton inet_ntop setdefaulttimeout",
-        {"error": OSError, "gaierror": OSError, "herror": OSError, "timeout": TimeoutError},
-        {"AF_UNSPEC": 0, "AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "SOCK_STREAM": 1, "SOCK_DGRAM": 2, "SOL_SOCKET": 1,
+        {"gaierror": OSError, "herror": OSError},
+        {"error": OSError, "timeout": TimeoutError, "AF_UNSPEC": 0, "AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "SOCK_STREAM": 1, "SOCK_DGRAM": 2, "SOL_SOCKET": 1,
          "SO_REUSEADDR": 2, "SO_KEEPALIVE": 9, "IPPROTO_TCP": 6, "IPPROTO_UDP": 17, "IPPROTO_IPV6": 41, "TCP_NODELAY": 1,
          "AI_PASSIVE": 1, "SHUT_RD": 0, "SHUT_WR": 1, "SHUT_RDWR": 2, "SOMAXCONN": 4096, "has_ipv6": False,
          "EAI_NONAME": -2, "MSG_PEEK": 2},
@@ -55,7 +55,7 @@ _MODULES = {
         {},
         {},
     ),
-    "mmap": (_NO_MEMORY, "mmap", {"error": OSError}, {"ACCESS_READ": 1, "ACCESS_WRITE": 2, "ACCESS_COPY": 3, "PAGESIZE": 65536}),
+    "mmap": (_NO_MEMORY, "mmap", {}, {"error": OSError, "ACCESS_READ": 1, "ACCESS_WRITE": 2, "ACCESS_COPY": 3, "PAGESIZE": 65536}),
     "ctypes": (
         _NO_MEMORY,
         "CDLL PyDLL Structure Union Array POINTER CFUNCTYPE PYFUNCTYPE byref addressof sizeof alignment cast pointer memmove "
@@ -83,8 +83,7 @@ def _make(name, why, absent, exceptions, constants):
     for each in absent.split():
         setattr(module, each, _absent(name, each, why))
     for each, base in exceptions.items():
-        known = getattr(module, "error", None) if base is OSError else None
-        setattr(module, each, base if each == "error" else type(each, (known or base,), {"__module__": name}))
+        setattr(module, each, type(each, (base,), {"__module__": name}))
     vars(module).update(constants)
     return module
 
@@ -112,7 +111,6 @@ class _Pdb:
 
 
 sys.modules["pdb"].Pdb = _Pdb
-sys.modules["socket"].timeout = TimeoutError
 sys.modules["socket"].getdefaulttimeout = lambda: None
 sys.modules["urllib.request"].pathname2url = lambda path: urllib.parse.quote(path)
 sys.modules["urllib.request"].url2pathname = lambda url: urllib.parse.unquote(url)
