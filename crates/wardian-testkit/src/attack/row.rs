@@ -136,7 +136,7 @@ mod tests {
             ("TOOL", 24),
             ("LOG", 17),
             ("API", 12),
-            ("SUP", 12),
+            ("SUP", 13),
         ] {
             expected.extend((1..=last).map(|number| format!("{class}-{number:02}")));
         }
