@@ -202,17 +202,18 @@ mod _expat {
         }
 
         /// A content model as CPython has it: type, quantifier, name, children.
-        fn model(&self, model: &ContentModel, node: usize) -> PyObjectRef {
+        fn model(&self, model: &ContentModel, node: usize) -> PyResult {
             let Some(node) = model.nodes.get(node) else {
-                return self.vm.ctx.none();
+                return Ok(self.vm.ctx.none());
             };
-            let children = node.children.clone();
-            let children: Vec<_> = children.map(|child| self.model(model, child)).collect();
+            let children = node.children.clone().map(|child| {
+                let place = " in the content model of an element";
+                self.vm.with_recursion(place, || self.model(model, child))
+            });
+            let children = self.vm.ctx.new_tuple(children.collect::<PyResult<_>>()?);
             let (kind, quant) = (node.kind as i32, node.quant as i32);
             let name = self.text_or_none(node.name.as_deref());
-            self.vm
-                .new_tuple((kind, quant, name, self.vm.ctx.new_tuple(children)))
-                .into()
+            Ok(self.vm.new_tuple((kind, quant, name, children)).into())
         }
     }
 
@@ -387,7 +388,7 @@ mod _expat {
 
         fn element_decl(&mut self, name: &[u8], model: &ContentModel) {
             self.call("ElementDeclHandler", |events| {
-                Ok(vec![events.name(name)?, events.model(model, 0)])
+                Ok(vec![events.name(name)?, events.model(model, 0)?])
             });
         }
 

@@ -25,8 +25,9 @@ const WARM_UP: &str = include_str!("warm_up.py");
 
 /// Modules of Python's standard library as they are here: written in Python, run while the snapshot is made. `_absent`
 /// makes some more.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
     ("_absent", include_str!("modules/_absent.py")),
+    ("_decimal", include_str!("modules/_decimal.py")),
     ("_csv_wide", include_str!("modules/_csv_wide.py")),
     ("_threads", include_str!("modules/_threads.py")),
     ("pwd", include_str!("modules/pwd.py")),
@@ -88,6 +89,7 @@ impl Python {
         let builder = InterpreterBuilder::new().settings(settings);
         let mut native = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
         native.retain(|module| module.name.as_str() != "pyexpat");
+        native.push(crate::decimal::module_def(&builder.ctx));
         native.push(crate::expat::module_def(&builder.ctx));
         let interpreter = builder
             .add_native_modules(&native)

@@ -8,6 +8,7 @@
 mod allocator;
 mod carets;
 mod convert;
+mod decimal;
 mod exception;
 mod excluded;
 mod expat;

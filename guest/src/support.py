@@ -1,5 +1,20 @@
 """What the guest needs of Python itself. Runs once, when the snapshot is made."""
 
+import importlib.machinery, sys, types
+
+
+def _install(name):
+    """Makes one of our modules."""
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin="frozen")
+    sys.modules[name] = module
+    exec(compile(own_modules[name], f"<frozen {name}>", "exec"), module.__dict__)
+    return module
+
+
+# Others of the library are made with it.
+_install("_decimal")
+
 # What models import most is in the snapshot already; an import of it costs a look-up.
 import abc, argparse, array, ast, base64, bisect, builtins, calendar, cmath, collections, collections.abc
 import configparser, contextlib, copy, csv, dataclasses, datetime, decimal, difflib, enum, fnmatch
@@ -26,15 +41,6 @@ datetime.date.today()
 
 # What this file is called in tracebacks, from which it is left out.
 _OURS = (lambda: 0).__code__.co_filename
-
-
-def _install(name):
-    """Makes one of our modules."""
-    module = types.ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin="frozen")
-    sys.modules[name] = module
-    exec(compile(own_modules[name], f"<frozen {name}>", "exec"), module.__dict__)
-    return module
 
 
 _install("pwd")

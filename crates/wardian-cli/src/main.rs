@@ -9,6 +9,7 @@ mod audit;
 mod bench;
 mod check;
 mod display;
+mod encoding;
 mod exit;
 mod explain;
 mod output;

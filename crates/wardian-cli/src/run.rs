@@ -20,6 +20,7 @@ use wardian_testkit::Doubles;
 use crate::approve::{self, Asked};
 use crate::args::RunArgs;
 use crate::display::Escaper;
+use crate::encoding;
 use crate::exit::{self, Exit, Usage};
 use crate::output::{print_report, remark};
 use crate::preflight::{self, Host};
@@ -396,20 +397,13 @@ pub(crate) fn is_dash(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// A text file, without the mark that some editors put in front.
+/// A text file, without the mark that some editors put in front. Python's sources may say in what encoding they are.
 pub(crate) fn text(file: &Path, timeout: Allowance<Duration>) -> Result<String> {
     let mut bytes = bytes(file, timeout)?;
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(..3);
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Usage(format!(
-            "{} is not UTF-8: byte {at} is not part of a character",
-            file.display()
-        ))
-        .into()
-    })
+    encoding::decode(bytes).map_err(|why| Usage(format!("{} {why}", file.display())).into())
 }
 
 /// Starts a thread; says what is short if there is none.

@@ -42,7 +42,18 @@ impl Context {
         number
     }
 
-    fn round_to(&self, number: Decimal, exponent: i64, subnormal: bool, status: &mut Status) -> Decimal {
+    /// The same of a number that is kept.
+    pub fn round_copy(&self, number: &Decimal, status: &mut Status) -> Decimal {
+        self.finalize(number.clone(), status)
+    }
+
+    fn round_to(
+        &self,
+        number: Decimal,
+        exponent: i64,
+        subnormal: bool,
+        status: &mut Status,
+    ) -> Decimal {
         let negative = number.negative;
         let (mut rounded, dropped) = self.round(&number, exponent);
         *status |= Status::ROUNDED;
@@ -67,7 +78,9 @@ impl Context {
 
     /// The digits of a number at a larger exponent, rounded, and what was rounded away.
     fn round(&self, number: &Decimal, exponent: i64) -> (Coefficient, Dropped) {
-        let (kept, dropped) = number.coefficient.without(exponent.abs_diff(number.exponent));
+        let (kept, dropped) = number
+            .coefficient
+            .without(exponent.abs_diff(number.exponent));
         let up = dropped != Dropped::Zero
             && match self.rounding {
                 Rounding::Up => true,
@@ -81,7 +94,11 @@ impl Context {
                 }
                 Rounding::ZeroFiveUp => kept.is_multiple_of_five(),
             };
-        let rounded = if up { kept.plus(&Coefficient::ONE) } else { kept };
+        let rounded = if up {
+            kept.plus(&Coefficient::ONE)
+        } else {
+            kept
+        };
         (rounded, dropped)
     }
 
@@ -100,7 +117,7 @@ impl Context {
     }
 
     /// The largest finite number.
-    fn largest(&self, negative: bool, status: &mut Status) -> Decimal {
+    pub(crate) fn largest(&self, negative: bool, status: &mut Status) -> Decimal {
         if !has_room(self.precision.unsigned_abs(), status) {
             return Decimal::NAN;
         }
@@ -112,7 +129,10 @@ impl Context {
     fn cut_payload(&self, number: Decimal) -> Decimal {
         let room = self.precision.unsigned_abs() - u64::from(self.clamp);
         let coefficient = number.coefficient.last(room);
-        Decimal { coefficient, ..number }
+        Decimal {
+            coefficient,
+            ..number
+        }
     }
 
     /// The same number at an exponent that is not larger.
@@ -126,6 +146,9 @@ impl Context {
 
     /// The result of an operation of which a NaN takes part, if one does.
     pub(crate) fn propagate(&self, operands: &[&Decimal], status: &mut Status) -> Option<Decimal> {
+        if operands.iter().all(|number| !number.is_nan()) {
+            return None;
+        }
         let signaling = operands.iter().find(|number| number.is_signaling());
         if signaling.is_some() {
             *status |= Status::INVALID_OPERATION;
@@ -182,7 +205,11 @@ impl Context {
 
     /// A number that rounds as the sum of two finite ones does.
     fn sum(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Option<Decimal> {
-        let (upper, lower) = if left.exponent >= right.exponent { (left, right) } else { (right, left) };
+        let (upper, lower) = if left.exponent >= right.exponent {
+            (left, right)
+        } else {
+            (right, left)
+        };
         let exponent = lower.exponent;
         if upper.is_zero() || lower.is_zero() {
             return self.sum_with_zero(left, right, exponent, status);
@@ -190,7 +217,8 @@ impl Context {
         let distant;
         let (mut exponent, mut lower) = (exponent, lower);
         // Of a number that is far below the last digit that counts, only the sign does.
-        let least = upper.exponent + (upper.coefficient.digits() as i64 - self.precision - 2).min(-1);
+        let least =
+            upper.exponent + (upper.coefficient.digits() as i64 - self.precision - 2).min(-1);
         if lower.adjusted() < least {
             distant = Decimal::finite(lower.negative, Coefficient::ONE, least);
             lower = &distant;
@@ -239,10 +267,11 @@ impl Context {
         };
         // As near to the zero's exponent as the precision lets it.
         let room = self.precision - other.coefficient.digits() as i64;
-        let exponent = exponent.max(other.exponent - room.max(0) - 1).min(other.exponent);
-        has_room(other.exponent.abs_diff(exponent), status).then(|| {
-            Decimal::finite(other.negative, other.digits_from(exponent), exponent)
-        })
+        let exponent = exponent
+            .max(other.exponent - room.max(0) - 1)
+            .min(other.exponent);
+        has_room(other.exponent.abs_diff(exponent), status)
+            .then(|| Decimal::finite(other.negative, other.digits_from(exponent), exponent))
     }
 
     /// The difference.
@@ -317,7 +346,8 @@ impl Context {
         };
         let exponent = ideal - shift;
         let quotient = if remainder.is_zero() {
-            let (quotient, zeros) = quotient.without_zeros((ideal - exponent).max(0).unsigned_abs());
+            let (quotient, zeros) =
+                quotient.without_zeros((ideal - exponent).max(0).unsigned_abs());
             Decimal::finite(negative, quotient, exponent + zeros as i64)
         } else {
             Decimal::finite(negative, with_rest(quotient), exponent)
@@ -338,7 +368,11 @@ impl Context {
         let negative = left.negative != right.negative;
         if left.is_infinite() {
             let nan = invalid(status);
-            let quotient = if right.is_infinite() { Decimal::NAN } else { Decimal::infinity(negative) };
+            let quotient = if right.is_infinite() {
+                Decimal::NAN
+            } else {
+                Decimal::infinity(negative)
+            };
             return (quotient, nan);
         }
         if right.is_zero() {
@@ -433,7 +467,11 @@ impl Context {
             return Some(invalid(status));
         }
         if right.is_zero() {
-            *status |= if left.is_zero() { Status::DIVISION_UNDEFINED } else { Status::INVALID_OPERATION };
+            *status |= if left.is_zero() {
+                Status::DIVISION_UNDEFINED
+            } else {
+                Status::INVALID_OPERATION
+            };
             return Some(Decimal::NAN);
         }
         None
@@ -453,7 +491,10 @@ impl Context {
         let apart = left.adjusted() - right.adjusted();
         if left.is_zero() || apart <= -2 {
             let digits = left.digits_from(exponent);
-            return Some((Coefficient::ZERO, Decimal::finite(left.negative, digits, exponent)));
+            return Some((
+                Coefficient::ZERO,
+                Decimal::finite(left.negative, digits, exponent),
+            ));
         }
         if apart > self.precision {
             *status |= Status::DIVISION_IMPOSSIBLE;
@@ -462,12 +503,17 @@ impl Context {
         if !has_room(left.exponent.abs_diff(right.exponent), status) {
             return None;
         }
-        let (quotient, remainder) = left.digits_from(exponent).div_rem(&right.digits_from(exponent));
+        let (quotient, remainder) = left
+            .digits_from(exponent)
+            .div_rem(&right.digits_from(exponent));
         if quotient.digits() as i64 > self.precision {
             *status |= Status::DIVISION_IMPOSSIBLE;
             return None;
         }
-        Some((quotient, Decimal::finite(left.negative, remainder, exponent)))
+        Some((
+            quotient,
+            Decimal::finite(left.negative, remainder, exponent),
+        ))
     }
 
     /// The square root.
@@ -477,7 +523,10 @@ impl Context {
         }
         let ideal = number.exponent.div_euclid(2);
         if number.is_zero() {
-            return self.finalize(Decimal::finite(number.negative, Coefficient::ZERO, ideal), status);
+            return self.finalize(
+                Decimal::finite(number.negative, Coefficient::ZERO, ideal),
+                status,
+            );
         }
         if number.negative {
             return invalid(status);
@@ -496,7 +545,10 @@ impl Context {
             return Decimal::NAN;
         }
         let (scaled, cut) = if shift >= 0 {
-            (number.coefficient.times_ten_to(shift.unsigned_abs()), Dropped::Zero)
+            (
+                number.coefficient.times_ten_to(shift.unsigned_abs()),
+                Dropped::Zero,
+            )
         } else {
             number.coefficient.without(shift.unsigned_abs())
         };
@@ -606,125 +658,6 @@ impl Context {
         Decimal::finite(number.negative, coefficient, number.exponent + zeros as i64)
     }
 
-    /// The next larger number.
-    pub fn next_plus(&self, number: &Decimal, status: &mut Status) -> Decimal {
-        self.next(number, false, status)
-    }
-
-    /// The next smaller number.
-    pub fn next_minus(&self, number: &Decimal, status: &mut Status) -> Decimal {
-        self.next(number, true, status)
-    }
-
-    fn next(&self, number: &Decimal, down: bool, status: &mut Status) -> Decimal {
-        if let Some(nan) = self.propagate(&[number], status) {
-            return nan;
-        }
-        if number.is_infinite() {
-            if number.negative == down {
-                return number.clone();
-            }
-            return self.largest(number.negative, status);
-        }
-        let rounding = if down { Rounding::Floor } else { Rounding::Ceiling };
-        let context = Self {
-            rounding,
-            ..self.clone()
-        };
-        let mut ignored = Status::default();
-        let rounded = context.finalize(number.clone(), &mut ignored);
-        if rounded.compare(number) != Some(Ordering::Equal) {
-            return rounded;
-        }
-        let step = Decimal::finite(down, Coefficient::ONE, self.etiny() - 1);
-        let next = context.add(&rounded, &step, &mut ignored);
-        *status |= ignored & Status::OUT_OF_MEMORY;
-        next
-    }
-
-    /// The next number in the direction of another one.
-    pub fn next_toward(&self, number: &Decimal, other: &Decimal, status: &mut Status) -> Decimal {
-        if let Some(nan) = self.propagate(&[number, other], status) {
-            return nan;
-        }
-        let next = match number.compare(other) {
-            Some(Ordering::Less) => self.next_plus(number, status),
-            Some(Ordering::Greater) => self.next_minus(number, status),
-            _ => return number.with_sign(other.negative),
-        };
-        if next.is_infinite() {
-            *status |= Status::OVERFLOW | Status::INEXACT | Status::ROUNDED;
-        } else if next.is_zero() || next.is_subnormal(self) {
-            *status |= Status::UNDERFLOW | Status::SUBNORMAL | Status::INEXACT | Status::ROUNDED;
-            if next.is_zero() {
-                *status |= Status::CLAMPED;
-            }
-        }
-        next
-    }
-
-    /// -1, 0 or 1, as the first number is less, equal or greater.
-    pub fn compare(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        if let Some(nan) = self.propagate(&[left, right], status) {
-            return nan;
-        }
-        order_number(left.compare(right).unwrap_or(Ordering::Equal))
-    }
-
-    /// The same, where each NaN is an invalid operation.
-    pub fn compare_signal(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        if left.is_nan() || right.is_nan() {
-            *status |= Status::INVALID_OPERATION;
-        }
-        self.compare(left, right, status)
-    }
-
-    /// The larger number; that of a number and a quiet NaN is the number.
-    pub fn max(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        self.extreme(left, right, Decimal::compare, Decimal::compare_total, Ordering::Greater, status)
-    }
-
-    /// The smaller number; that of a number and a quiet NaN is the number.
-    pub fn min(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        self.extreme(left, right, Decimal::compare, Decimal::compare_total, Ordering::Less, status)
-    }
-
-    /// The number that is larger without its sign.
-    pub fn max_magnitude(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        let compare = |left: &Decimal, right: &Decimal| Some(left.compare_magnitude(right));
-        self.extreme(left, right, compare, Decimal::compare_total, Ordering::Greater, status)
-    }
-
-    /// The number that is smaller without its sign.
-    pub fn min_magnitude(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        let compare = |left: &Decimal, right: &Decimal| Some(left.compare_magnitude(right));
-        self.extreme(left, right, compare, Decimal::compare_total, Ordering::Less, status)
-    }
-
-    fn extreme(
-        &self,
-        left: &Decimal,
-        right: &Decimal,
-        compare: impl Fn(&Decimal, &Decimal) -> Option<Ordering>,
-        compare_equal: impl Fn(&Decimal, &Decimal) -> Ordering,
-        wanted: Ordering,
-        status: &mut Status,
-    ) -> Decimal {
-        let number = match (left.is_nan(), right.is_nan()) {
-            (true, false) if !left.is_signaling() => right,
-            (false, true) if !right.is_signaling() => left,
-            (false, false) => {
-                let order = match compare(left, right) {
-                    Some(Ordering::Equal) | None => compare_equal(left, right),
-                    Some(order) => order,
-                };
-                if order == wanted || order == Ordering::Equal { left } else { right }
-            }
-            _ => return self.propagate(&[left, right], status).unwrap_or(Decimal::NAN),
-        };
-        self.finalize(number.clone(), status)
-    }
-
     /// The power of ten of the first digit, as a number.
     pub fn logb(&self, number: &Decimal, status: &mut Status) -> Decimal {
         if let Some(nan) = self.propagate(&[number], status) {
@@ -746,7 +679,10 @@ impl Context {
             return nan;
         }
         let limit = 2 * (self.emax + self.precision);
-        let Some(by) = by.as_small_int().filter(|by| by.unsigned_abs() <= limit.unsigned_abs()) else {
+        let Some(by) = by
+            .as_small_int()
+            .filter(|by| by.unsigned_abs() <= limit.unsigned_abs())
+        else {
             return invalid(status);
         };
         if number.is_infinite() {
@@ -768,10 +704,6 @@ impl Decimal {
     }
 }
 
-pub(crate) fn order_number(order: Ordering) -> Decimal {
-    Decimal::from_i64(order as i64)
-}
-
 /// The product of two numbers that are not NaNs; `None` for zero times infinity.
 fn exact_product(left: &Decimal, right: &Decimal) -> Option<Decimal> {
     let negative = left.negative != right.negative;
@@ -780,7 +712,11 @@ fn exact_product(left: &Decimal, right: &Decimal) -> Option<Decimal> {
         return (!is_undefined).then(|| Decimal::infinity(negative));
     }
     let digits = left.coefficient.times(&right.coefficient);
-    Some(Decimal::finite(negative, digits, left.exponent + right.exponent))
+    Some(Decimal::finite(
+        negative,
+        digits,
+        left.exponent + right.exponent,
+    ))
 }
 
 fn divided_by_zero(left: &Decimal, negative: bool, status: &mut Status) -> Decimal {
@@ -805,7 +741,7 @@ pub(crate) fn has_room(digits: u64, status: &mut Status) -> bool {
     has_room
 }
 
-/// Digits after which others follow that are not zeros, told apart from digits after which there are none, and from a half.
+/// Digits after which others follow that are not zeros: no half, and not exact.
 pub(crate) fn with_rest(digits: Coefficient) -> Coefficient {
     if digits.is_multiple_of_five() {
         digits.plus(&Coefficient::ONE)

@@ -55,7 +55,8 @@ impl Coefficient {
         Self::power_of_ten(count).minus(&Self::ONE)
     }
 
-    pub(crate) fn is_zero(&self) -> bool {
+    /// No digit but 0.
+    pub fn is_zero(&self) -> bool {
         self.0 == Small(0)
     }
 
@@ -69,7 +70,7 @@ impl Coefficient {
     pub(crate) fn is_multiple_of_five(&self) -> bool {
         match &self.0 {
             // 2¹²⁸ is 1 modulo 5, as is 2⁶⁴.
-            Small(value) => ((value >> 64) as u64 % 5 + *value as u64 % 5) % 5 == 0,
+            Small(value) => ((value >> 64) as u64 % 5 + *value as u64 % 5).is_multiple_of(5),
             Large(value) => (value % 5_u32).is_zero(),
         }
     }
@@ -113,10 +114,7 @@ impl Coefficient {
         match (&self.0, &divisor.0) {
             (Small(left), Small(right)) => {
                 let quotient = divide(*left, *right);
-                (
-                    Self(Small(quotient)),
-                    Self(Small(left - quotient * right)),
-                )
+                (Self(Small(quotient)), Self(Small(left - quotient * right)))
             }
             (Small(_), Large(_)) => (Self::ZERO, self.clone()),
             (Large(left), _) => {
@@ -256,7 +254,10 @@ impl PartialOrd for Coefficient {
 impl std::fmt::Display for Coefficient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Small(value) => write!(f, "{value}"),
+            Small(value) => match u64::try_from(*value) {
+                Ok(value) => value.fmt(f),
+                Err(_) => value.fmt(f),
+            },
             Large(value) => f.write_str(&value.to_str_radix(10)),
         }
     }
@@ -264,8 +265,13 @@ impl std::fmt::Display for Coefficient {
 
 fn small_digits(value: u128) -> u64 {
     // 1233/4096 is log₁₀ 2, near enough for 128 bits to be right or one too few.
-    let estimate = (128 - (value | 1).leading_zeros() as usize) * 1233 >> 12;
-    estimate as u64 + u64::from(POWERS.get(estimate).is_some_and(|power| value >= *power || estimate == 0))
+    let estimate = ((128 - (value | 1).leading_zeros() as usize) * 1233) >> 12;
+    estimate as u64
+        + u64::from(
+            POWERS
+                .get(estimate)
+                .is_some_and(|power| value >= *power || estimate == 0),
+        )
 }
 
 fn large_digits(value: &BigUint) -> u64 {
@@ -285,10 +291,20 @@ fn big_power_of_ten(exponent: u64) -> BigUint {
     BigUint::from(5_u32).pow(exponent as u32) << exponent
 }
 
-/// Divides; by numbers of 64 bits in halves, which is what most divisions are and a fraction of the general one's time.
+/// Divides; by 32 bits, as most divisions and roundings do, in a fraction of the time that any number takes.
 fn divide(value: u128, by: u128) -> u128 {
     if let (Ok(value), Ok(by)) = (u64::try_from(value), u64::try_from(by)) {
         return u128::from(value / by);
     }
-    value / by
+    let Ok(by) = u32::try_from(by) else {
+        return value / by;
+    };
+    let mut quotient = 0;
+    let mut remainder = 0;
+    for shift in [96, 64, 32, 0] {
+        let part = remainder << 32 | u64::from((value >> shift) as u32);
+        quotient = quotient << 32 | u128::from(part / u64::from(by));
+        remainder = part % u64::from(by);
+    }
+    quotient
 }

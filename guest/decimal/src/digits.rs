@@ -20,7 +20,11 @@ impl Context {
     pub fn rotate(&self, number: &Decimal, by: &Decimal, status: &mut Status) -> Decimal {
         let precision = self.precision.unsigned_abs();
         self.move_digits(number, by, status, |digits, by| {
-            let left = if by >= 0 { by.unsigned_abs() } else { precision - by.unsigned_abs() };
+            let left = if by >= 0 {
+                by.unsigned_abs()
+            } else {
+                precision - by.unsigned_abs()
+            };
             let right = precision - left;
             let low = digits.last(right).times_ten_to(left);
             low.plus(&digits.without(right).0)
@@ -92,7 +96,13 @@ impl Context {
         let digits: String = padded(&left)
             .chars()
             .zip(padded(&right).chars())
-            .map(|(left, right)| if act(left == '1', right == '1') { '1' } else { '0' })
+            .map(|(left, right)| {
+                if act(left == '1', right == '1') {
+                    '1'
+                } else {
+                    '0'
+                }
+            })
             .collect();
         let digits = Coefficient::from_digits(&digits).last(self.precision.unsigned_abs());
         Decimal::finite(false, digits, 0)
@@ -106,6 +116,9 @@ impl Decimal {
             return None;
         }
         let digits = self.coefficient.to_string();
-        digits.bytes().all(|digit| matches!(digit, b'0' | b'1')).then_some(digits)
+        digits
+            .bytes()
+            .all(|digit| matches!(digit, b'0' | b'1'))
+            .then_some(digits)
     }
 }

@@ -37,12 +37,15 @@ impl Context {
             return Decimal::from_i64(1);
         }
         if number.adjusted() > 19 {
-            return self.nearest().beyond_exponents(number.is_negative(), false, status);
+            return self
+                .nearest()
+                .beyond_exponents(number.is_negative(), false, status);
         }
         if number.adjusted() < -(self.precision + 2) {
             return self.nearest().beside_one(number.is_negative(), status);
         }
-        self.nearest().round_approximation(status, |digits| exp(number, digits))
+        self.nearest()
+            .round_approximation(status, |digits| exp(number, digits))
     }
 
     /// The natural logarithm.
@@ -96,8 +99,15 @@ impl Context {
         negative: bool,
         status: &mut Status,
     ) -> Decimal {
-        let exponent = if small { -3 * MAX_EXPONENT } else { 3 * MAX_EXPONENT };
-        self.finalize(Decimal::finite(negative, Coefficient::ONE, exponent), status)
+        let exponent = if small {
+            -3 * MAX_EXPONENT
+        } else {
+            3 * MAX_EXPONENT
+        };
+        self.finalize(
+            Decimal::finite(negative, Coefficient::ONE, exponent),
+            status,
+        )
     }
 
     /// A result that is so near to 1 that the precision does not tell the difference.
@@ -107,7 +117,11 @@ impl Context {
         }
         let digits = self.precision + 2;
         let one = Coefficient::power_of_ten(digits.unsigned_abs());
-        let beside = if below { one.minus(&Coefficient::ONE) } else { one.plus(&Coefficient::ONE) };
+        let beside = if below {
+            one.minus(&Coefficient::ONE)
+        } else {
+            one.plus(&Coefficient::ONE)
+        };
         self.finalize(Decimal::finite(false, beside, -digits), status)
     }
 
@@ -118,7 +132,7 @@ impl Context {
         }
     }
 
-    /// Rounds what `compute` gives for a number of digits. More are asked for where these do not tell which way to round.
+    /// Rounds what `compute` gives for a number of digits, of which more are asked for where they decide.
     pub(crate) fn round_approximation(
         &self,
         status: &mut Status,
@@ -139,7 +153,8 @@ impl Context {
             let rest = digits.last(surplus);
             let rest = rest.plus(&rest);
             let wrong = Coefficient::from(2 * WRONG);
-            let near = |bound: &Coefficient| rest.plus(&wrong) > *bound && rest < bound.plus(&wrong);
+            let near =
+                |bound: &Coefficient| rest.plus(&wrong) > *bound && rest < bound.plus(&wrong);
             let end = unit.plus(&unit);
             let has_end = near(&Coefficient::ZERO) || near(&end);
             let result = Decimal::finite(value.is_negative(), digits, exponent);
@@ -150,7 +165,9 @@ impl Context {
             if guard > 4 * GUARD {
                 // The power of a number with an end may have one.
                 let digits = self.precision + if has_end { 0 } else { 1 };
-                let result = self.with(digits, Rounding::HalfEven).finalize(result, status);
+                let result = self
+                    .with(digits, Rounding::HalfEven)
+                    .finalize(result, status);
                 let mut conditions = Status::INEXACT | Status::ROUNDED;
                 let result = self.finalize(result, &mut conditions);
                 if conditions.contains(Status::SUBNORMAL) {
@@ -186,16 +203,28 @@ pub(crate) fn to_decimal(value: &BigInt, bits: u64, digits: u64) -> Approximatio
     let first = (whole as f64 * std::f64::consts::LOG10_2).floor() as i64;
     let exponent = first - digits as i64;
     let power = BigInt::from(10).pow(exponent.unsigned_abs() as u32);
-    let scaled = if exponent < 0 { (value * power) >> bits } else { (value / power) >> bits };
+    let scaled = if exponent < 0 {
+        (value * power) >> bits
+    } else {
+        (value / power) >> bits
+    };
     (scaled, exponent)
 }
 
 /// A number as a fixed-point one, rounded down.
 pub(crate) fn to_fixed(number: &Decimal, bits: u64) -> BigInt {
-    let sign = if number.is_negative() { Sign::Minus } else { Sign::Plus };
+    let sign = if number.is_negative() {
+        Sign::Minus
+    } else {
+        Sign::Plus
+    };
     let digits = BigInt::from_biguint(sign, number.coefficient.to_biguint()) << bits;
     let power = BigInt::from(10).pow(number.exponent.unsigned_abs() as u32);
-    if number.exponent < 0 { digits.div_floor(&power) } else { digits * power }
+    if number.exponent < 0 {
+        digits.div_floor(&power)
+    } else {
+        digits * power
+    }
 }
 
 /// e to the power of a finite number below 10²⁰.
@@ -215,7 +244,7 @@ pub(crate) fn exp_of_fixed(value: &BigInt, bits: u64, digits: u64) -> Approximat
     (mantissa, exponent + tens.to_i64().unwrap_or(0))
 }
 
-/// e to the power of a fixed-point number below 3: a Taylor series of a number halved some times, then squared as often.
+/// e to the power of a fixed-point number below 3: the series of a number halved some times, then squared as often.
 fn exp_of_fraction(value: &BigInt, bits: u64) -> BigInt {
     let halvings = bits.sqrt() / 2 + 2;
     let work = bits + 2 * halvings + 8;
@@ -245,7 +274,10 @@ pub(crate) fn ln(number: &Decimal, bits: u64) -> BigInt {
     let digits = number.coefficient.digits() as i64;
     // Digits that are far behind the first change nothing.
     let kept = (work / 3 + 8) as i64;
-    let coefficient = number.coefficient.without((digits - kept).max(0).unsigned_abs()).0;
+    let coefficient = number
+        .coefficient
+        .without((digits - kept).max(0).unsigned_abs())
+        .0;
     let mut scaled = Decimal::finite(false, coefficient, 1 - digits.min(kept));
     let root_of_ten = Decimal::finite(false, 316_u128.into(), -2);
     if scaled.compare(&root_of_ten) == Some(std::cmp::Ordering::Greater) {

@@ -43,7 +43,12 @@ impl Format {
             let mut digits = None;
             while let Some(digit) = rest.next_if(char::is_ascii_digit) {
                 let digit = u64::from(digit.to_digit(10)?);
-                digits = Some(digits.unwrap_or(0_u64).saturating_mul(10).saturating_add(digit));
+                digits = Some(
+                    digits
+                        .unwrap_or(0_u64)
+                        .saturating_mul(10)
+                        .saturating_add(digit),
+                );
             }
             digits
         };
@@ -58,7 +63,8 @@ impl Format {
                 return None;
             }
         }
-        let kind = rest.next_if(|kind| matches!(kind, 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'n' | '%'));
+        let kind =
+            rest.next_if(|kind| matches!(kind, 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'n' | '%'));
         if rest.next().is_some() || kind == Some('n') && separator.is_some() {
             return None;
         }
@@ -165,7 +171,11 @@ impl Format {
             tail.push(digit);
         }
         if exponent != 0 || matches!(self.kind, 'e' | 'E') {
-            let letter = if matches!(self.kind, 'e' | 'g') { 'e' } else { 'E' };
+            let letter = if matches!(self.kind, 'e' | 'g') {
+                'e'
+            } else {
+                'E'
+            };
             tail += &format!("{letter}{exponent:+}");
         }
         if self.kind == '%' {
@@ -221,7 +231,7 @@ impl Decimal {
 }
 
 /// The digits before and after a point that stands after the first `whole` of them, with the zeros that this needs.
-pub(crate) fn split_at_point(digits: &str, whole: i64) -> (String, String) {
+fn split_at_point(digits: &str, whole: i64) -> (String, String) {
     let zeros = |count: u64| "0".repeat(usize::try_from(count).unwrap_or(usize::MAX));
     let length = digits.len() as i64;
     if whole <= 0 {
@@ -247,11 +257,10 @@ fn group(digits: &str, separator: Option<char>, least: usize) -> String {
     let padded = format!("{digits:0>count$}");
     let mut grouped = String::new();
     for (index, digit) in padded.chars().enumerate() {
-        if index > 0 && (count - index) % 3 == 0 {
+        if index > 0 && (count - index).is_multiple_of(3) {
             grouped.push(separator);
         }
         grouped.push(digit);
     }
     grouped
 }
-

@@ -1,18 +1,18 @@
 //! Decimal arithmetic of any precision as the General Decimal Arithmetic specification, version 1.70, has it, which is
 //! what Python's `decimal` offers.
 //!
-//! A [`Context`] computes with [`Decimal`]s and adds the [`Status`] of each operation to one that the caller keeps. Nothing
-//! is raised here, and no operation fails: one that has no result gives a NaN and says so.
+//! A [`Context`] computes with [`Decimal`]s, and adds the [`Status`] of each operation to one that the caller keeps.
+//! Nothing is raised here, and no operation fails: one that has no result gives a NaN and says so.
 
 mod arithmetic;
 mod coefficient;
+mod convert;
 mod digits;
 mod elementary;
 mod format;
+mod order;
 mod power;
 mod text;
-
-use std::cmp::Ordering;
 
 pub use coefficient::Coefficient;
 pub use format::Format;
@@ -175,12 +175,6 @@ impl Decimal {
         }
     }
 
-    /// The number of an integer, exactly.
-    pub fn from_int(value: &BigInt) -> Self {
-        let coefficient = value.magnitude().clone().into();
-        Self::finite(value.sign() == Sign::Minus, coefficient, 0)
-    }
-
     fn from_i64(value: i64) -> Self {
         Self::finite(value < 0, u128::from(value.unsigned_abs()).into(), 0)
     }
@@ -215,9 +209,10 @@ impl Decimal {
         self.is_finite() && self.coefficient.is_zero()
     }
 
-    /// An integer of any exponent.
-    pub fn is_integer(&self) -> bool {
-        self.is_finite() && (self.exponent >= 0 || self.split_at_point().1 == coefficient::Dropped::Zero)
+    /// An integer, whatever its exponent.
+    fn is_integer(&self) -> bool {
+        self.is_finite()
+            && (self.exponent >= 0 || self.split_at_point().1 == coefficient::Dropped::Zero)
     }
 
     /// The digits; of a NaN, the payload.
@@ -257,97 +252,11 @@ impl Decimal {
         self.coefficient.without(self.exponent.unsigned_abs())
     }
 
-    /// The order of two numbers; `None` where one is a NaN.
-    pub fn compare(&self, other: &Self) -> Option<Ordering> {
-        if self.is_nan() || other.is_nan() {
-            return None;
-        }
-        let (left, right) = (self.signum(), other.signum());
-        if left != right || left == 0 {
-            return Some(left.cmp(&right));
-        }
-        let order = self.compare_magnitude(other);
-        Some(if self.negative { order.reverse() } else { order })
-    }
-
-    fn signum(&self) -> i8 {
-        match (self.is_zero(), self.negative) {
-            (true, _) => 0,
-            (_, true) => -1,
-            (_, false) => 1,
-        }
-    }
-
-    /// The order without the signs; neither is a NaN.
-    fn compare_magnitude(&self, other: &Self) -> Ordering {
-        match (self.is_infinite(), other.is_infinite()) {
-            (false, false) => {}
-            (left, right) => return left.cmp(&right),
-        }
-        if self.is_zero() || other.is_zero() {
-            return other.is_zero().cmp(&self.is_zero());
-        }
-        if self.exponent == other.exponent {
-            return self.coefficient.cmp(&other.coefficient);
-        }
-        self.adjusted().cmp(&other.adjusted()).then_with(|| {
-            // As many digits apart as the one has more than the other.
-            let exponent = self.exponent.min(other.exponent);
-            self.digits_from(exponent).cmp(&other.digits_from(exponent))
-        })
-    }
-
-    /// The digits of the number at an exponent that is not larger than its own.
-    fn digits_from(&self, exponent: i64) -> Coefficient {
-        self.coefficient.times_ten_to(self.exponent.abs_diff(exponent))
-    }
-
-    /// The total order of the specification, in which each number differs from each other one.
-    pub fn compare_total(&self, other: &Self) -> Ordering {
-        if self.negative != other.negative {
-            return other.negative.cmp(&self.negative);
-        }
-        let order = self.compare_total_magnitude(other);
-        if self.negative { order.reverse() } else { order }
-    }
-
-    /// The same, without the signs.
-    pub fn compare_total_magnitude(&self, other: &Self) -> Ordering {
-        let rank = |number: &Self| match number.kind {
-            Kind::Finite | Kind::Infinite => 0,
-            Kind::Signaling => 1,
-            Kind::Quiet => 2,
-        };
-        rank(self).cmp(&rank(other)).then_with(|| {
-            if self.is_nan() {
-                return self.coefficient.cmp(&other.coefficient);
-            }
-            self.compare_magnitude(other)
-                .then(self.exponent.cmp(&other.exponent))
-        })
-    }
-
     /// The same kind, and for finite numbers the same exponent.
     pub fn same_quantum(&self, other: &Self) -> bool {
         match (self.kind, other.kind) {
             (Kind::Finite, Kind::Finite) => self.exponent == other.exponent,
             _ => self.is_nan() == other.is_nan() && self.is_infinite() == other.is_infinite(),
         }
-    }
-
-    /// The integer towards zero; `None` if it has no end or too many digits.
-    pub fn to_int(&self) -> Option<BigInt> {
-        let magnitude = match self.exponent {
-            _ if !self.is_finite() => return None,
-            exponent if exponent >= 0 => {
-                if !self.is_zero() && exponent.unsigned_abs() > MAX_DIGITS {
-                    return None;
-                }
-                self.digits_from(0)
-            }
-            _ => self.split_at_point().0,
-        };
-        let sign = if self.negative { Sign::Minus } else { Sign::Plus };
-        Some(BigInt::from_biguint(sign, magnitude.to_biguint()))
     }
 }

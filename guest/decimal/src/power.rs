@@ -18,7 +18,11 @@ impl Context {
             return nan;
         }
         if exponent.is_zero() {
-            return if base.is_zero() { invalid(status) } else { Decimal::from_i64(1) };
+            return if base.is_zero() {
+                invalid(status)
+            } else {
+                Decimal::from_i64(1)
+            };
         }
         let is_integer = exponent.is_integer();
         let negative = base.negative && is_integer && exponent.is_odd();
@@ -42,7 +46,8 @@ impl Context {
             }
             return match from_one {
                 Ordering::Equal => self.one_in_full(false, status),
-                order => self.to_zero_or_infinity(exponent.negative == (order == Ordering::Greater), false),
+                order => self
+                    .to_zero_or_infinity(exponent.negative == (order == Ordering::Greater), false),
             };
         }
         if from_one == Ordering::Equal {
@@ -76,7 +81,11 @@ impl Context {
         if !has_room(zeros.unsigned_abs(), status) {
             return Decimal::NAN;
         }
-        Decimal::finite(negative, Coefficient::power_of_ten(zeros.unsigned_abs()), -zeros)
+        Decimal::finite(
+            negative,
+            Coefficient::power_of_ten(zeros.unsigned_abs()),
+            -zeros,
+        )
     }
 
     /// The power of 1, which may be written with digits behind the point.
@@ -96,7 +105,10 @@ impl Context {
             Some(times) => i64::try_from(&times).unwrap_or(i64::MAX),
             None => i64::MAX,
         };
-        let zeros = base.exponent.unsigned_abs().saturating_mul(times.unsigned_abs());
+        let zeros = base
+            .exponent
+            .unsigned_abs()
+            .saturating_mul(times.unsigned_abs());
         let most = self.precision.unsigned_abs() - 1;
         if zeros > most {
             *status |= Status::ROUNDED;
@@ -126,7 +138,12 @@ impl Context {
             return Some(self.beyond_exponents(small, negative, status));
         }
         // The power of a number that is so near to 1 that the precision does not show the difference.
-        let change = exponent.adjusted() + if base.adjusted().abs() <= 1 { 1 - near_one(base) as i64 } else { 20 };
+        let change = exponent.adjusted()
+            + if base.adjusted().abs() <= 1 {
+                1 - near_one(base) as i64
+            } else {
+                20
+            };
         if change < -(self.precision + 2) && !exponent.is_integer() {
             let below = (base.adjusted() < 0) != exponent.negative;
             return Some(self.beside_one(below, status));
@@ -146,7 +163,12 @@ impl Context {
             return Decimal::NAN;
         };
         let precision = self.precision + exponent.adjusted() + 6;
-        if !has_room(precision.unsigned_abs().min(base.coefficient.digits().saturating_mul(times.bits() * 8)), status) {
+        if !has_room(
+            precision
+                .unsigned_abs()
+                .min(base.coefficient.digits().saturating_mul(times.bits() * 8)),
+            status,
+        ) {
             return Decimal::NAN;
         }
         let work = self.with(precision.min(MAX_EXPONENT), Rounding::HalfEven);
@@ -214,7 +236,11 @@ impl Context {
         let whole = base.split_or_whole().to_biguint();
         let base_int = (BigInt::from_biguint(Sign::Plus, whole) * ten).mod_floor(&modulus);
         let result = base_int.modpow(&times, &modulus);
-        let result = if modulus.is_one() { BigInt::zero() } else { result };
+        let result = if modulus.is_one() {
+            BigInt::zero()
+        } else {
+            result
+        };
         let negative = base.negative && exponent.is_odd();
         Decimal::finite(negative, result.magnitude().clone().into(), 0)
     }
@@ -223,7 +249,11 @@ impl Context {
 impl Decimal {
     /// The digits before the point, of an integer that is not written with an exponent above 0; else the digits.
     fn split_or_whole(&self) -> Coefficient {
-        if self.exponent >= 0 { self.coefficient.clone() } else { self.split_at_point().0 }
+        if self.exponent >= 0 {
+            self.coefficient.clone()
+        } else {
+            self.split_at_point().0
+        }
     }
 
     /// An odd integer; of an integer.

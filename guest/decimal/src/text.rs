@@ -19,7 +19,8 @@ impl Context {
         }
     }
 
-    fn has_room_for_payload(&self, number: &Decimal) -> bool {
+    /// A NaN's digits are no more than the precision has.
+    pub fn has_room_for_payload(&self, number: &Decimal) -> bool {
         number.coefficient.is_zero()
             || number.coefficient.digits() as i64 <= self.precision - i64::from(self.clamp)
     }
@@ -95,7 +96,11 @@ impl Decimal {
 
     /// A NaN with digits for a payload.
     pub fn nan(negative: bool, signaling: bool, digits: &str) -> Self {
-        let kind = if signaling { Kind::Signaling } else { Kind::Quiet };
+        let kind = if signaling {
+            Kind::Signaling
+        } else {
+            Kind::Quiet
+        };
         Self {
             coefficient: Coefficient::from_digits(digits),
             ..Self::special(negative, kind)
@@ -134,9 +139,13 @@ impl Decimal {
             Kind::Signaling => text += "sNaN",
             Kind::Finite => {
                 let digits = self.coefficient.to_string();
-                let adjusted = self.adjusted();
+                let adjusted = self.exponent + digits.len() as i64 - 1;
                 let is_plain = self.exponent <= 0 && adjusted >= -6;
-                let whole = if is_plain { adjusted + 1 } else { whole(adjusted) };
+                let whole = if is_plain {
+                    adjusted + 1
+                } else {
+                    whole(adjusted)
+                };
                 push_pointed(&mut text, &digits, whole);
                 let exponent = adjusted + 1 - whole;
                 if exponent != 0 {
@@ -155,11 +164,26 @@ impl Decimal {
 
 /// Digits with a point after the first `whole` of them, and the zeros that this needs.
 fn push_pointed(text: &mut String, digits: &str, whole: i64) {
-    let (before, after) = crate::format::split_at_point(digits, whole);
-    *text += &before;
-    if !after.is_empty() {
-        text.push('.');
-        *text += &after;
+    let zeros = |count: u64| std::iter::repeat_n('0', usize::try_from(count).unwrap_or(usize::MAX));
+    match usize::try_from(whole).ok().filter(|whole| *whole > 0) {
+        None => {
+            *text += "0.";
+            text.extend(zeros(whole.unsigned_abs()));
+            *text += digits;
+        }
+        Some(whole) => match digits.split_at_checked(whole) {
+            Some((before, after)) => {
+                *text += before;
+                if !after.is_empty() {
+                    text.push('.');
+                    *text += after;
+                }
+            }
+            None => {
+                *text += digits;
+                text.extend(zeros((whole - digits.len()) as u64));
+            }
+        },
     }
 }
 

@@ -130,7 +130,7 @@ mod tests {
         for (class, last) in [
             ("ESC", 28),
             ("VAL", 21),
-            ("RES", 48),
+            ("RES", 49),
             ("FS", 27),
             ("URL", 18),
             ("TOOL", 24),
