@@ -210,20 +210,19 @@ impl Context {
         } else {
             (right, left)
         };
-        let exponent = lower.exponent;
         if upper.is_zero() || lower.is_zero() {
-            return self.sum_with_zero(left, right, exponent, status);
+            return self.sum_with_zero(left, right, lower.exponent, status);
         }
-        let distant;
-        let (mut exponent, mut lower) = (exponent, lower);
         // Of a number that is far below the last digit that counts, only the sign does.
         let least =
             upper.exponent + (upper.coefficient.digits() as i64 - self.precision - 2).min(-1);
-        if lower.adjusted() < least {
-            distant = Decimal::finite(lower.negative, Coefficient::ONE, least);
-            lower = &distant;
-            exponent = least;
-        }
+        let distant = Decimal::finite(lower.negative, Coefficient::ONE, least);
+        let lower = if lower.adjusted() < least {
+            &distant
+        } else {
+            lower
+        };
+        let exponent = lower.exponent;
         if !has_room(upper.exponent.abs_diff(exponent), status) {
             return None;
         }
@@ -432,12 +431,13 @@ impl Context {
         let Some((quotient, mut remainder)) = self.integer_division(left, right, status) else {
             return Decimal::NAN;
         };
-        if right.is_finite() {
-            // It is at the smaller of both exponents, or is the number itself, which is small.
-            let exponent = remainder.exponent.min(right.exponent);
+        // A number that is so much smaller than half of the other one is the remainder itself.
+        let is_small = left.is_zero() || left.adjusted() - right.adjusted() <= -2;
+        if right.is_finite() && !is_small {
+            let exponent = remainder.exponent;
             let by = right.digits_from(exponent);
-            let rest = remainder.digits_from(exponent);
-            let up = match rest.plus(&rest).cmp(&by) {
+            let rest = &remainder.coefficient;
+            let up = match rest.plus(rest).cmp(&by) {
                 Ordering::Greater => true,
                 Ordering::Equal => quotient.is_odd(),
                 Ordering::Less => false,
@@ -448,7 +448,7 @@ impl Context {
                     *status |= Status::DIVISION_IMPOSSIBLE;
                     return Decimal::NAN;
                 }
-                remainder = Decimal::finite(!left.negative, by.minus(&rest), exponent);
+                remainder = Decimal::finite(!left.negative, by.minus(rest), exponent);
             }
         }
         self.finalize(remainder, status)
@@ -560,11 +560,7 @@ impl Context {
         } else {
             Decimal::finite(false, with_rest(root), exponent)
         };
-        Self {
-            rounding: Rounding::HalfEven,
-            ..self.clone()
-        }
-        .finalize(root, status)
+        self.nearest().finalize(root, status)
     }
 
     /// The number with the exponent of another one.

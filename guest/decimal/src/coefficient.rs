@@ -69,7 +69,7 @@ impl Coefficient {
 
     pub(crate) fn is_multiple_of_five(&self) -> bool {
         match &self.0 {
-            // 2¹²⁸ is 1 modulo 5, as is 2⁶⁴.
+            // 2⁶⁴ is 1 modulo 5.
             Small(value) => ((value >> 64) as u64 % 5 + *value as u64 % 5).is_multiple_of(5),
             Large(value) => (value % 5_u32).is_zero(),
         }

@@ -125,7 +125,7 @@ impl Context {
         self.finalize(Decimal::finite(false, beside, -digits), status)
     }
 
-    fn nearest(&self) -> Self {
+    pub(crate) fn nearest(&self) -> Self {
         Self {
             rounding: Rounding::HalfEven,
             ..self.clone()

@@ -85,52 +85,22 @@ impl Context {
 
     /// The larger number; that of a number and a quiet NaN is the number.
     pub fn max(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        self.extreme(
-            left,
-            right,
-            Decimal::compare,
-            Decimal::compare_total,
-            Ordering::Greater,
-            status,
-        )
+        self.extreme(left, right, Decimal::compare, Ordering::Greater, status)
     }
 
     /// The smaller number; that of a number and a quiet NaN is the number.
     pub fn min(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        self.extreme(
-            left,
-            right,
-            Decimal::compare,
-            Decimal::compare_total,
-            Ordering::Less,
-            status,
-        )
+        self.extreme(left, right, Decimal::compare, Ordering::Less, status)
     }
 
     /// The number that is larger without its sign.
     pub fn max_magnitude(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        let compare = |left: &Decimal, right: &Decimal| Some(left.compare_magnitude(right));
-        self.extreme(
-            left,
-            right,
-            compare,
-            Decimal::compare_total,
-            Ordering::Greater,
-            status,
-        )
+        self.extreme(left, right, compare_magnitudes, Ordering::Greater, status)
     }
 
     /// The number that is smaller without its sign.
     pub fn min_magnitude(&self, left: &Decimal, right: &Decimal, status: &mut Status) -> Decimal {
-        let compare = |left: &Decimal, right: &Decimal| Some(left.compare_magnitude(right));
-        self.extreme(
-            left,
-            right,
-            compare,
-            Decimal::compare_total,
-            Ordering::Less,
-            status,
-        )
+        self.extreme(left, right, compare_magnitudes, Ordering::Less, status)
     }
 
     fn extreme(
@@ -138,7 +108,6 @@ impl Context {
         left: &Decimal,
         right: &Decimal,
         compare: impl Fn(&Decimal, &Decimal) -> Option<Ordering>,
-        compare_equal: impl Fn(&Decimal, &Decimal) -> Ordering,
         wanted: Ordering,
         status: &mut Status,
     ) -> Decimal {
@@ -147,7 +116,7 @@ impl Context {
             (false, true) if !right.is_signaling() => left,
             (false, false) => {
                 let order = match compare(left, right) {
-                    Some(Ordering::Equal) | None => compare_equal(left, right),
+                    Some(Ordering::Equal) | None => left.compare_total(right),
                     Some(order) => order,
                 };
                 if order == wanted || order == Ordering::Equal {
@@ -164,6 +133,10 @@ impl Context {
         };
         self.finalize(number.clone(), status)
     }
+}
+
+fn compare_magnitudes(left: &Decimal, right: &Decimal) -> Option<Ordering> {
+    Some(left.compare_magnitude(right))
 }
 
 fn order_number(order: Ordering) -> Decimal {

@@ -17,7 +17,7 @@ fn number(text: &str) -> Decimal {
 #[test]
 fn results_are_rounded_to_the_precision() {
     type Operation = fn(&Context, &Decimal, &Decimal, &mut Status) -> Decimal;
-    let rows: [(Operation, &str, &str, &str, Status); 16] = [
+    let rows: [(Operation, &str, &str, &str, Status); 17] = [
         (Context::add, "1.10", "2", "3.10", Status::empty()),
         (
             Context::add,
@@ -54,6 +54,13 @@ fn results_are_rounded_to_the_precision() {
         (Context::divide_int, "7", "-2", "-3", Status::empty()),
         (Context::remainder, "-7", "3", "-1", Status::empty()),
         (Context::remainder_near, "10", "6", "-2", Status::empty()),
+        (
+            Context::remainder_near,
+            "0E-900000000000000",
+            "1E+900000000000000",
+            "0E-1007",
+            Status::CLAMPED,
+        ),
         (Context::power, "2", "10", "1024", Status::empty()),
         (
             Context::power,
