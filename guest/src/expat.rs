@@ -207,7 +207,7 @@ mod _expat {
                 return Ok(self.vm.ctx.none());
             };
             let children = node.children.clone().map(|child| {
-                let place = " in the content model of an element";
+                let place = "in the content model of an element";
                 self.vm.with_recursion(place, || self.model(model, child))
             });
             let children = self.vm.ctx.new_tuple(children.collect::<PyResult<_>>()?);
