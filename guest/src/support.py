@@ -3,17 +3,22 @@
 import importlib.machinery, sys, types
 
 
-def _install(name):
-    """Makes one of our modules."""
-    module = types.ModuleType(name)
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin="frozen")
-    sys.modules[name] = module
-    exec(compile(own_modules[name], f"<frozen {name}>", "exec"), module.__dict__)
-    return module
+class _OwnModules:
+    """Finds the modules that are ours, as long as nobody has imported them."""
+
+    def find_spec(self, name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, self, origin="frozen") if name in own_modules else None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__name__
+        exec(compile(own_modules[name], f"<frozen {name}>", "exec"), module.__dict__)
 
 
-# Others of the library are made with it.
-_install("_decimal")
+# Before the finder that looks for files.
+sys.meta_path.insert(0, _OwnModules())
 
 # What models import most is in the snapshot already; an import of it costs a look-up.
 import abc, argparse, array, ast, base64, bisect, builtins, calendar, cmath, collections, collections.abc
@@ -43,11 +48,8 @@ datetime.date.today()
 _OURS = (lambda: 0).__code__.co_filename
 
 
-_install("pwd")
-_install("pyexpat")
-_install("_absent")
-_install("_csv_wide")
-_threads = _install("_threads")
+import pwd, pyexpat, _absent, _csv_wide, _threads
+
 finish, started_threads = _threads.finish, _threads._started
 
 

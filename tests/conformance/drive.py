@@ -65,6 +65,8 @@ def tests(suite):
 
 try:
     found = unittest.defaultTestLoader.loadTestsFromName(f"test.{module}")
+except unittest.SkipTest as error:
+    say("skipped", f"test.{module}", error)
 except BaseException as error:
     say("error", f"test.{module}", f"{type(error).__name__}: {error}")
 else:

@@ -31,3 +31,6 @@ for bad in ({97: 1.5}, {97: 0x110000}, {97: -1}):
     except (TypeError, ValueError) as error:
         print(type(error).__name__)
 print(len(("the quick brown fox " * 50000).translate(str.maketrans("aeiou", "AEIOU"))))
+plain = "the quick brown fox, 1234"
+for table in (str.maketrans("aeiou1", "AEIOU9"), str.maketrans("q", "ä"), str.maketrans("", "", "aeiou"), str.maketrans({"x": "ks"}), {ord("q"): 300}):
+    print(ascii(plain.translate(table)), ascii(str.translate("", table)))
