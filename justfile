@@ -40,6 +40,10 @@ conformance *args:
 differential seconds="60" *args:
     cargo bench -p wardian-tests --bench differential -- {{seconds}} {{args}}
 
+# Measure what was slow by a factor, as ratios to python3
+ratios *args:
+    cargo bench -p wardian-tests --bench ratios -- {{args}}
+
 # Check licences and advisories
 deny:
     cargo deny --all-features check && cargo deny --manifest-path guest/Cargo.toml check

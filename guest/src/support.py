@@ -141,6 +141,17 @@ def _access(path, mode, *, dir_fd=None, effective_ids=False, follow_symlinks=Tru
     return True
 
 
+def _get_inheritable(fd, /):
+    """Tells if other processes get a file: there are none."""
+    os.fstat(fd)
+    return False
+
+
+def _set_inheritable(fd, inheritable, /):
+    """Changes nothing."""
+    os.fstat(fd)
+
+
 def _umask(mask, /):
     before, _umask.mask = _umask.mask, mask & 0o777
     return before
@@ -162,7 +173,8 @@ os.times_result = collections.namedtuple(
 )
 os.uname_result = collections.namedtuple("uname_result", "sysname nodename release version machine", module="posix")
 for _name, _function in {
-    "access": _access, "chmod": _chmod, "times": _times, "umask": _umask, "uname": _uname,
+    "access": _access, "chmod": _chmod, "get_inheritable": _get_inheritable, "set_inheritable": _set_inheritable,
+    "times": _times, "umask": _umask, "uname": _uname,
     "getuid": lambda: 1000, "geteuid": lambda: 1000, "getgid": lambda: 1000, "getegid": lambda: 1000,
 }.items():
     _function.__name__ = _function.__qualname__ = _name

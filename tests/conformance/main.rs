@@ -2,7 +2,8 @@
 //!
 //! `just conformance` runs every module that makes sense here and writes `docs/conformance.md` and `not_passed.txt`, the tests that don't
 //! pass, each with the reason. `just conformance --check` fails if a test that is not on that list does not pass; with
-//! `--quick`, it takes the modules that are quick. The suite is Debian's, of Python 3.11, fetched to `target/conformance`.
+//! `--quick`, it takes the modules that are quick. The suite is Debian's, of Python 3.14, fetched to `target/conformance`. A
+//! module that has changed there since it was recorded, as its digest in `modules.txt` tells, is not checked.
 
 #![expect(
     clippy::print_stdout,
@@ -15,21 +16,32 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use wardian::{
     Access, Allowance, Grant, Limit, Limits, Permission, Policy, Profile, Runtime, Sandbox, Script,
 };
 
 const DRIVER: &str = include_str!("drive.py");
 
-/// Modules of the suite that make sense in a sandbox: language, built-in types, and the library that needs no system.
+/// Modules of the suite that make sense in a sandbox: language, built-in types, and the library that needs no system. Each
+/// with the digest of its files when it was recorded.
 const MODULES: &str = include_str!("modules.txt");
+
+/// Modules of the library that are not in the sandbox, and that tests of others import.
+const HELPERS: &[&str] = &["dbm", "pydoc.py"];
+
+/// The release of Debian that has the suite of the Python that this is.
+const RELEASE: &str = "forky";
+
+/// What has to be fetched to a directory: the package `test` lies in two.
+const PACKAGES: [&str; 2] = ["libpython3.14-testsuite", "libpython3.14-stdlib"];
 
 /// Modules that take more than a few seconds, and are left out of what is checked for each change.
 const SLOW: &[&str] = &[
@@ -86,13 +98,27 @@ fn conform(arguments: &Arguments) -> Result<bool> {
         .parent()
         .context("tests/ lies in the workspace")?;
     let suite = suite(&root.join("target/conformance"))?;
-    let listed = MODULES.split_whitespace().map(str::to_owned);
-    let names: Vec<String> = match arguments.modules.is_empty() {
-        false => arguments.modules.clone(),
-        true => listed
-            .filter(|name| !(arguments.quick && SLOW.contains(&name.as_str())))
-            .collect(),
-    };
+    let mut names = arguments.modules.clone();
+    let mut digests = String::new();
+    if names.is_empty() {
+        let mut changed = Vec::new();
+        for line in MODULES.lines() {
+            let (name, recorded) = line.split_once(' ').unwrap_or((line, ""));
+            let digest = digest(&suite.join("test"), name)?;
+            writeln!(digests, "{name} {digest}")?;
+            if arguments.check && digest != recorded {
+                changed.push(name);
+            } else if !(arguments.quick && SLOW.contains(&name)) {
+                names.push(name.to_owned());
+            }
+        }
+        if !changed.is_empty() {
+            println!(
+                "not checked, as Debian has other ones than those recorded: {}; `just conformance` records them",
+                changed.join(", ")
+            );
+        }
+    }
     let results = run_all(&suite, &names)?;
     let not_passed: BTreeMap<&str, &Ended> = results
         .values()
@@ -102,9 +128,11 @@ fn conform(arguments: &Arguments) -> Result<bool> {
         .collect();
     let record = root.join("tests/conformance/not_passed.txt");
     if !arguments.modules.is_empty() {
-        for (test, Ended { status, reason }) in not_passed {
+        let each = results.values().flatten();
+        for (test, Ended { status, reason }) in each.filter(|(_, ended)| ended.status != "passed") {
             println!("{status} {test}: {reason}");
         }
+        println!("{}", summary(&results));
         return Ok(true);
     }
     if arguments.check {
@@ -128,54 +156,100 @@ fn conform(arguments: &Arguments) -> Result<bool> {
         writeln!(lines, "{status}\t{test}\t{reason}")?;
     }
     fs::write(&record, lines)?;
+    fs::write(root.join("tests/conformance/modules.txt"), digests)?;
     fs::write(root.join("docs/conformance.md"), page(&results))?;
     println!("{}", summary(&results));
     Ok(true)
 }
 
+/// The digest of a module's files.
+fn digest(tests: &Path, name: &str) -> Result<String> {
+    let package = tests.join(name);
+    let mut files = Vec::new();
+    if package.is_dir() {
+        for entry in fs::read_dir(&package)? {
+            files.push(entry?.path());
+        }
+    } else {
+        files.push(package.with_extension("py"));
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "py"));
+    files.sort();
+    let mut digest = Sha256::new();
+    for file in files {
+        digest.update(fs::read(&file).with_context(|| format!("the suite has no {name}"))?);
+    }
+    let first = digest.finalize()[..4].try_into()?;
+    Ok(format!("{:08x}", u32::from_be_bytes(first)))
+}
+
 /// The directory that holds the package `test`; fetched, if it is not there.
 fn suite(directory: &Path) -> Result<PathBuf> {
-    let library = directory.join("lib");
-    if library.join("test/test_dict.py").is_file() {
+    let library = directory.join(RELEASE);
+    if library.is_dir() {
         return Ok(library);
     }
     eprintln!("fetching CPython's test suite from Debian");
     fs::create_dir_all(directory)?;
-    let run = |program: &str, arguments: &[&str]| -> Result<()> {
-        let status = Command::new(program)
-            .args(arguments)
-            .current_dir(directory)
-            .status();
-        let status = status.with_context(|| {
-            format!("cannot start {program}: the suite comes from Debian's packages")
-        })?;
-        ensure!(status.success(), "{program} {} failed", arguments.join(" "));
-        Ok(())
-    };
-    run(
+    let mirror = run(
         "apt-get",
-        &[
-            "-q",
-            "download",
-            "libpython3.11-testsuite",
-            "libpython3.11-stdlib",
-        ],
+        &["indextargets", "--format", "$(REPO_URI)"],
+        directory,
     )?;
-    run(
-        "sh",
-        &[
-            "-c",
-            "for package in *.deb; do dpkg -x $package packages; done",
-        ],
+    let mirror = mirror
+        .lines()
+        .find(|uri| uri.ends_with("/debian/"))
+        .context("apt-get knows no mirror of Debian")?;
+    // A configuration of its own: whatever this machine runs, it gets that release.
+    fs::write(
+        directory.join("sources.list"),
+        format!("deb {mirror} {RELEASE} main\n"),
     )?;
-    // The package `test` alone: the library beside it must not be what scripts import.
-    fs::create_dir_all(&library)?;
-    fs::rename(
-        directory.join("packages/usr/lib/python3.11/test"),
-        library.join("test"),
+    let own = directory.to_str().context("a path that is no text")?;
+    fs::write(
+        directory.join("apt.conf"),
+        format!(
+            "Dir::Etc::SourceList \"{own}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
+             Dir::State::Lists \"{own}/lists\";\nDir::Cache \"{own}/cache\";\nAPT::Sandbox::User \"root\";\n"
+        ),
     )?;
+    for part in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(directory.join(part))?;
+    }
+    run("apt-get", &["-q", "-c", "apt.conf", "update"], directory)?;
+    let download = ["-q", "-c", "apt.conf", "download"];
+    run("apt-get", &[&download[..], &PACKAGES].concat(), directory)?;
+    let unpack =
+        "for package in *.deb; do dpkg -x $package packages; done; rm -r *.deb lists cache";
+    run("sh", &["-c", unpack], directory)?;
+    // No more than that: the library beside it must not be what scripts import.
+    let parts = directory.join("parts");
+    fs::create_dir_all(&parts)?;
+    let python = directory.join("packages/usr/lib/python3.14");
+    for part in HELPERS.iter().chain(&["test"]) {
+        fs::rename(python.join(part), parts.join(part))?;
+    }
     fs::remove_dir_all(directory.join("packages"))?;
+    fs::rename(parts, &library)?;
     Ok(library)
+}
+
+/// What a program prints.
+fn run(program: &str, arguments: &[&str], directory: &Path) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.with_context(|| {
+        format!("cannot start {program}: the suite comes from Debian's packages")
+    })?;
+    ensure!(
+        output.status.success(),
+        "{program} {} failed",
+        arguments.join(" ")
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn run_all(suite: &Path, names: &[String]) -> Result<BTreeMap<String, Module>> {
@@ -261,6 +335,8 @@ fn policy(suite: &Path, scratch: &Path) -> Result<Policy> {
         .with_fuel(Allowance::AtMost(200_000_000_000))?
         .with(Limit::Memory, Allowance::AtMost(1 << 30))?
         .with(Limit::Stdout, Allowance::AtMost(32 << 20))?
+        .with(Limit::FilesCreated, Allowance::AtMost(100_000))?
+        .with(Limit::BytesWritten, Allowance::AtMost(1 << 30))?
         .with_timeout(Allowance::AtMost(Duration::from_secs(60)))?;
     let files = Permission::READ_FILE | Permission::WRITE_FILE;
     let policy =
@@ -301,8 +377,8 @@ fn summary(results: &BTreeMap<String, Module>) -> String {
 
 fn page(results: &BTreeMap<String, Module>) -> String {
     let mut page = format!(
-        "# CPython's tests\n\nThe test suite of CPython 3.11 in the sandbox, module by module, a fresh run for each; written by `just conformance`. \
-         {}.\n\nMany that fail test what changed between 3.11 and 3.14, whose Python this is. Each test that does not pass stands with its reason in \
+        "# CPython's tests\n\nThe test suite of CPython 3.14 in the sandbox, module by module, a fresh run for each; written by `just conformance`. \
+         {}.\n\nEach test that does not pass stands with its reason in \
          [not_passed.txt](../tests/conformance/not_passed.txt); `just conformance --check` fails if another one does not. Skipped are those that need what is not here: the \
          C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run | skipped |\n|---|--:|--:|--:|--:|--:|\n",
         summary(results)

@@ -132,7 +132,9 @@ impl Decimal {
 
     /// The digits, with the point after as many of them as `whole` says for the exponent of the first one.
     fn to_text(&self, capitals: bool, whole: impl Fn(i64) -> i64) -> String {
-        let mut text = String::from(if self.negative { "-" } else { "" });
+        // Enough for most: it need not grow.
+        let mut text = String::with_capacity(32);
+        text += if self.negative { "-" } else { "" };
         match self.kind {
             Kind::Infinite => return text + "Infinity",
             Kind::Quiet => text += "NaN",

@@ -1,27 +1,28 @@
 //! Contexts: bounds of results, what has happened, and what raises.
 
-use rustpython_vm::builtins::{PyTuple, PyType};
+use rustpython_vm::builtins::{PyStr, PyTuple, PyType};
 use rustpython_vm::common::lock::PyMutex;
 use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::types::Constructor;
 use rustpython_vm::{
-    AsObject as _, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    AsObject as _, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use wardian_decimal::{Context, Decimal, Rounding, Status};
 
-use super::number::{self, Number, operand};
+use super::conversion::{create, from_float, operand};
+use super::number::{self, Number};
 use super::{CURRENT, python, raise};
 
-/// The directions of rounding, as Python numbers them.
-const ROUNDINGS: [Rounding; 8] = [
-    Rounding::Up,
-    Rounding::Down,
-    Rounding::Ceiling,
-    Rounding::Floor,
-    Rounding::HalfUp,
-    Rounding::HalfDown,
-    Rounding::HalfEven,
-    Rounding::ZeroFiveUp,
+/// The directions of rounding by their names in Python, which numbers them in this order.
+pub(super) const ROUNDINGS: [(&str, Rounding); 8] = [
+    ("ROUND_UP", Rounding::Up),
+    ("ROUND_DOWN", Rounding::Down),
+    ("ROUND_CEILING", Rounding::Ceiling),
+    ("ROUND_FLOOR", Rounding::Floor),
+    ("ROUND_HALF_UP", Rounding::HalfUp),
+    ("ROUND_HALF_DOWN", Rounding::HalfDown),
+    ("ROUND_HALF_EVEN", Rounding::HalfEven),
+    ("ROUND_05UP", Rounding::ZeroFiveUp),
 ];
 
 #[pyclass(name = "Context", module = "decimal")]
@@ -109,27 +110,15 @@ impl NumberContext {
     }
 }
 
-/// Rounding by its name, or the error for what is none.
-pub(super) fn rounding(name: &PyObjectRef, vm: &VirtualMachine) -> PyResult<Rounding> {
-    let wrong = || {
+/// A direction of rounding by its name, or the error for what is none.
+pub(super) fn rounding(name: &PyObject, vm: &VirtualMachine) -> PyResult<Rounding> {
+    let name = name.downcast_ref::<PyStr>().and_then(|name| name.to_str());
+    let known = ROUNDINGS.iter().find(|(known, _)| name == Some(*known));
+    known.map(|(_, rounding)| *rounding).ok_or_else(|| {
         vm.new_type_error(
             "valid values for rounding are:\n  [ROUND_CEILING, ROUND_FLOOR, ROUND_UP, ROUND_DOWN,\n   \
              ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN,\n   ROUND_05UP]",
         )
-    };
-    let name = name
-        .downcast_ref::<rustpython_vm::builtins::PyStr>()
-        .ok_or_else(wrong)?;
-    Ok(match name.to_str().ok_or_else(wrong)? {
-        "ROUND_UP" => Rounding::Up,
-        "ROUND_DOWN" => Rounding::Down,
-        "ROUND_CEILING" => Rounding::Ceiling,
-        "ROUND_FLOOR" => Rounding::Floor,
-        "ROUND_HALF_UP" => Rounding::HalfUp,
-        "ROUND_HALF_DOWN" => Rounding::HalfDown,
-        "ROUND_HALF_EVEN" => Rounding::HalfEven,
-        "ROUND_05UP" => Rounding::ZeroFiveUp,
-        _ => return Err(wrong()),
     })
 }
 
@@ -291,12 +280,12 @@ methods! {
     /// Makes a number that is rounded as a result is.
     #[pymethod]
     fn create_decimal(zelf: &Py<Self>, value: OptionalArg<Operand>, vm: &VirtualMachine) -> PyResult<Number> {
-        number::create(value.into_option(), zelf, vm)
+        create(value.into_option(), zelf, vm)
     }
 
     #[pymethod]
     fn create_decimal_from_float(zelf: &Py<Self>, value: Operand, vm: &VirtualMachine) -> PyResult<Number> {
-        let exact = number::from_float(&value, vm)?;
+        let exact = from_float(&value, vm)?;
         zelf.run(vm, |context, status| Number(context.finalize(exact, status)))
     }
 
@@ -319,7 +308,7 @@ methods! {
     #[pymethod]
     fn _get(zelf: &Py<Self>, vm: &VirtualMachine) -> PyRef<PyTuple> {
         let State { context, capitals, status, traps } = zelf.state();
-        let rounding = ROUNDINGS.iter().position(|rounding| *rounding == context.rounding);
+        let rounding = ROUNDINGS.iter().position(|(_, rounding)| *rounding == context.rounding);
         let values = [
             context.precision,
             rounding.unwrap_or(0) as i64,
@@ -333,6 +322,12 @@ methods! {
         vm.ctx.new_tuple(values.into_iter().map(|value| vm.ctx.new_int(value).into()).collect())
     }
 
+    #[pymethod]
+    fn _set_rounding(zelf: &Py<Self>, name: Operand, vm: &VirtualMachine) -> PyResult<()> {
+        zelf.0.lock().context.rounding = rounding(&name, vm)?;
+        Ok(())
+    }
+
     /// Sets one of these. Python's side has checked the value.
     #[pymethod]
     fn _set(zelf: &Py<Self>, index: u32, value: i64) {
@@ -342,7 +337,7 @@ methods! {
             0 => state.context.precision = value,
             1 => {
                 let rounding = usize::try_from(value).ok().and_then(|index| ROUNDINGS.get(index));
-                state.context.rounding = *rounding.unwrap_or(&Rounding::HalfEven);
+                state.context.rounding = rounding.map_or(Rounding::HalfEven, |(_, rounding)| *rounding);
             }
             2 => state.context.emin = value,
             3 => state.context.emax = value,

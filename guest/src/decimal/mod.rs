@@ -1,6 +1,7 @@
 //! `_mpdecimal`: decimal numbers and what computes with them. `modules/_decimal.py` makes `_decimal` of it.
 
 mod context;
+mod conversion;
 mod number;
 
 pub(crate) use _mpdecimal::module_def;
@@ -87,7 +88,7 @@ mod _mpdecimal {
     use rustpython_vm::class::PyClassImpl as _;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine, builtins::PyModule};
 
-    use super::context::NumberContext;
+    use super::context::{NumberContext, ROUNDINGS};
     use super::number::Number;
     use super::{CURRENT, PYTHON, Python, SIGNALS};
 
@@ -103,6 +104,8 @@ mod _mpdecimal {
         ] {
             module.set_attr(name, vm.ctx.new_int(limit), vm)?;
         }
+        let roundings = ROUNDINGS.map(|(name, _)| vm.ctx.new_str(name).into());
+        module.set_attr("ROUNDINGS", vm.ctx.new_tuple(roundings.into()), vm)?;
         let bits = SIGNALS.iter().map(|(name, status)| {
             let bits = PyObjectRef::from(vm.ctx.new_int(status.bits()));
             vm.new_tuple((vm.ctx.new_str(*name), bits)).into()

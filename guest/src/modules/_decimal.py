@@ -10,11 +10,7 @@ __libmpdec_version__ = "2.5.1"
 HAVE_THREADS = HAVE_CONTEXTVAR = True
 IEEE_CONTEXT_MAX_BITS = 512
 
-_ROUNDINGS = (
-    "ROUND_UP", "ROUND_DOWN", "ROUND_CEILING", "ROUND_FLOOR", "ROUND_HALF_UP", "ROUND_HALF_DOWN", "ROUND_HALF_EVEN",
-    "ROUND_05UP",
-)
-globals().update((name, name) for name in _ROUNDINGS)
+globals().update((name, name) for name in _mpdecimal.ROUNDINGS)
 
 
 class DecimalException(ArithmeticError):
@@ -153,18 +149,7 @@ class Context(_mpdecimal.Context):
     flags = _signals(6)
     traps = _signals(7)
 
-    @property
-    def rounding(self):
-        return _ROUNDINGS[self._get()[1]]
-
-    @rounding.setter
-    def rounding(self, value):
-        if not isinstance(value, str) or value not in _ROUNDINGS:
-            raise TypeError(
-                "valid values for rounding are:\n  [ROUND_CEILING, ROUND_FLOOR, ROUND_UP, ROUND_DOWN,\n   "
-                "ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN,\n   ROUND_05UP]"
-            )
-        self._set(1, _ROUNDINGS.index(value))
+    rounding = property(lambda self: _mpdecimal.ROUNDINGS[self._get()[1]], _mpdecimal.Context._set_rounding)
 
     def __init__(
         self, prec=None, rounding=None, Emin=None, Emax=None, capitals=None, clamp=None, flags=None, traps=None,
