@@ -27,14 +27,17 @@ mod _expat {
     impl Constructor for Parser {
         type Args = FuncArgs;
 
-        /// `Parser(encoding, separator)`: each is `bytes`, or `None`.
+        /// `Parser(encoding, separator, with_prefixes, foreign)`: the first two are `bytes`, or `None`. With prefixes, a name is
+        /// told with the one that it has; a foreign type is looked for in documents that have none.
         fn py_new(_class: &Py<PyType>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-            let (encoding, separator): (Option<ArgBytesLike>, Option<ArgBytesLike>) =
-                args.bind(vm)?;
+            type Settings = (Option<ArgBytesLike>, Option<ArgBytesLike>, bool, bool);
+            let (encoding, separator, with_prefixes, foreign): Settings = args.bind(vm)?;
             let encoding = encoding.map(|encoding| encoding.borrow_buf().to_vec());
             let separator = separator.and_then(|separator| separator.borrow_buf().first().copied());
             // The salt is against documents that slow a parser down. Here they would slow down the script that reads them.
-            let parser = Expat::new(encoding.as_deref(), separator, [0; 16]);
+            let mut parser = Expat::new(encoding.as_deref(), separator, [0; 16]);
+            parser.set_return_ns_triplet(with_prefixes);
+            parser.use_foreign_dtd(foreign);
             Ok(Self(PyMutex::new(parser)))
         }
     }
@@ -58,6 +61,7 @@ mod _expat {
                 raised: None,
                 intern: owner.get_attr("intern", vm)?,
                 text: flag("buffer_text")?.then(String::new),
+                room: owner.get_attr("buffer_size", vm)?.try_into_value(vm)?,
                 ordered: flag("ordered_attributes")?,
                 specified: flag("specified_attributes")?,
             };
@@ -101,6 +105,12 @@ mod _expat {
             })
         }
 
+        /// Sets if a token that a part ends in is read again only when much more has come.
+        #[pymethod]
+        fn defer(zelf: &Py<Self>, is_enabled: bool) {
+            zelf.0.lock().set_reparse_deferral_enabled(is_enabled);
+        }
+
         /// Line, column and index of the byte where the parser is; of the error, after one.
         #[pymethod]
         fn position(zelf: &Py<Self>) -> (u64, u64, i64) {
@@ -122,21 +132,14 @@ mod _expat {
         intern: PyObjectRef,
         /// Text that has not been handed over, where it is gathered.
         text: Option<String>,
+        /// How many bytes of text are gathered.
+        room: usize,
         ordered: bool,
         specified: bool,
     }
 
     impl Events<'_> {
         fn call(
-            &mut self,
-            handler: &'static str,
-            args: impl FnOnce(&Self) -> PyResult<Vec<PyObjectRef>>,
-        ) -> Option<PyObjectRef> {
-            self.flush();
-            self.call_now(handler, args)
-        }
-
-        fn call_now(
             &mut self,
             handler: &'static str,
             args: impl FnOnce(&Self) -> PyResult<Vec<PyObjectRef>>,
@@ -148,6 +151,7 @@ mod _expat {
                 if self.vm.is_none(&handler) {
                     return Ok(None);
                 }
+                self.flush();
                 handler.call(args(self)?, self.vm).map(Some)
             });
             called.unwrap_or_else(|raised| {
@@ -156,10 +160,11 @@ mod _expat {
             })
         }
 
+        /// Hands over the text that has been gathered.
         fn flush(&mut self) {
             if let Some(text) = self.text.as_mut().filter(|text| !text.is_empty()) {
                 let text = std::mem::take(text);
-                self.call_now("CharacterDataHandler", |events| {
+                self.call("CharacterDataHandler", |events| {
                     Ok(vec![events.vm.ctx.new_str(text).into()])
                 });
             }
@@ -244,10 +249,17 @@ mod _expat {
         }
 
         fn character_data(&mut self, data: &[u8]) {
-            if let Some(text) = &mut self.text {
-                text.push_str(&String::from_utf8_lossy(data));
-            } else {
-                self.call("CharacterDataHandler", |events| Ok(vec![events.text(data)]));
+            let gathered = self.text.as_ref().map(String::len);
+            if gathered.is_some_and(|gathered| gathered + data.len() > self.room) {
+                self.flush();
+            }
+            match &mut self.text {
+                Some(text) if data.len() <= self.room => {
+                    text.push_str(&String::from_utf8_lossy(data));
+                }
+                _ => {
+                    self.call("CharacterDataHandler", |events| Ok(vec![events.text(data)]));
+                }
             }
         }
 

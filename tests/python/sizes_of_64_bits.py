@@ -13,3 +13,4 @@ best = sys.maxsize
 for cost in (5_000_000_000, 7_200_000_000):
     if cost < best: best = cost
 print(best)
+print(hash(()), hash((1, 2)), hash((0.5, (3,))), hash((-1,)), hash(frozenset({1, 2, 3})), hash(2**70), hash(1.5))

@@ -5,6 +5,7 @@ import codecs
 import re
 import sys
 import types
+import warnings
 
 # What expat knows by itself; other encodings with one byte for each character are decoded here.
 _BUILT_IN = {"utf-8", "utf-16", "utf-16be", "utf-16le", "iso-8859-1", "us-ascii"}
@@ -112,9 +113,10 @@ def ParserCreate(encoding=None, namespace_separator=None, intern=...):
     parser = xmlparser.__new__(xmlparser)
     parser._encoding, parser._separator = encoding, namespace_separator
     parser._parser = parser._decoder = None
-    parser._finished, parser._base, parser._position = False, None, (1, 0, -1)
+    parser._base, parser._position = None, (1, 0, -1)
+    parser._foreign, parser._defers = False, True
     parser.intern = intern
-    parser.buffer_text = parser.ordered_attributes = parser.specified_attributes = parser.namespace_prefixes = False
+    parser._flags = {}
     parser._buffer_size = 8192
     parser.buffer_used = 0
     parser.ErrorCode = parser.ErrorColumnNumber = 0
@@ -124,15 +126,21 @@ def ParserCreate(encoding=None, namespace_separator=None, intern=...):
     return parser
 
 
+def _flag(name):
+    """An attribute that is true or false."""
+    return property(lambda self: self._flags.get(name, False), lambda self, value: self._flags.update({name: bool(value)}))
+
+
 class xmlparser:
     """XML parser"""
 
     __module__ = "pyexpat"
     __slots__ = _HANDLERS + (
-        "_encoding", "_separator", "_parser", "_decoder", "_finished", "_base", "_position", "_buffer_size", "intern",
-        "buffer_text", "buffer_used", "ordered_attributes", "specified_attributes", "namespace_prefixes", "ErrorCode",
-        "ErrorLineNumber", "ErrorColumnNumber", "ErrorByteIndex", "__weakref__",
+        "_encoding", "_separator", "_parser", "_decoder", "_base", "_position", "_buffer_size", "_flags", "_foreign", "_defers",
+        "_data", "intern", "buffer_used", "ErrorCode", "ErrorLineNumber", "ErrorColumnNumber", "ErrorByteIndex", "__weakref__",
     )
+    buffer_text, ordered_attributes = _flag("buffer_text"), _flag("ordered_attributes")
+    specified_attributes, namespace_prefixes = _flag("specified_attributes"), _flag("namespace_prefixes")
 
     def __init__(self):
         raise TypeError("cannot create 'pyexpat.xmlparser' instances")
@@ -147,6 +155,8 @@ class xmlparser:
             raise TypeError("buffer_size must be an integer")
         if size <= 0:
             raise ValueError("buffer_size must be greater than zero")
+        if size > 0x7FFF_FFFF:
+            raise ValueError(f"buffer_size must not be greater than {0x7FFF_FFFF}")
         self._buffer_size = size
 
     @property
@@ -175,7 +185,49 @@ class xmlparser:
         elif self._encoding is None:
             encoding = None
         separator = self._separator
-        self._parser = _expat.Parser(encoding and encoding.encode(), None if separator is None else separator.encode() or b"\0")
+        separator = None if separator is None else separator.encode() or b"\0"
+        self._parser = _expat.Parser(encoding and encoding.encode(), separator, self.namespace_prefixes, self._foreign)
+        self._parser.defer(self._defers)
+        tree = getattr(self.StartElementHandler, "__self__", None)
+        if hasattr(tree, "_expat_data"):
+            self._serve(tree)
+
+    def _serve(self, tree):
+        """Sets the handlers that RustPython's `_elementtree` leaves out and CPython's has."""
+
+        def default(text):
+            if text.startswith("&"):
+                name = text[1:-1]
+                if name not in tree.entity:
+                    raise self._undefined(text)
+                tree._expat_data(tree.entity[name])
+
+        def start_doctype(name, system, public, has_internal_subset):
+            if doctype is not None:
+                doctype(name, public, system)
+            elif hasattr(tree, "doctype"):
+                message = "The doctype() method of XMLParser is ignored.  Define doctype() method on the TreeBuilder target."
+                warnings.warn(message, RuntimeWarning)
+
+        doctype = getattr(tree.target, "doctype", None)
+        self.DefaultHandlerExpand, self.StartDoctypeDeclHandler = default, start_doctype
+        start, end = self.StartNamespaceDeclHandler, self.EndNamespaceDeclHandler
+        if start is not None:
+            self.StartNamespaceDeclHandler = lambda prefix, uri: start(prefix or "", uri or "")
+            self.EndNamespaceDeclHandler = lambda prefix: end(prefix or "")
+
+    def _undefined(self, reference):
+        """The error for an entity, where the part that is being parsed names it first."""
+        line, column, _ = self._position
+        before = self._data[: max(0, self._data.find(reference.encode()))]
+        rows = before.split(b"\n")
+        column = len(rows[-1]) + (column if len(rows) == 1 else 0)
+        return self._failure(errors.codes["undefined entity"], f"undefined entity {reference}", line + len(rows) - 1, column)
+
+    def _failure(self, code, message, line, column):
+        failed = ExpatError(f"{message}: line {line}, column {column}")
+        failed.code, failed.lineno, failed.offset = code, line, column
+        return failed
 
     def Parse(self, data, isfinal=False, /):
         """Parse XML data."""
@@ -187,14 +239,13 @@ class xmlparser:
             self._start(bytes(data))
         if self._decoder is not None:
             data = self._decoder.decode(data, isfinal).encode()
+        self._data = data
         code = self._parser.parse(self, data, bool(isfinal))
         self._position = line, column, index = self._parser.position()
+        self._data = b""
         if code:
-            message = errors.messages[code]
             self.ErrorCode, self.ErrorLineNumber, self.ErrorColumnNumber, self.ErrorByteIndex = code, line, column, index
-            failed = ExpatError(f"{message}: line {line}, column {column}")
-            failed.code, failed.lineno, failed.offset = code, line, column
-            raise failed
+            raise self._failure(code, errors.messages[code], line, column)
         return 1
 
     def ParseFile(self, file, /):
@@ -231,13 +282,17 @@ class xmlparser:
 
     def UseForeignDTD(self, flag=True, /):
         """Allows the application to provide an artificial external subset if one is not specified as part of the document instance."""
+        self._foreign = bool(flag)
 
     def GetReparseDeferralEnabled(self):
         """Retrieve reparse deferral enabled status."""
-        return True
+        return self._defers
 
     def SetReparseDeferralEnabled(self, enabled, /):
         """Enable/Disable reparse deferral."""
+        self._defers = bool(enabled)
+        if self._parser is not None:
+            self._parser.defer(self._defers)
 
 
 XMLParserType = xmlparser
