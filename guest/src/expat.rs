@@ -7,7 +7,7 @@ mod _expat {
     use expat::internal::parse::{
         ContentModel, ExternalEntities, Handler, HandlerSet, Parser as Expat, Status, Stop,
     };
-    use rustpython_vm::builtins::{PyBaseExceptionRef, PyDict, PyType};
+    use rustpython_vm::builtins::{PyBaseExceptionRef, PyDict, PyStrInterned, PyType};
     use rustpython_vm::common::lock::PyMutex;
     use rustpython_vm::function::{ArgBytesLike, FuncArgs};
     use rustpython_vm::types::Constructor;
@@ -64,6 +64,12 @@ mod _expat {
                 room: owner.get_attr("buffer_size", vm)?.try_into_value(vm)?,
                 ordered: flag("ordered_attributes")?,
                 specified: flag("specified_attributes")?,
+                often: [
+                    "StartElementHandler",
+                    "EndElementHandler",
+                    "CharacterDataHandler",
+                ]
+                .map(|name| vm.ctx.intern_str(name)),
             };
             let is_set = |name: &'static str| Ok(!vm.is_none(&*owner.get_attr(name, vm)?));
             let reads_entities = is_set("ExternalEntityRefHandler")?;
@@ -136,12 +142,22 @@ mod _expat {
         room: usize,
         ordered: bool,
         specified: bool,
+        /// The names of the handlers that are called most, which are not looked for each time.
+        often: [&'static PyStrInterned; 3],
     }
 
     impl Events<'_> {
         fn call(
             &mut self,
             handler: &'static str,
+            args: impl FnOnce(&Self) -> PyResult<Vec<PyObjectRef>>,
+        ) -> Option<PyObjectRef> {
+            self.call_named(self.vm.ctx.intern_str(handler), args)
+        }
+
+        fn call_named(
+            &mut self,
+            handler: &'static PyStrInterned,
             args: impl FnOnce(&Self) -> PyResult<Vec<PyObjectRef>>,
         ) -> Option<PyObjectRef> {
             if self.raised.is_some() {
@@ -164,7 +180,8 @@ mod _expat {
         fn flush(&mut self) {
             if let Some(text) = self.text.as_mut().filter(|text| !text.is_empty()) {
                 let text = std::mem::take(text);
-                self.call("CharacterDataHandler", |events| {
+                let [.., handler] = self.often;
+                self.call_named(handler, |events| {
                     Ok(vec![events.vm.ctx.new_str(text).into()])
                 });
             }
@@ -234,7 +251,8 @@ mod _expat {
         }
 
         fn start_element(&mut self, name: &[u8], attributes: &[(&[u8], &[u8])], specified: i32) {
-            self.call("StartElementHandler", |events| {
+            let [handler, ..] = self.often;
+            self.call_named(handler, |events| {
                 let given = match events.specified {
                     true => usize::try_from(specified).unwrap_or(0) / 2,
                     false => attributes.len(),
@@ -245,7 +263,8 @@ mod _expat {
         }
 
         fn end_element(&mut self, name: &[u8]) {
-            self.call("EndElementHandler", |events| Ok(vec![events.name(name)?]));
+            let [_, handler, _] = self.often;
+            self.call_named(handler, |events| Ok(vec![events.name(name)?]));
         }
 
         fn character_data(&mut self, data: &[u8]) {
