@@ -97,5 +97,8 @@ except BaseException as error:
     say("error", f"test.{module}", f"{type(error).__name__}: {error}")
 else:
     seen = set(done)
-    unittest.TestSuite(test for test in tests(found) if test.id() not in seen).run(Result())
+    # These compare durations, which other work on the machine changes.
+    timed = "denial_of_service", "test_process_time", "test_search_anchor_at_beginning", "test_thread_time"
+    chosen = (test for test in tests(found) if test.id() not in seen and not any(name in test.id() for name in timed))
+    unittest.TestSuite(chosen).run(Result())
 say("end")
