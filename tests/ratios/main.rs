@@ -67,8 +67,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         "{:<30}{:>12}{:>12}{:>8}",
         "", "wardian ms", "CPython ms", "ratio"
     );
-    for ((place, name), ours) in &ours {
-        let theirs = theirs[&(*place, name.clone())];
+    for (((_, name), ours), theirs) in ours.iter().zip(theirs.values()) {
         println!("{name:<30}{ours:>12.2}{theirs:>12.2}{:>8.1}", ours / theirs);
     }
     Ok(())
