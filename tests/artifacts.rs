@@ -17,8 +17,8 @@ fn what_is_linked_in_is_what_was_built() {
     );
 }
 
-/// The engine has no compiler, and what makes a module of bytes is called in one place, with bytes that are
-/// linked in.
+/// The engine has no compiler, and what makes a module of bytes is called in one place, with bytes
+/// that are linked in.
 #[test]
 fn only_the_builds_own_code_is_loaded() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -41,7 +41,7 @@ fn only_the_builds_own_code_is_loaded() {
         }
     });
     assert!(
-        found.len() == 1 && found[0].contains("wardian/src/mapping/mod.rs"),
+        found.len() == 1 && found[0].contains("wardian-engine/src/mapping/mod.rs"),
         "{found:?}"
     );
 }

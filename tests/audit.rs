@@ -1,5 +1,5 @@
-//! The record: complete, in order, of one piece, and such that a change of it shows. The names of rows
-//! are those of the attack catalogue.
+//! The record: complete, in order, of one piece, and such that a change of it shows. The names of
+//! rows are those of the attack catalogue.
 
 use std::fs;
 use std::io;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wardian::Allowance::AtMost;
 use wardian::audit::{
     Draft, Event, FileSink, Memory, Record, Sink, Sync, VerifyError, records, verify,
 };
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Action, Call, Error, Limit, Limits, Log, Permission, Policy, Profile, Sandbox, Tool, ToolError,
-    ToolRules, Verdict,
+    Call, Error, Limits, Log, Policy, Sandbox, Tool, ToolError, Verdict,
+    policy::{Action, Limit, Permission, Profile, ToolRules},
 };
 
 use crate::runtime;
@@ -54,7 +54,7 @@ fn policy() -> Policy {
     Policy::computing()
         .with_tool("echo", ToolRules::default())
         .with_tool("fail", ToolRules::default())
-        .with_code(Profile::Open.code())
+        .with_source_rules(Profile::Open)
 }
 
 fn sandbox(log: Log) -> Sandbox {
@@ -129,7 +129,7 @@ fn a_run_is_on_the_record_from_its_start_to_its_end() {
 #[test]
 fn log_15_every_run_has_one_end() {
     let limits = |limit, amount| Limits::default().with(limit, AtMost(amount)).unwrap();
-    let policy = || Policy::computing().with_code(Profile::Open.code());
+    let policy = || Policy::computing().with_source_rules(Profile::Open);
     for (policy, code, verdict) in [
         (policy(), "1", "completed"),
         (policy(), "1/0", "raised"),
@@ -183,7 +183,7 @@ fn log_15_every_run_has_one_end() {
         }
         assert_eq!(names(&records)[0], "run_started");
     }
-    // One that nobody waits for any more.
+    // One that nobody may_block for any more.
     let (log, memory) = Log::memory();
     let endless = sandbox(log).run("while True: pass");
     pollster::block_on(async {
@@ -699,7 +699,7 @@ fn log_08_a_sink_that_panics_ends_the_run() {
     assert!(matches!(&ended, Err(Error::Audit(_))), "{ended:?}");
 }
 
-/// A sink that hangs in the middle of a run, which nobody waits for any more.
+/// A sink that hangs in the middle of a run, which nobody may_block for any more.
 #[test]
 fn log_08_a_sink_that_hangs_does_not_hold_who_gives_up() {
     struct HangingLater(u32);

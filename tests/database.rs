@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wardian::{CallError, Gate, Sandbox, load_policy};
+use wardian::{Gate, Sandbox, load_policy, tool::CallError};
 
 use crate::runtime;
 
@@ -85,7 +85,7 @@ pub(crate) fn with_and_without(setup: &Setup, database: &str, insert: &str) {
         ),
     ] {
         let gate = setup.gate(permissions, database, "");
-        let outcome = Sandbox::behind(runtime(), gate)
+        let outcome = Sandbox::with_gate(runtime(), gate)
             .run_blocking(code.as_str())
             .unwrap();
         let found = outcome.json()["value"].clone();
@@ -208,7 +208,7 @@ fn sqlite_queries_do_not_write() {
     ] {
         let ended = query(&gate, sql);
         assert!(
-            matches!(ended, Err(CallError::Refused { .. } | CallError::Failed(_))),
+            matches!(ended, Err(CallError::Denied { .. } | CallError::Failed(_))),
             "{sql} {ended:?}"
         );
     }
@@ -245,7 +245,7 @@ fn sqlite_changes_are_of_rows() {
     ] {
         let ended = execute(&gate, sql);
         assert!(
-            matches!(ended, Err(CallError::Refused { .. } | CallError::Failed(_))),
+            matches!(ended, Err(CallError::Denied { .. } | CallError::Failed(_))),
             "{sql} {ended:?}"
         );
     }
@@ -308,7 +308,8 @@ fn sqlite_time_and_size_are_bounded() {
     assert!(query(&gate, "select 1 from orders").is_err());
 }
 
-/// REVIEW A 6: a query leaves nothing beside a database in WAL mode, and does not disturb who writes to it.
+/// REVIEW A 6: a query leaves nothing beside a database in WAL mode, and does not disturb who
+/// writes to it.
 #[test]
 fn a_6_a_query_leaves_nothing_beside_a_database() {
     let setup = Setup::sqlite();
@@ -361,7 +362,9 @@ fn a_8_what_a_database_grows_by_is_counted() {
     // One call after the other.
     let code = "from wardian import tools\ndone = 0\nfor i in range(100):\n    try: done += tools.db_execute('shop', 'insert into big values (?1)', \
                 [b'x' * 200_000])\n    except Exception: pass\ndone";
-    let outcome = Sandbox::behind(runtime(), gate).run_blocking(code).unwrap();
+    let outcome = Sandbox::with_gate(runtime(), gate)
+        .run_blocking(code)
+        .unwrap();
     let done = outcome.json()["value"].as_u64().unwrap();
     assert!((2..6).contains(&done), "{done} {}", outcome.stderr.text());
     assert!(setup.bytes().len() - before <= 1 << 20);

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wardian::{
-    Allowance, Error, Limits, Permission, Policy, Runtime, Sandbox, Script, Stream, Verdict,
+    Error, Limits, Policy, Runtime, Sandbox, Script, Verdict,
+    outcome::Stream,
+    policy::{Allowance, Permission},
 };
 
 use crate::{little_fuel, runtime, unscreened};
@@ -226,7 +228,7 @@ fn run_ids_differ() {
     assert_ne!(id(), id());
 }
 
-/// What this process holds: descriptors, threads, mappings.
+/// Counts the resources of this process: descriptors, threads, mappings.
 fn held() -> [usize; 3] {
     let entries = |path: &str| std::fs::read_dir(path).unwrap().count();
     let maps = std::fs::read_to_string("/proc/self/maps")

@@ -1,9 +1,13 @@
-//! What `explain` says of a call is what the gate does with it, for policies and calls that are drawn.
+//! Explanations of calls are what the gate does with them, for policies and calls that are drawn.
+
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use wardian::{
-    Action, Approval, Approver, Authorizer, CallError, Gate, Permission, Policy, Source, Tool,
+    Gate, Policy, Tool,
+    policy::{Action, Permission, Source},
+    tool::{Approval, ApprovalRequest, Authorizer, CallError},
 };
 
 const PATHS: [&str; 6] = ["/a/x", "/b/x", "/a/../b/x", "/etc/passwd", "a/x", ""];
@@ -65,9 +69,12 @@ fn policy() -> impl Strategy<Value = String> {
     let domains = prop::sample::subsequence(vec!["\"api.example.com\"", "\"*.example\""], 0..=2);
     let tools = TOOLS.map(|(name, _, _, rules)| {
         let rules = prop::sample::subsequence(rules.to_vec(), 0..=rules.len());
-        (any::<bool>(), rules).prop_map(move |(granted, rules)| match granted {
-            true => format!("[tools.{name}]\n{}\n", rules.join("\n")),
-            false => String::new(),
+        (any::<bool>(), rules).prop_map(move |(granted, rules)| {
+            if granted {
+                format!("[tools.{name}]\n{}\n", rules.join("\n"))
+            } else {
+                String::new()
+            }
         })
     });
     (permissions, paths, domains, tools).prop_map(|(permissions, paths, domains, tools)| {
@@ -119,17 +126,17 @@ fn call() -> impl Strategy<Value = (String, Map<String, Value>)> {
 
 fn tools() -> Vec<Tool> {
     let double = |(name, action, arguments, _): (&str, Action, &[&str], _)| {
-        let tool = Tool::double(name, action, arguments, |_| Ok(json!("done"))).unwrap();
+        let tool = Tool::mock(name, action, arguments, |_| Ok(json!("done"))).unwrap();
         tool.resource(arguments[0]).unwrap()
     };
     TOOLS.map(double).into()
 }
 
-/// What the gate does with a call, as `explain` says it: the exception, or none.
+/// Calls a tool through the gate, and returns the exception as `explain` says it, if there is one.
 fn called(gate: &Gate, tool: &str, args: &Map<String, Value>) -> Option<String> {
     let error = gate.tool(tool)?.call_blocking(args).err()?;
     let exception = match &error {
-        CallError::Refused { .. } => "PermissionError",
+        CallError::Denied { .. } => "PermissionError",
         CallError::Type(_) => "TypeError",
         CallError::Value(_) => "ValueError",
         CallError::Failed(_) => "ToolError",
@@ -152,7 +159,7 @@ proptest! {
         let policy = Policy::parse(&Source::text("policy.toml", &text)).unwrap();
         let explained = Authorizer::new(policy.clone(), tools()).unwrap().explain(&tool, &args);
         let gate = Gate::new(policy).unwrap().with_tools(tools()).unwrap();
-        let gate = gate.with_approver(<dyn Approver>::new(|_| async {
+        let gate = gate.with_approver(Arc::new(|_: ApprovalRequest| async {
             Approval::Approved { by: "the test".to_owned() }
         }));
         // A tool that is not granted can't be had by host code at all.

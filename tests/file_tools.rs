@@ -1,18 +1,21 @@
-//! `read_file`, `write_file` and `list_dir`: a script's tools reach the files that the script itself may
-//! reach, by the same handles, and no others.
+//! `read_file`, `write_file` and `list_dir`: a script's tools reach the files that the script
+//! itself may reach, by the same handles, and no others.
 
 use std::fs;
 
 use serde_json::{Value, json};
-use wardian::Allowance::AtMost;
-use wardian::{Limit, Permission, Policy, Sandbox, ToolRules};
+use wardian::policy::Allowance::AtMost;
+use wardian::{
+    Policy, Sandbox,
+    policy::{Limit, Permission, ToolRules},
+};
 
 use crate::runtime;
 use crate::world::World;
 
 const BOTH: Permission = Permission::READ_FILE.union(Permission::WRITE_FILE);
 
-/// What became of each call: its value, or the exception's name.
+/// Makes calls, and returns the value of each, or the exception's name.
 fn calls(world: &World, policy: Policy, calls: &[&str]) -> Value {
     let names = ["read_file", "write_file", "list_dir"];
     let policy = names.into_iter().fold(policy, |policy, name| {

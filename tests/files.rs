@@ -6,7 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use wardian::{Access, Error, Grant, Limit, Limits, Permission, Policy, Sandbox, Verdict};
+use wardian::{
+    Error, Limits, Policy, Sandbox, Verdict,
+    policy::{Access, Grant, Limit, Permission},
+};
 
 use crate::runtime;
 use crate::world::{HIDDEN, REFUSED, World};
@@ -67,7 +70,7 @@ fn fs_01_traversal_and_fs_02_special_paths() {
     paths.push(format!("/ro/{}etc/passwd", "../".repeat(50)));
     for path in &paths {
         let quoted = json!(path);
-        for wish in [
+        for attempt in [
             format!("read({quoted})"),
             format!("os.stat({quoted})"),
             format!("os.lstat({quoted})"),
@@ -88,18 +91,19 @@ fn fs_01_traversal_and_fs_02_special_paths() {
                     "os.mkdir",
                 ]
                 .iter()
-                .any(|allowed| wish.starts_with(allowed))
+                .any(|allowed| attempt.starts_with(allowed))
             {
                 continue;
             }
             // The same for what exists and what does not.
             let looks = ["read", "os.stat", "os.lstat", "os.listdir", "os.readlink"];
-            let looks = looks.iter().any(|look| wish.starts_with(look));
-            let expected = match looks && !path.ends_with("old.txt") {
-                true => HIDDEN,
-                false => REFUSED,
+            let looks = looks.iter().any(|look| attempt.starts_with(look));
+            let expected = if looks && !path.ends_with("old.txt") {
+                HIDDEN
+            } else {
+                REFUSED
             };
-            assert_eq!(world.refused(&[&wish]), [expected], "{wish}");
+            assert_eq!(world.refused(&[&attempt]), [expected], "{attempt}");
         }
     }
     // Backslashes are characters like any other.
@@ -113,7 +117,7 @@ fn fs_01_traversal_and_fs_02_special_paths() {
 #[test]
 fn fs_03_truncation_of_read_only_files() {
     let world = World::new();
-    for wish in [
+    for attempt in [
         "open('/ro/file.txt', 'w')",
         "os.truncate('/ro/file.txt', 0)",
         "os.open('/ro/file.txt', os.O_RDONLY | os.O_TRUNC)",
@@ -121,7 +125,7 @@ fn fs_03_truncation_of_read_only_files() {
         "os.open('/ro/file.txt', os.O_WRONLY | os.O_APPEND)",
         "os.open('/ro/link', os.O_RDONLY | os.O_TRUNC)",
     ] {
-        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+        assert_eq!(world.refused(&[attempt]), [REFUSED], "{attempt}");
     }
     world.refused(&[
         "os.ftruncate(os.open('/ro/file.txt', os.O_RDONLY), 0)",
@@ -134,7 +138,7 @@ fn fs_03_truncation_of_read_only_files() {
 #[test]
 fn fs_04_hard_links_and_fs_05_renames_across_grants() {
     let world = World::new();
-    for wish in [
+    for attempt in [
         "os.link('/ro/file.txt', '/rw/y')",
         "os.link('/rw/file.txt', '/ro/y')",
         "os.rename('/rw/file.txt', '/ro/file.txt')",
@@ -144,7 +148,7 @@ fn fs_04_hard_links_and_fs_05_renames_across_grants() {
         "os.rename('/ro', '/rw/x')",
         "os.rename('/ro/sub', '/rw/sub')",
     ] {
-        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+        assert_eq!(world.refused(&[attempt]), [REFUSED], "{attempt}");
     }
     // Between two grants that may both be written in: as if on two disks, so that nothing that
     // can only be written becomes readable.
@@ -169,7 +173,7 @@ fn fs_04_hard_links_and_fs_05_renames_across_grants() {
 #[test]
 fn fs_06_metadata_of_read_only_files() {
     let world = World::new();
-    for wish in [
+    for attempt in [
         "os.utime('/ro/file.txt', (0, 0))",
         "os.utime('/ro', (0, 0))",
         "os.mkdir('/ro/d')",
@@ -182,15 +186,19 @@ fn fs_06_metadata_of_read_only_files() {
         "os.rename('/ro/file.txt', '/ro/other')",
         "os.link('/ro/file.txt', '/ro/other')",
     ] {
-        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+        assert_eq!(world.refused(&[attempt]), [REFUSED], "{attempt}");
     }
     // Functions that the system does not have at all, or has only for itself.
-    for wish in [
+    for attempt in [
         "os.symlink('x', '/ro/s')",
         "os.chown('/ro/file.txt', 0, 0)",
         "os.posix_fallocate(os.open('/ro/file.txt', os.O_RDONLY), 0, 99)",
     ] {
-        assert_ne!(world.value(&format!("t(lambda: {wish})")), "done", "{wish}");
+        assert_ne!(
+            world.value(&format!("t(lambda: {attempt})")),
+            "done",
+            "{attempt}"
+        );
     }
     // Files have no modes here: what asks for one is answered, and nothing changes.
     let mode =
@@ -234,12 +242,12 @@ fn fs_07_symlinks() {
             "link1/canary.txt",
         ] {
             let path = format!("/{grant}/{link}");
-            for wish in [
+            for attempt in [
                 format!("read({path:?})"),
                 format!("os.stat({path:?})"),
                 format!("os.listdir({path:?})"),
             ] {
-                assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
+                assert_eq!(world.refused(&[&attempt]), [REFUSED], "{attempt}");
             }
             world.refused(&[
                 &format!("write({path:?}, 'x')"),
@@ -451,22 +459,22 @@ fn fs_14_odd_names() {
         );
         assert_eq!(world.value(&code), json!(["x", true, null]), "{name}");
     }
-    for wish in [
+    for attempt in [
         "open('/rw/' + 'x' * 256, 'w')",
         "open('/rw' + '/x' * 50000)",
         "os.mkdir('/rw' + '/x' * 3000)",
     ] {
-        assert_eq!(world.refused(&[wish]), [36], "{wish}");
+        assert_eq!(world.refused(&[attempt]), [36], "{attempt}");
     }
-    for wish in [
+    for attempt in [
         "open('/rw/a\\0b')",
         "open('/ro/file.txt\\0')",
         "open('/rw/\\udc80')",
         "open(b'/rw/\\xc0\\xae')",
         "open('')",
     ] {
-        let answer = world.value(&format!("t(lambda: {wish})"));
-        assert_ne!(answer, "done", "{wish}");
+        let answer = world.value(&format!("t(lambda: {attempt})"));
+        assert_ne!(answer, "done", "{attempt}");
     }
     // A name that is not UTF-8 is the host's doing; it does not stop the others from being seen.
     use std::os::unix::ffi::OsStrExt;
@@ -543,15 +551,15 @@ fn fs_15_a_run_can_not_fill_the_disk() {
 
     let world = World::new().with(Limit::FilesCreated, 3);
     assert_eq!(world.value("write('/rw/a', ''); os.mkdir('/rw/b'); os.link('/rw/a', '/rw/c'); write('/rw/a', 'again')"), 5);
-    for wish in [
+    for attempt in [
         "write('/rw/z', '')",
         "os.mkdir('/rw/z')",
         "os.link('/rw/file.txt', '/rw/z')",
     ] {
         let code = format!(
-            "for i in range(3): os.mkdir('/wo/' + str(i))\nx = t(lambda: {wish})\nfor i in range(3): os.rmdir('/wo/' + str(i))\nx"
+            "for i in range(3): os.mkdir('/wo/' + str(i))\nx = t(lambda: {attempt})\nfor i in range(3): os.rmdir('/wo/' + str(i))\nx"
         );
-        assert_eq!(world.value(&code)["errno"], full, "{wish}");
+        assert_eq!(world.value(&code)["errno"], full, "{attempt}");
         assert!(!world.path("rw/z").exists());
     }
     let outcome = world.run("n = 0\ntry:\n    while True:\n        write(f'/wo/{n}', 'x'); n += 1\nexcept OSError: pass");
@@ -580,12 +588,12 @@ fn fs_16_a_huge_directory() {
 fn fs_18_nothing_waits_for_a_pipe() {
     let world = World::new();
     for path in ["/ro/fifo", "/rw/fifo", "/ro/socket", "/rw/socket"] {
-        for wish in [
+        for attempt in [
             format!("read('{path}')"),
             format!("write('{path}', 'x')"),
             format!("os.open('{path}', os.O_RDWR)"),
         ] {
-            assert_eq!(world.refused(&[&wish]), [REFUSED], "{wish}");
+            assert_eq!(world.refused(&[&attempt]), [REFUSED], "{attempt}");
         }
     }
     let outcome = world.run("t(lambda: read('/ro/fifo'))");

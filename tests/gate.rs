@@ -1,5 +1,5 @@
-//! Tools through the gate: what scripts see of them, what they can do, what stops them. The names of
-//! rows are those of the attack catalogue.
+//! Tools through the gate: what scripts see of them, what they can do, what stops them. The names
+//! of rows are those of the attack catalogue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wardian::Allowance::AtMost;
 use wardian::audit::{Event, Memory, Record, records};
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Action, Approval, Approver, Call, CallError, Constraint, Error, Gate, Limit, LimitKind, Limits,
-    Log, Outcome, Permission, Policy, Profile, Sandbox, Source, Tool, ToolError, ToolRules,
-    Verdict,
+    Call, Error, Gate, Limits, Log, Outcome, Policy, Sandbox, Tool, ToolError, Verdict,
+    policy::{Action, Constraint, Limit, Permission, Profile, Source, ToolRules},
+    tool::{Approval, ApprovalRequest, CallError},
 };
 
 use crate::runtime;
@@ -30,7 +30,7 @@ struct Any {
 struct Greet {
     /// Whom.
     name: String,
-    /// How often.
+    /// The count of repetitions.
     #[serde(default = "one")]
     times: u8,
     title: Option<String>,
@@ -73,7 +73,7 @@ async fn sleep(args: Wait, _: Call) -> Result<u64, ToolError> {
     Ok(args.ms)
 }
 
-/// What no handler should do.
+/// Blocks, as no handler should.
 async fn block(args: Wait, _: Call) -> Result<u64, ToolError> {
     std::thread::sleep(Duration::from_millis(args.ms));
     Ok(args.ms)
@@ -219,7 +219,7 @@ fn tools_are_functions() {
     );
     assert_eq!(
         value("tools.greet.__doc__"),
-        "Greets somebody.\n\nArgs:\n    name: Whom.\n    times: How often."
+        "Greets somebody.\n\nArgs:\n    name: Whom.\n    times: The count of repetitions."
     );
     let help = run("help(tools.greet)").stdout.text().into_owned();
     assert!(
@@ -370,7 +370,8 @@ fn tool_07_tool_22_only_granted_tools_are_there() {
     assert_eq!(value_of(&outcome), json!([]));
 }
 
-/// What a script can dig up beneath the functions gets it no further: the gate is on the host.
+/// Objects that a script can dig up beneath the functions get it no further: the gate is on the
+/// host.
 #[test]
 fn tool_07_names_are_compared_as_they_are() {
     let code = "import wardian\ncall = tools.__dict__['_call']\ndef t(name, args):\n    try:\n        return call(name, args)\n    \
@@ -378,7 +379,7 @@ fn tool_07_names_are_compared_as_they_are() {
         t('../greet', {}), t('', {}), t('x' * 10**5, {}), t('gr\\u200beet', {'name': 'a'}), t('read\\n{\"event\": 1}', {}), \
         t('greet', {'name': 'a'}), t('greet', {'name': 'a', 'NAME': 'b'}), t('read', {'path': '/etc/passwd'})]";
     let (log, memory) = Log::memory();
-    let policy = policy().with_code(Profile::Open.code());
+    let policy = policy().with_source_rules(Profile::Open);
     let outcome = sandbox(policy)
         .with_audit(log)
         .unwrap()
@@ -596,7 +597,7 @@ fn tool_13_the_number_of_calls_is_limited() {
     let stopped = matches!(
         over.verdict,
         Verdict::Limit {
-            which: LimitKind::ToolCalls,
+            limit: Limit::ToolCalls,
             used: 9,
             allowed: 9,
             ..
@@ -620,7 +621,7 @@ fn tool_13_the_number_of_records_is_limited() {
         "for i in range(10**6):\n    try: open('/etc/passwd')\n    except BaseException: pass";
     let outcome = sandbox.run_blocking(code).unwrap();
     let Verdict::Limit {
-        which: LimitKind::Records,
+        limit: Limit::Records,
         ..
     } = outcome.verdict
     else {
@@ -650,7 +651,7 @@ fn tool_14_slow_tools_end() {
             matches!(
                 outcome.verdict,
                 Verdict::Limit {
-                    which: LimitKind::Time,
+                    limit: Limit::Timeout,
                     ..
                 }
             ),
@@ -742,7 +743,7 @@ fn tool_17_nothing_is_called_after_the_end() {
     let code = "import atexit\nfrom wardian import tools\ndef late():\n    try: tools.greet('late')\n    \
         except PermissionError as error: print(error)\nclass Last:\n    def __del__(self): late()\nlast = Last()\natexit.register(late)\n\
         tools.greet('in time')";
-    let policy = policy().with_code(Profile::Open.code());
+    let policy = policy().with_source_rules(Profile::Open);
     let outcome = sandbox(policy)
         .with_audit(log)
         .unwrap()
@@ -809,7 +810,7 @@ fn calls_run_at_once() {
 fn somebody_approves() {
     let asks = || parsed("[tools.greet]\napproval = true\n[tools.echo]");
     let approver = |answer: fn(&str) -> Approval| {
-        <dyn Approver>::new(move |request: wardian::ApprovalRequest| async move {
+        Arc::new(move |request: wardian::tool::ApprovalRequest| async move {
             answer(request.args["name"].as_str().unwrap())
         })
     };
@@ -818,8 +819,8 @@ fn somebody_approves() {
             by: "Grace".to_owned(),
         },
         "panic" => panic!("asked too much"),
-        _ => Approval::Refused {
-            why: "Grace refused".to_owned(),
+        _ => Approval::Denied {
+            reason: "Grace refused".to_owned(),
         },
     };
     let (log, memory) = Log::memory();
@@ -864,7 +865,7 @@ fn somebody_approves() {
             "greet was not approved: there is nobody to ask"
         )
     );
-    let hour = <dyn Approver>::new(|_| async {
+    let hour = Arc::new(|_: ApprovalRequest| async {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         Approval::Approved {
             by: "late".to_owned(),
@@ -917,7 +918,7 @@ fn host_code_calls_through_the_same_gate() {
         })
     );
     assert!(
-        matches!(&refused, CallError::Refused { reason, .. } if reason == "no entry of allowed_paths holds /etc/passwd")
+        matches!(&refused, CallError::Denied { reason, .. } if reason == "no entry of allowed_paths holds /etc/passwd")
     );
     let failed = gate
         .tool("fail")
@@ -980,7 +981,7 @@ fn tool_12_python_can_not_misuse_the_import() {
         "call('greet', {'name': call})",
     ] {
         let code = format!("call = tools.__dict__['_call']\n{code}");
-        let outcome = run_under(policy().with_code(Profile::Open.code()), &code);
+        let outcome = run_under(policy().with_source_rules(Profile::Open), &code);
         assert!(
             matches!(outcome.verdict, Verdict::Raised(_)),
             "{code} {:?}",
@@ -994,7 +995,9 @@ fn a_policy_and_its_tools_fit() {
     let offered = |text: &str| {
         let sandbox = Sandbox::new(runtime(), parsed(text)).unwrap();
         match sandbox.with_tools(tools()) {
-            Err(Error::Tool { tool, at, .. }) => (tool, at.unwrap_or_default()),
+            Err(Error::Tool { tool, location, .. }) => {
+                (tool, location.map_or_else(String::new, |at| at.to_string()))
+            }
             other => panic!("{other:?}"),
         }
     };
@@ -1060,7 +1063,8 @@ fn tool_20_a_policy_is_read_once() {
     assert_eq!(value_of(&outcome), json!(["greet"]));
 }
 
-/// Row TOOL-21: what is not said grants nothing, and what is said wrongly is an error that names it.
+/// Row TOOL-21: what is not said grants nothing, and what is said wrongly is an error that names
+/// it.
 #[test]
 fn tool_21_nothing_is_open_by_default() {
     for text in ["", "[tools]", "allowed_domains = []"] {
@@ -1116,7 +1120,7 @@ fn secrets_stay_on_the_host() {
     };
     let tool = Tool::new("leak", Action::Execute, leak)
         .unwrap()
-        .keeping_secret(secret);
+        .with_secret(secret);
     let policy = Policy::computing().with_tool("leak", ToolRules::default());
     let (log, memory) = Log::memory();
     let sandbox = Sandbox::new(runtime(), policy)

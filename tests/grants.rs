@@ -1,15 +1,17 @@
-//! What a policy grants of files works, and is on record.
+//! Grants of files work, and are on record.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wardian::Allowance::AtMost;
 use wardian::audit::{Draft, Event, Record, Sink, records};
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Access, Error, FileOperation, Grant, Limit, LimitKind, Log, Permission, Sandbox, Verdict,
+    Error, Log, Sandbox, Verdict,
+    audit::FileOperation,
     load_policy,
+    policy::{Access, Grant, Limit, Permission},
 };
 
 use crate::world::{HIDDEN, PRELUDE, REFUSED, World};
@@ -39,7 +41,7 @@ fn each_access_does_what_it_says() {
         world.value("os.mkdir('/wo/d'); os.rename('/wo/new.txt', '/wo/d/n'); os.remove('/wo/d/n'); os.rmdir('/wo/d')"),
         Value::Null
     );
-    for wish in [
+    for attempt in [
         "write('/ro/new.txt', 'x')",
         "write('/ro/file.txt', 'x')",
         "write('/ro/file.txt', 'x', 'a')",
@@ -51,7 +53,7 @@ fn each_access_does_what_it_says() {
         "open('/wo/old.txt', 'w+')",
         "os.listdir('/wo')",
     ] {
-        assert_eq!(world.refused(&[wish]), [REFUSED], "{wish}");
+        assert_eq!(world.refused(&[attempt]), [REFUSED], "{attempt}");
     }
 }
 
@@ -141,7 +143,7 @@ fn writing_and_reading_end_at_the_time_limit() {
         matches!(
             outcome.verdict,
             Verdict::Limit {
-                which: LimitKind::Time,
+                limit: Limit::Timeout,
                 ..
             }
         ) || outcome.refusals.first[0].rule == "limits.bytes_written",

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wardian::{CallError, Gate, Policy, Sandbox, load_policy};
+use wardian::{Gate, Policy, Sandbox, load_policy, tool::CallError};
 use wardian_tools::{Resolver, http_request_with};
 
 use crate::runtime;
@@ -211,9 +211,10 @@ fn get(gate: &Gate, url: &str) -> Result<Value, CallError> {
 #[track_caller]
 fn is_refused(ended: Result<Value, CallError>, why: &str) {
     match ended {
-        Err(CallError::Refused { message, reason }) => {
+        Err(CallError::Denied { message, reason }) => {
             assert!(reason.contains(why), "{reason}");
-            // The script has the permission: it is told what it may do instead, and nothing of the host's network.
+            // The script has the permission: it is told what it may do instead, and nothing of the
+            // host's network.
             assert!(message.starts_with("http_request"), "{message}");
             assert!(!message.contains(" is at "), "{message}");
         }
@@ -269,7 +270,7 @@ fn requests_with_and_without_permission() {
     );
     assert_eq!(server.requests().len(), 1);
 
-    let without = wardian::Policy::parse(&wardian::Source::text(
+    let without = wardian::Policy::parse(&wardian::policy::Source::text(
         "policy.toml",
         &format!(
             "version = 1\npermissions = [\"EXECUTE_CODE\"]\nallowed_domains = {domains:?}\n{PLAIN}"
@@ -358,8 +359,8 @@ fn size_and_time_are_bounded() {
     );
 }
 
-/// Row URL-09: a host is looked up once, all of its addresses are checked, and the connection goes to
-/// one of those.
+/// Row URL-09: a host is looked up once, all of its addresses are checked, and the connection goes
+/// to one of those.
 #[test]
 fn url_09_names_and_their_addresses() {
     let server = Server::start(answers);
@@ -587,7 +588,7 @@ fn a_3_a_rule_on_the_url_holds_on_every_hop_and_in_every_form() {
     ] {
         let ended = get(&gate, &server.url(path));
         assert!(
-            matches!(&ended, Err(CallError::Refused { .. })),
+            matches!(&ended, Err(CallError::Denied { .. })),
             "{path} {ended:?}"
         );
     }
@@ -600,7 +601,7 @@ fn a_3_a_rule_on_the_url_holds_on_every_hop_and_in_every_form() {
     ] {
         let ended = get(&gate, &server.url(&format!("/v1/redir?{location}")));
         assert!(
-            matches!(&ended, Err(CallError::Refused { .. })),
+            matches!(&ended, Err(CallError::Denied { .. })),
             "{location} {ended:?}"
         );
     }
@@ -617,7 +618,7 @@ fn a_3_a_rule_on_the_url_holds_on_every_hop_and_in_every_form() {
     assert!(post("/v1/x").is_ok());
     assert!(matches!(
         post("/v1/redir?/v1/y"),
-        Err(CallError::Refused { .. })
+        Err(CallError::Denied { .. })
     ));
 }
 
@@ -692,7 +693,7 @@ fn url_17_headers_and_verbs() {
     assert!(server.requests().is_empty());
 }
 
-/// What is wrong with a configuration is said with its place.
+/// Mistakes in a configuration are reported with their place.
 #[test]
 fn what_a_policy_can_not_say() {
     let setup = Setup::new();

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use wardian::{Policy, Profile, Sandbox, Verdict};
+use wardian::{Policy, Sandbox, Verdict, policy::Profile};
 
 use crate::{printed, runtime};
 
@@ -23,9 +23,9 @@ const CALLS_EVAL: &str = "HumanEval/160";
 fn all_programs_pass() {
     let Some(programs) = programs() else { return };
     let sandbox = Sandbox::new(runtime(), Policy::computing()).unwrap();
-    let mut code = Profile::Standard.code();
+    let mut code = Profile::Standard.source_rules();
     code.rules.forbidden_calls.remove("eval");
-    let with_eval = Sandbox::new(runtime(), Policy::computing().with_code(code)).unwrap();
+    let with_eval = Sandbox::new(runtime(), Policy::computing().with_source_rules(code)).unwrap();
     let refused: Vec<_> = programs
         .iter()
         .filter(|program| failure(&sandbox, program).is_some())

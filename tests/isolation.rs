@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wardian::{Access, Allowance, Grant, Limits, Permission, Runtime, Sandbox, Script, Verdict};
+use wardian::{
+    Limits, Runtime, Sandbox, Script, Verdict,
+    policy::{Access, Allowance, Grant, Permission},
+};
 
 use crate::{little_fuel, printed, raised, run, runtime, unscreened, value};
 
@@ -194,7 +197,8 @@ fn a_panic_of_the_interpreter_is_a_crash_and_silent() {
     }
 }
 
-/// Puts a marker wherever a script can: the heap, tables of the interpreter and its modules, buffers.
+/// Puts a marker wherever a script can: the heap, tables of the interpreter and its modules,
+/// buffers.
 const FILL: &str = "
 import atexit, builtins, codecs, functools, io, linecache, logging, os, random, re, sys, warnings
 m = 'marker-' + 'm' * 50
@@ -210,7 +214,8 @@ sys.stdout.write(m); sys.stderr.write(m); file = open('/d/' + m, 'w'); file.writ
 /// Whatever ends a run, the memory of the next one is the snapshot again, byte by byte.
 #[test]
 fn nothing_of_a_run_is_in_the_memory_of_the_next() {
-    let runtime = Runtime::builder().verify_memory().build().unwrap();
+    let runtime = Runtime::new().unwrap();
+    runtime.verify_memory();
     let directory = tempfile::tempdir().unwrap();
     let short = Allowance::AtMost(Duration::from_millis(300));
     let limits = Limits::default().with_timeout(short).unwrap();

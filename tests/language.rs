@@ -1,7 +1,7 @@
 //! Python as people know it: values, tracebacks, exits, input, asyncio.
 
 use serde_json::{Value as Json, json};
-use wardian::{Script, Value, Verdict};
+use wardian::{Script, Verdict, outcome::Value};
 
 use crate::{printed, raised, run, runtime, value};
 
@@ -207,7 +207,7 @@ fn exits() {
         let outcome = run(code);
         assert_eq!(
             outcome.verdict,
-            Verdict::Exited { code: expected },
+            Verdict::Exited { status: expected },
             "{code}"
         );
         assert_eq!(outcome.value, None);
@@ -321,7 +321,8 @@ fn json_outcome_is_a_superset_of_the_recipes() {
     assert_eq!(json["exception"]["line"], json!(1));
 }
 
-/// Uncaught exceptions are shown as Python's own `traceback` shows them, marks under the lines included.
+/// Uncaught exceptions are shown as Python's own `traceback` shows them, marks under the lines
+/// included.
 #[test]
 fn tracebacks_are_those_of_the_traceback_module() {
     for code in [
@@ -394,7 +395,8 @@ fn tracebacks_are_those_of_the_traceback_module() {
     }
 }
 
-/// What looks at a clock or a calendar asks for no file: nothing is refused that no script has asked for.
+/// Functions that look at a clock or a calendar ask for no file: nothing is refused that no script
+/// has asked for.
 #[test]
 fn times_are_no_refusals() {
     for code in [
@@ -424,6 +426,6 @@ fn a_scripts_own_classes_are_pickled() {
 fn quit_and_exit_end_the_script() {
     for (code, status) in [("quit()", 0), ("exit(3)", 3), ("quit('why')", 1)] {
         let outcome = run(code);
-        assert_eq!(outcome.verdict, Verdict::Exited { code: status }, "{code}");
+        assert_eq!(outcome.verdict, Verdict::Exited { status }, "{code}");
     }
 }

@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use wardian::Allowance::AtMost;
-use wardian::{Allowance, Limit, LimitKind, Limits, Outcome, Script, Trap, Value, Verdict};
+use wardian::policy::Allowance::AtMost;
+use wardian::{
+    Limits, Outcome, Script, Verdict,
+    outcome::{Trap, Value},
+    policy::{Allowance, Limit},
+};
 
 use crate::{little_fuel, printed, run, run_within};
 
-/// How the row ends when nothing in the script gets in the way, and when everything does.
+/// Checks the ending when nothing in the script gets in the way, and when everything does.
 fn check(code: &str, limits: &Limits, expected: impl Fn(&Outcome) -> bool) {
     let indented = code.replace('\n', "\n        ");
     let caught = format!(
@@ -31,8 +35,8 @@ fn only_time(millis: u64) -> Limits {
         .unwrap()
 }
 
-fn is_limit(outcome: &Outcome, expected: LimitKind) -> bool {
-    matches!(outcome.verdict, Verdict::Limit { which, .. } if which == expected)
+fn is_limit(outcome: &Outcome, expected: Limit) -> bool {
+    matches!(outcome.verdict, Verdict::Limit { limit, .. } if limit == expected)
 }
 
 fn is_raised(outcome: &Outcome, expected: &str) -> bool {
@@ -42,7 +46,7 @@ fn is_raised(outcome: &Outcome, expected: &str) -> bool {
 #[test]
 fn an_endless_loop_ends_by_fuel() {
     check("while True: pass", &little_fuel(), |outcome| {
-        is_limit(outcome, LimitKind::Fuel)
+        is_limit(outcome, Limit::Fuel)
     });
 }
 
@@ -50,7 +54,7 @@ fn an_endless_loop_ends_by_fuel() {
 fn an_endless_loop_ends_by_time() {
     let limits = only_time(300);
     check("while True: pass", &limits, |outcome| {
-        is_limit(outcome, LimitKind::Time)
+        is_limit(outcome, Limit::Timeout)
     });
 }
 
@@ -68,7 +72,7 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
         let started = Instant::now();
         let outcome = run_within(code, limits.clone());
         assert!(
-            is_limit(&outcome, LimitKind::Time),
+            is_limit(&outcome, Limit::Timeout),
             "{code}: {:?}",
             outcome.verdict
         );
@@ -77,7 +81,7 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
         assert!(started.elapsed() < Duration::from_secs(20));
     }
     check("import time\ntime.sleep(60)", &limits, |outcome| {
-        is_limit(outcome, LimitKind::Time)
+        is_limit(outcome, Limit::Timeout)
     });
     let outcome = run_within("import time\ntime.sleep(0.01)\n'awake'", limits);
     assert_eq!(outcome.verdict, Verdict::Completed);
@@ -108,7 +112,7 @@ fn native_loops_end_by_time() {
         let started = Instant::now();
         let verdict = run_within(code, limits.clone()).verdict;
         let ended = match &verdict {
-            Verdict::Limit { which, .. } => *which != LimitKind::Fuel,
+            Verdict::Limit { limit, .. } => *limit != Limit::Fuel,
             // Some are refused before they start, or have an end after all.
             Verdict::Raised(raised) => !raised.r#type.contains("Assert"),
             other => *other == Verdict::Completed,
@@ -134,7 +138,7 @@ fn fuel_is_deterministic_and_exact_enough() {
     assert!(matches!(
         within(used - 1_000),
         Verdict::Limit {
-            which: LimitKind::Fuel,
+            limit: Limit::Fuel,
             ..
         }
     ));
@@ -154,14 +158,14 @@ fn memory() {
         "x = 'ab'\nwhile True: x += x",
     ] {
         let outcome = run_within(code, limits.clone());
-        let stopped = is_limit(&outcome, LimitKind::Memory)
+        let stopped = is_limit(&outcome, Limit::Memory)
             || is_raised(&outcome, "MemoryError")
             || is_raised(&outcome, "OverflowError");
         assert!(stopped, "{code}: {:?}", outcome.verdict);
         assert!(outcome.usage.memory_peak_bytes <= limits.memory_bytes());
     }
     check("x = bytearray(10**9)", &little_fuel(), |outcome| {
-        is_limit(outcome, LimitKind::Memory) || is_raised(outcome, "MemoryError")
+        is_limit(outcome, Limit::Memory) || is_raised(outcome, "MemoryError")
     });
     assert_eq!(
         printed("x = bytearray(100 << 20)\nprint(len(x))"),
@@ -242,7 +246,7 @@ fn endless_output_keeps_head_and_tail() {
         &limits,
         |outcome| {
             let text = outcome.stdout.text();
-            is_limit(outcome, LimitKind::Fuel)
+            is_limit(outcome, Limit::Fuel)
                 && outcome.stdout.truncated
                 && outcome.stdout.written > 10_000
                 && text.len() < 10_100

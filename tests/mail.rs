@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wardian::{CallError, Gate, Sandbox, load_policy};
+use wardian::{Gate, Sandbox, load_policy, tool::CallError};
 
 use crate::runtime;
 
@@ -114,7 +114,7 @@ fn mail_with_and_without_permission() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
     let code = "from wardian import tools\ntools.send_email(['ada@example.com', 'bob@team.example.com'], 'Größe', 'Hello\\nAda ö')";
-    let with = Sandbox::behind(runtime(), gate(&dir, "SEND_EMAIL", &config(server.port)));
+    let with = Sandbox::with_gate(runtime(), gate(&dir, "SEND_EMAIL", &config(server.port)));
     let outcome = with.run_blocking(code).unwrap();
     assert!(outcome.success(), "{}", outcome.stderr.text());
     let [mail] = &server.mails(1)[..] else {
@@ -134,7 +134,7 @@ fn mail_with_and_without_permission() {
         "{text}"
     );
 
-    let without = Sandbox::behind(runtime(), gate(&dir, "READ_FILE", &config(server.port)));
+    let without = Sandbox::with_gate(runtime(), gate(&dir, "READ_FILE", &config(server.port)));
     let outcome = without.run_blocking(code).unwrap();
     assert!(
         outcome.stderr.text().contains("AttributeError"),
@@ -159,7 +159,7 @@ fn mail_goes_to_those_who_are_listed() {
     ] {
         let ended = send(&gate, to, "s", "b");
         assert!(
-            matches!(ended, Err(CallError::Refused { .. })),
+            matches!(ended, Err(CallError::Denied { .. })),
             "{to:?} {ended:?}"
         );
     }

@@ -31,14 +31,18 @@ mod python_cases;
 mod review;
 mod scenarios;
 mod screening;
+mod tidy;
 mod world;
 
-use wardian::{Allowance, Limits, Outcome, Policy, Profile, Script, Verdict};
+use wardian::{
+    Limits, Outcome, Policy, Script, Verdict,
+    policy::{Allowance, Profile},
+};
 use wardian_testkit::{Fixture, Ran, runtime};
 
 /// Computing, by source of any kind: what most of these tests are about is behind the screening.
 fn unscreened() -> Policy {
-    Policy::computing().with_code(Profile::Open.code())
+    Policy::computing().with_source_rules(Profile::Open)
 }
 
 /// Runs a script that may only compute.

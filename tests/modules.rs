@@ -1,8 +1,8 @@
-//! What is in the guest's standard library, and what is not.
+//! Modules of the guest's standard library, and those that it does not have.
 
 use std::path::Path;
 
-use wardian::{Profile, Verdict};
+use wardian::{Verdict, policy::Profile};
 
 use crate::{run, runtime};
 
@@ -110,8 +110,8 @@ fn profiles_are_those_of_the_page() {
         for (reason, modules) in profile.allowed_modules() {
             page += &format!("- {reason}: `{}`\n", modules.join("`, `"));
         }
-        let rules = profile.code().rules;
-        let list = |names: &wardian_abi::Names| names.iter().collect::<Vec<_>>().join("`, `");
+        let rules = profile.source_rules().rules;
+        let list = |names: &wardian_abi::NameSet| names.iter().collect::<Vec<_>>().join("`, `");
         page += &format!("- forbidden: `{}`\n", list(&rules.forbidden_imports));
         page += &format!(
             "- calls that are forbidden: `{}`\n",

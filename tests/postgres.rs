@@ -1,4 +1,5 @@
-//! `db_query` and `db_execute` on a PostgreSQL server that the tests start, with a superuser, an owner and a reader.
+//! `db_query` and `db_execute` on a PostgreSQL server that the tests start, with a superuser, an
+//! owner and a reader.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wardian::{CallError, Gate, Sandbox, Verdict};
+use wardian::{Gate, Sandbox, Verdict, tool::CallError};
 
 use crate::database::{BOTH, SQLITE, Setup, call, execute, query, with_and_without};
 use crate::runtime;
@@ -49,7 +50,7 @@ pub(crate) struct Postgres {
     server: Child,
 }
 
-/// Where Debian, and others, have the server's programs.
+/// Finds the server's programs, where Debian and others have them.
 fn program(name: &str) -> Command {
     let installed = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -62,20 +63,19 @@ fn program(name: &str) -> Command {
     found.sort();
     let path = found.pop().unwrap_or_else(|| name.into());
     // The server refuses to run as root.
-    let mut command = match rustix::process::geteuid().is_root() {
-        true => {
-            let mut command = Command::new("setpriv");
-            command
-                .args([
-                    "--reuid=postgres",
-                    "--regid=postgres",
-                    "--clear-groups",
-                    "--pdeathsig=KILL",
-                ])
-                .arg(path);
-            command
-        }
-        false => Command::new(path),
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command
+            .args([
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--clear-groups",
+                "--pdeathsig=KILL",
+            ])
+            .arg(path);
+        command
+    } else {
+        Command::new(path)
     };
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -164,7 +164,7 @@ impl Postgres {
         )
     }
 
-    /// What the superuser gets for a statement.
+    /// Runs a statement as the superuser.
     fn psql(&self, sql: &str) -> Result<String, String> {
         let psql = Command::new("psql")
             .args([
@@ -179,9 +179,10 @@ impl Postgres {
             .output()
             .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        match psql.status.success() {
-            true => Ok(text(psql.stdout).trim().to_owned()),
-            false => Err(text(psql.stderr)),
+        if psql.status.success() {
+            Ok(text(psql.stdout).trim().to_owned())
+        } else {
+            Err(text(psql.stderr))
         }
     }
 }
@@ -293,7 +294,8 @@ fn postgres_rows_are_values() {
     }
 }
 
-/// REVIEW C 1, A 28: what people have in their tables arrives as Python's own, and goes back as it came.
+/// REVIEW C 1, A 28: what people have in their tables arrives as Python's own, and goes back as it
+/// came.
 #[test]
 fn c_1_types_cross_exactly_both_ways() {
     let code = r#"
@@ -332,7 +334,7 @@ for value, ty in [(D("1.5"), "text"), (5, "text"), (b"x", "text"), ({1, 2}, "int
     except (TypeError, ValueError): pass
 [wrong, refused]
 "#;
-    let outcome = Sandbox::behind(runtime(), gate(READER))
+    let outcome = Sandbox::with_gate(runtime(), gate(READER))
         .run_blocking(code)
         .unwrap();
     assert_eq!(
@@ -355,7 +357,7 @@ fn a_1_roles_that_can_do_more_than_rows_are_refused() {
             query(&gate, "select 1"),
             execute(&gate, "delete from orders"),
         ] {
-            let Err(CallError::Refused { message, reason }) = ended else {
+            let Err(CallError::Denied { message, reason }) = ended else {
                 panic!("{role}: {ended:?}");
             };
             let expected = if role == SUPERUSER {
@@ -432,7 +434,7 @@ fn postgres_time_is_bounded_and_nothing_goes_on() {
     }
 }
 
-/// What is wrong with a connection says nothing of it.
+/// Errors of a connection say nothing of it.
 #[test]
 fn postgres_connections_that_fail() {
     let (setup, database) = setup(READER);
@@ -522,7 +524,7 @@ const STATEMENTS: &[&str] = &[
     "-- nothing",
 ];
 
-/// What SQLite has of these, in its own words where they differ.
+/// The same for SQLite, in its own words where they differ.
 const SQLITE_STATEMENTS: &[&str] = &[
     "select id from orders where id < 3",
     "values (1), (2)",
@@ -557,18 +559,19 @@ const SQLITE_STATEMENTS: &[&str] = &[
     "-- nothing",
 ];
 
-/// What came of a statement, in a word.
+/// Names the result of a statement, in a word.
 fn word(ended: &Result<Value, CallError>) -> String {
     match ended {
         Ok(Value::Number(changed)) => format!("{changed} changed"),
         Ok(rows) => format!("{} rows", rows["rows"].as_array().map_or(0, Vec::len)),
-        Err(CallError::Refused { .. }) => "denied".to_owned(),
+        Err(CallError::Denied { .. }) => "denied".to_owned(),
         Err(CallError::Value(_) | CallError::Failed(_)) => "error".to_owned(),
         Err(error) => format!("{error:?}"),
     }
 }
 
-/// REVIEW A 1, A 2: `docs/databases.md` is what each role gets for each statement, and nothing but rows has changed.
+/// REVIEW A 1, A 2: `docs/databases.md` is what each role gets for each statement, and nothing but
+/// rows has changed.
 #[test]
 fn a_1_a_2_what_statements_get_is_written_down() {
     let _alone = alone();

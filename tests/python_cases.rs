@@ -1,9 +1,10 @@
-//! Python's answers: each `tests/python/NAME.py` prints what `NAME.out` says, which is what CPython prints.
+//! Python's answers: each `tests/python/NAME.py` prints what `NAME.out` says, which is what CPython
+//! prints.
 
 use std::fs;
 use std::path::Path;
 
-use wardian::{Access, Grant, Permission};
+use wardian::policy::{Access, Grant, Permission};
 use wardian_overlay::Overlay;
 use wardian_testkit::Fixture;
 

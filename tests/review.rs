@@ -1,5 +1,5 @@
-//! What a review has broken, once more: each test is named after its line, `a_10_…` after A 10. Those of databases, HTTP, mail
-//! and the command line are beside the tests of these.
+//! Findings of a review, once more: each test is named after its line, `a_10_…` after A 10. Those
+//! of databases, HTTP, mail and the command line are beside the tests of these.
 
 use std::fs;
 use std::io;
@@ -15,12 +15,13 @@ use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wardian::Allowance::AtMost;
 use wardian::audit::{Chain, Draft, FileSink, Sink, Sync, verify};
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Access, Action, Allowance, Approval, Approver, Call, CallError, Error, Gate, Grant, Limit,
-    LimitKind, Limits, Log, Permission, Policy, Profile, Sandbox, Script, Tool, ToolError,
-    ToolRules, Trap, Verdict, load_policy,
+    Call, Error, Gate, Limits, Log, Policy, Sandbox, Script, Tool, ToolError, Verdict, load_policy,
+    outcome::Trap,
+    policy::{Access, Action, Allowance, Grant, Limit, Permission, Profile, ToolRules},
+    tool::{Approval, ApprovalRequest, CallError},
 };
 
 use crate::runtime;
@@ -40,7 +41,7 @@ fn tool<Working: Future<Output = Result<Value, ToolError>> + Send + 'static>(
 
 fn open_policy(limits: Limits) -> Policy {
     Policy::new(Permission::EXECUTE_CODE, limits)
-        .with_code(Profile::Open.code())
+        .with_source_rules(Profile::Open)
         .with_tool("work", ToolRules::default())
 }
 
@@ -125,7 +126,7 @@ fn a_7_files_are_read_by_their_size() {
     );
 }
 
-/// What is asked and counted at once does not go over together.
+/// Amounts that are asked for and counted at once do not go over together.
 #[test]
 fn a_10_quotas_hold_for_calls_at_once() {
     let world = World::new();
@@ -162,7 +163,7 @@ fn a_10_calls_and_questions_are_counted_before() {
     let mut rules = ToolRules::default();
     (rules.max_calls, rules.approval) = (Some(3), true);
     let policy = open_policy(Limits::default()).with_tool("work", rules);
-    let approver = <dyn Approver>::new(move |_| {
+    let approver = Arc::new(move |_: ApprovalRequest| {
         counted.fetch_add(1, Ordering::SeqCst);
         async {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -196,7 +197,7 @@ fn a_11_the_log_of_a_run_is_bounded_in_bytes() {
         matches!(
             outcome.verdict,
             Verdict::Limit {
-                which: LimitKind::RecordBytes,
+                limit: Limit::RecordBytes,
                 ..
             }
         ),
@@ -333,7 +334,7 @@ fn a_21_a_crash_after_a_caught_memory_error_is_a_crash() {
         matches!(
             outcome.verdict,
             Verdict::Limit {
-                which: LimitKind::Memory,
+                limit: Limit::Memory,
                 ..
             }
         ),
@@ -387,7 +388,8 @@ fn a_22_extends_compares_what_paths_lead_to() {
         );
         policies.write("child/policy.toml", &text);
         let loaded = policies.load("child/policy.toml");
-        // A link inside of the grant leads to where the script would find it by its real name alone.
+        // A link inside of the grant leads to where the script would find it by its real name
+        // alone.
         let expected = is_narrower && inside != "in";
         assert_eq!(loaded.is_ok(), expected, "{inside} {loaded:?}");
     }
@@ -532,7 +534,7 @@ fn a_26_rules_that_say_nothing_are_no_rules() {
     assert!(call(json!([1])).is_ok() && call(json!(1)).is_ok());
     for value in [json!([]), json!([1, 2]), json!(null)] {
         assert!(
-            matches!(call(value.clone()), Err(CallError::Refused { .. })),
+            matches!(call(value.clone()), Err(CallError::Denied { .. })),
             "{value}"
         );
     }
@@ -569,7 +571,7 @@ fn a_28_a_secret_that_is_too_long_is_an_error() {
     }
 }
 
-/// What the host does for a script is paid for: a loop of it ends, also without a time limit.
+/// Work of the host for a script is paid for: a loop of it ends, also without a time limit.
 #[test]
 fn a_29_calls_of_the_host_cost_fuel() {
     let fuel = |code: &str| crate::run(code).usage.fuel;
@@ -585,7 +587,7 @@ fn a_29_calls_of_the_host_cost_fuel() {
     assert!(matches!(
         outcome.verdict,
         Verdict::Limit {
-            which: LimitKind::Fuel,
+            limit: Limit::Fuel,
             ..
         }
     ));
@@ -625,7 +627,7 @@ fn b_13_a_run_is_not_stopped_while_somebody_thinks() {
     rules.approval = true;
     let limits = limits(Limit::Timeout, 400_000_000);
     let policy = open_policy(limits).with_tool("work", rules);
-    let approver = <dyn Approver>::new(|request| async move {
+    let approver = Arc::new(|request: ApprovalRequest| async move {
         assert_eq!(request.wait, Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(900)).await;
         Approval::Approved {
@@ -644,7 +646,7 @@ fn b_13_a_run_is_not_stopped_while_somebody_thinks() {
     assert!(matches!(
         outcome.verdict,
         Verdict::Limit {
-            which: LimitKind::Time,
+            limit: Limit::Timeout,
             ..
         }
     ));
@@ -655,7 +657,7 @@ fn b_13_a_run_is_not_stopped_while_somebody_thinks() {
 fn b_14_nobody_is_asked_for_what_is_refused_anyway() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
-    let approver = <dyn Approver>::new(move |_| {
+    let approver = Arc::new(move |_: ApprovalRequest| {
         counted.fetch_add(1, Ordering::SeqCst);
         async {
             Approval::Approved {
@@ -681,7 +683,7 @@ fn b_14_nobody_is_asked_for_what_is_refused_anyway() {
     let mail = |to: &str| json!({"to": [to], "subject": "s", "body": "b"});
     assert!(matches!(
         call("send_email", mail("bob@example.com")),
-        Err(CallError::Refused { .. })
+        Err(CallError::Denied { .. })
     ));
     assert!(matches!(
         call("send_email", mail("x%y@example.com")),
@@ -759,8 +761,8 @@ fn processor_time() -> Duration {
     )
 }
 
-/// The most that one run takes of its host under the defaults, with everything at once, and that nothing of it is left
-/// 1 s after its end. The figures are those of SECURITY.md.
+/// The most that one run takes of its host under the defaults, with everything at once, and that
+/// nothing of it is left 1 s after its end. The figures are those of SECURITY.md.
 #[test]
 fn a_7_a_8_a_9_the_most_that_one_run_takes() {
     if !is_child("a_7_a_8_a_9_the_most_that_one_run_takes") {
@@ -830,7 +832,7 @@ fn a_7_a_8_a_9_the_most_that_one_run_takes() {
         matches!(
             outcome.verdict,
             Verdict::Limit {
-                which: LimitKind::Time | LimitKind::ToolCalls | LimitKind::Fuel,
+                limit: Limit::Timeout | Limit::ToolCalls | Limit::Fuel,
                 ..
             }
         ),

@@ -4,24 +4,28 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use wardian::Allowance::AtMost;
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Code, Limits, Names, Outcome, Permission, Policy, Profile, Sandbox, Source, Verdict, Violation,
+    Limits, Outcome, Policy, Sandbox, Verdict,
+    outcome::Violation,
+    policy::{NameSet, Permission, Profile, Source, SourceRules},
 };
 
 use crate::{printed, runtime, unscreened};
 
-fn sandbox(code: Code) -> Sandbox {
-    let policy = Policy::computing().with_code(code);
+fn sandbox(code: SourceRules) -> Sandbox {
+    let policy = Policy::computing().with_source_rules(code);
     Sandbox::new(runtime(), policy).unwrap()
 }
 
 fn run(profile: Profile, source: &str) -> Outcome {
-    sandbox(profile.code()).run_blocking(source).unwrap()
+    sandbox(profile.source_rules())
+        .run_blocking(source)
+        .unwrap()
 }
 
 fn validate(profile: Profile, source: &str) -> Vec<Violation> {
-    pollster::block_on(sandbox(profile.code()).validate(source)).unwrap()
+    pollster::block_on(sandbox(profile.source_rules()).screen(source)).unwrap()
 }
 
 #[track_caller]
@@ -121,7 +125,7 @@ fn lists_can_be_changed_by_key() {
     let policy = Policy::parse(&Source::text("p.toml", source)).unwrap();
     let sandbox = Sandbox::new(runtime(), policy).unwrap();
     let messages = |source: &str| -> Vec<String> {
-        let found = pollster::block_on(sandbox.validate(source)).unwrap();
+        let found = pollster::block_on(sandbox.screen(source)).unwrap();
         found.into_iter().map(|found| found.message).collect()
     };
     assert!(messages("import heapq\ngetattr(heapq, 'heappop')").is_empty());
@@ -318,7 +322,7 @@ fn val_17_a_source_that_is_too_large_or_takes_too_long() {
         .with_timeout(AtMost(Duration::from_millis(2)))
         .unwrap();
     for sandbox in [tiny(little), tiny(short)] {
-        let found = pollster::block_on(sandbox.validate(&*source)).unwrap();
+        let found = pollster::block_on(sandbox.screen(&*source)).unwrap();
         assert_eq!((&*found[0].rule, found.len()), ("resources", 1));
         let outcome = sandbox.run_blocking(&*source).unwrap();
         assert_eq!(
@@ -354,7 +358,7 @@ fn val_19_val_20_imports_by_prefix_and_by_star() {
     );
 }
 
-/// What is worked out at run time meets the same rules where imports happen.
+/// Names that are worked out at run time meet the same rules where imports happen.
 #[test]
 fn imports_are_guarded_at_run_time() {
     let caught = |code: &str| {
@@ -425,7 +429,7 @@ fn imports_are_guarded_at_run_time() {
         caught("import decimal; import xml.etree.ElementTree as E; E.fromstring('<a/>').tag"),
         "imported"
     );
-    let outcome = sandbox(Profile::Open.code())
+    let outcome = sandbox(Profile::Open.source_rules())
         .run_blocking("import os, sys, importlib\nimportlib.import_module('shutil').__name__")
         .unwrap();
     assert_eq!(
@@ -436,7 +440,7 @@ fn imports_are_guarded_at_run_time() {
     );
 }
 
-/// What prints a traceback is held to no rule: it shows the line, and looks for no file.
+/// Code that prints a traceback is held to no rule: it shows the line, and looks for no file.
 #[test]
 fn tracebacks_are_whole_under_every_profile() {
     for profile in [Profile::Strict, Profile::Standard, Profile::Open] {
@@ -452,7 +456,7 @@ fn tracebacks_are_whole_under_every_profile() {
 
 #[test]
 fn importlib_is_guarded_too() {
-    let mut code = Profile::Standard.code();
+    let mut code = Profile::Standard.source_rules();
     code.rules
         .allowed_imports
         .as_mut()
@@ -468,7 +472,8 @@ fn importlib_is_guarded_too() {
     );
 }
 
-/// An import that fails where the script has something else to do raises there; elsewhere, the script is refused.
+/// An import that fails where the script has something else to do raises there; elsewhere, the
+/// script is refused.
 #[test]
 fn guarded_imports_raise_where_they_are() {
     let fallback =
@@ -575,7 +580,7 @@ fn a_guard_does_not_outlive_its_run() {
 fn every_listed_module_is_there() {
     let there = runtime().modules().unwrap();
     for profile in [Profile::Strict, Profile::Standard] {
-        for module in profile.code().rules.allowed_imports.unwrap().iter() {
+        for module in profile.source_rules().rules.allowed_imports.unwrap().iter() {
             // A part of a module is one too, or something in it.
             let holder = module.rsplit_once('.').map_or(module, |(holder, _)| holder);
             let is_there = |module| there.iter().any(|there| there == module);
@@ -606,9 +611,9 @@ fn library() -> Vec<String> {
 
 /// The default profile without its rules about imports.
 fn without_import_rules() -> Sandbox {
-    let mut code = Profile::Standard.code();
+    let mut code = Profile::Standard.source_rules();
     code.rules.allowed_imports = None;
-    code.rules.forbidden_imports = Names::default();
+    code.rules.forbidden_imports = NameSet::default();
     sandbox(code)
 }
 
@@ -623,7 +628,7 @@ fn the_modules_of_the_standard_library_are_read() {
         loop {
             let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let Some(source) = sources.get(i) else { break };
-            let found = pollster::block_on(sandbox.validate(source.as_str())).unwrap();
+            let found = pollster::block_on(sandbox.screen(source.as_str())).unwrap();
             let refused = found.iter().find(|found| found.rule != "call");
             assert!(refused.is_none(), "{:.60}: {refused:?}", source);
         }
@@ -699,7 +704,7 @@ fn screening_and_running_agree_on_syntax_errors() {
             }
         }
         let source: String = chars.into_iter().collect();
-        let found = pollster::block_on(screening.validate(source.as_str())).unwrap();
+        let found = pollster::block_on(screening.screen(source.as_str())).unwrap();
         let screened = found.iter().any(|found| found.rule == "syntax");
         let outcome = running.run_blocking(source.as_str()).unwrap();
         let raised = match &outcome.verdict {
@@ -730,7 +735,7 @@ fn val_06_rebinding_what_a_checker_would_use() {
     );
 }
 
-/// What only the compiler finds is told together with what breaks a rule.
+/// Errors that only the compiler finds are told together with broken rules.
 #[test]
 fn syntax_errors_and_broken_rules_are_told_at_once() {
     let source = "import os\ndef f(x, x): pass\neval(x)";
@@ -748,6 +753,6 @@ fn syntax_errors_and_broken_rules_are_told_at_once() {
 fn validation_needs_no_permission() {
     let policy = Policy::new(Permission::NONE, Limits::default());
     let sandbox = Sandbox::new(runtime(), policy).unwrap();
-    let found = pollster::block_on(sandbox.validate("import os")).unwrap();
+    let found = pollster::block_on(sandbox.screen("import os")).unwrap();
     assert_eq!(found[0].message, "Forbidden import: os");
 }

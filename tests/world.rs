@@ -10,9 +10,10 @@ use std::sync::Once;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wardian::Allowance::AtMost;
+use wardian::policy::Allowance::AtMost;
 use wardian::{
-    Access, Grant, Limit, Limits, Outcome, Permission, Policy, Profile, Sandbox, Verdict,
+    Limits, Outcome, Policy, Sandbox, Verdict,
+    policy::{Access, Grant, Limit, Permission, Profile},
 };
 use wardian_testkit::{Canary, runtime};
 
@@ -55,7 +56,7 @@ impl World {
 
     pub(crate) fn policy(&self, permissions: Permission) -> Policy {
         let mut policy =
-            Policy::new(permissions, self.limits.clone()).with_code(Profile::Open.code());
+            Policy::new(permissions, self.limits.clone()).with_source_rules(Profile::Open);
         for (name, access) in [
             ("ro", Access::READ),
             ("rw", Access::READ_WRITE),
@@ -102,10 +103,10 @@ impl World {
     #[track_caller]
     pub(crate) fn refused(&self, wishes: &[&str]) -> Vec<i64> {
         let mut errnos = Vec::new();
-        for wish in wishes {
-            let answer = self.value(&format!("t(lambda: {wish})"));
+        for attempt in wishes {
+            let answer = self.value(&format!("t(lambda: {attempt})"));
             let errno = answer.get("errno").and_then(Value::as_i64);
-            assert!(errno.is_some(), "{wish}: {answer}");
+            assert!(errno.is_some(), "{attempt}: {answer}");
             errnos.extend(errno);
         }
         errnos
@@ -114,9 +115,9 @@ impl World {
 
 pub(crate) const PRELUDE: &str = "
 import os, io
-def t(wish):
+def t(attempt):
     try:
-        wish()
+        attempt()
     except OSError as e:
         return {'type': type(e).__name__, 'errno': e.errno}
     except Exception as e:

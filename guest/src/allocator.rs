@@ -10,10 +10,10 @@ use std::ptr::{self, NonNull};
 /// Sizes are rounded up to a multiple of this, in bytes, and blocks are aligned to it.
 const STEP: usize = 16;
 
-/// How many free lists there are: for blocks of up to 512 bytes.
+/// The count of free lists: for blocks of up to 512 bytes.
 const CLASSES: usize = 32;
 
-/// What is asked of the C library when small blocks have run out.
+/// The bytes that are asked of the C library when small blocks have run out.
 const CHUNK: usize = 32 << 10;
 
 /// The most free blocks, and pages of memory, that are put in order.
@@ -35,14 +35,14 @@ unsafe impl Sync for Allocator {}
 struct Small {
     /// The first free block of each size. It holds the address of the one after it.
     free: [Option<NonNull<Free>>; CLASSES],
-    /// What is left of the last chunk: from where, and how much.
+    /// The rest of the last chunk: its start and its length.
     next: *mut u8,
     left: usize,
 }
 
 struct Free(Option<NonNull<Free>>);
 
-/// Which list is for blocks of `layout`; `None` if they are not small.
+/// Returns the list for blocks of `layout`; `None` if they are not small.
 fn class(layout: &Layout) -> Option<usize> {
     let class = layout.size().checked_sub(1)? / STEP;
     (class < CLASSES && layout.align() <= STEP).then_some(class)
@@ -118,7 +118,7 @@ pub(crate) fn gather() {
     }
 }
 
-/// Which of the system's pages, of 4 KiB, a block is in.
+/// Returns the page, of 4 KiB, that a block is in.
 fn page(block: NonNull<Free>) -> usize {
     block.addr().get() >> 12
 }

@@ -25,7 +25,7 @@ pub(crate) fn carets(line: &str, start: usize, end: usize) -> Option<String> {
     Some(std::iter::repeat_n(' ', start).chain(marks).collect())
 }
 
-/// What of an operation is the operator, or the brackets: the columns from which and to which.
+/// Returns the part of an operation that is the operator, or the brackets: the columns from which and to which.
 fn anchors(segment: &str) -> Option<(usize, usize)> {
     // In brackets, so that it is an expression whatever it is.
     const BEFORE: &str = "(\n";

@@ -10,16 +10,16 @@ use wardian_abi::exact;
 
 use crate::PYTHON;
 
-/// How much of a value may be written.
+/// The most of a value that may be written.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) bytes: u64,
     pub(crate) depth: u32,
-    /// Whether what JSON lacks is written as [`exact`] has it.
+    /// Set if what JSON lacks is written as [`exact`] has it.
     pub(crate) exact: bool,
 }
 
-/// Why a value can't be written as JSON.
+/// A reason for which a value can't be written as JSON.
 #[derive(Debug)]
 pub(crate) enum NotJson {
     Type(String),
@@ -104,9 +104,10 @@ fn write(
         }
     } else if let Some(float) = value.downcast_ref::<PyFloat>() {
         let float = float.to_f64();
-        match limits.exact || float.is_finite() {
-            true => write_display(json, exact::float(float)),
-            false => return Err(NotJson::Float(float)),
+        if limits.exact || float.is_finite() {
+            write_display(json, exact::float(float))
+        } else {
+            return Err(NotJson::Float(float));
         }
     } else if let Some(string) = value.downcast_ref::<PyStr>() {
         write_string(json, string)?;

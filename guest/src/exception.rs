@@ -24,7 +24,7 @@ pub(crate) fn print(
     raised
 }
 
-/// What keeps a source from being compiled, as a violation.
+/// Describes the error that keeps a source from being compiled, as a violation.
 pub(crate) fn syntax(
     exception: &PyBaseExceptionRef,
     source: &str,

@@ -138,7 +138,7 @@ mod _expat {
         intern: PyObjectRef,
         /// Text that has not been handed over, where it is gathered.
         text: Option<String>,
-        /// How many bytes of text are gathered.
+        /// The bytes of text that are gathered.
         room: usize,
         ordered: bool,
         specified: bool,
@@ -253,9 +253,10 @@ mod _expat {
         fn start_element(&mut self, name: &[u8], attributes: &[(&[u8], &[u8])], specified: i32) {
             let [handler, ..] = self.often;
             self.call_named(handler, |events| {
-                let given = match events.specified {
-                    true => usize::try_from(specified).unwrap_or(0) / 2,
-                    false => attributes.len(),
+                let given = if events.specified {
+                    usize::try_from(specified).unwrap_or(0) / 2
+                } else {
+                    attributes.len()
                 };
                 let attributes = attributes.get(..given).unwrap_or(attributes);
                 Ok(vec![events.name(name)?, events.attributes(attributes)?])

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 
 use rustpython_vm::builtins::{PyCode, PyStrRef};
 use rustpython_vm::{PyObjectRef, PyRef, PyResult, VirtualMachine};
-use wardian_abi::{CodeRules, ModuleSource};
+use wardian_abi::{ModuleSource, ScreenRules};
 
 use crate::interpreter::Support;
 
 thread_local! {
-    static RULES: RefCell<CodeRules> = RefCell::default();
+    static RULES: RefCell<ScreenRules> = RefCell::default();
 }
 
 /// From here on, the script's imports are held to the rules.
-pub(crate) fn guard(rules: CodeRules, support: &Support, vm: &VirtualMachine) -> PyResult<()> {
+pub(crate) fn guard(rules: ScreenRules, support: &Support, vm: &VirtualMachine) -> PyResult<()> {
     if rules.allowed_imports.is_none() && rules.forbidden_imports.is_empty() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(crate) fn offer(
     Ok(())
 }
 
-/// Why a module may not be imported; `None` if it may.
+/// Returns the reason for which a module may not be imported; `None` if it may.
 fn import_refusal(module: PyStrRef) -> Option<String> {
     RULES.with_borrow(|rules| rules.import_refusal(&module.to_string_lossy()))
 }

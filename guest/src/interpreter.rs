@@ -20,7 +20,7 @@ const HASH_SEED: u32 = 0x5741_5244;
 /// are called in every run.
 const SUPPORT: &str = include_str!("support.py");
 
-/// What a first script would touch, run while the snapshot is made so that no run pays for it.
+/// A script that touches what a first script would, run while the snapshot is made so that no run pays for it.
 const WARM_UP: &str = include_str!("warm_up.py");
 
 /// Modules of Python's standard library as they are here: written in Python, run while the snapshot is made. `_absent`
@@ -42,7 +42,7 @@ pub(crate) struct Python {
     pub(crate) support: Support,
 }
 
-/// What `support.py` offers to the Rust side, and what is the same in every run.
+/// The functions of `support.py` for the Rust side, and objects that are the same in every run.
 pub(crate) struct Support {
     /// `linecache.cache`, where tracebacks look for source lines.
     pub(crate) source_lines: PyDictRef,
@@ -112,7 +112,7 @@ impl Python {
     pub(crate) fn warm_up(&self) {
         let request = wardian_abi::Request {
             version: wardian_abi::VERSION,
-            code: WARM_UP.to_owned(),
+            source: WARM_UP.to_owned(),
             file: None,
             modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
@@ -121,7 +121,7 @@ impl Python {
             tools: Vec::new(),
             // Enough for everything that screening touches. Not the guard for imports, which
             // would stay in the snapshot.
-            rules: Some(wardian_abi::CodeRules::default()),
+            rules: Some(wardian_abi::ScreenRules::default()),
             value_bytes: 1 << 20,
             value_depth: 64,
         };

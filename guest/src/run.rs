@@ -9,7 +9,7 @@ use rustpython_vm::stdlib::atexit;
 use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
 use wardian_abi::{
-    CodeRules, ModuleSource, Reply, Report, ReportedValue, Request, SCRIPT_NAME, Screening,
+    ModuleSource, Reply, Report, ReportedValue, Request, SCRIPT_NAME, ScreenRules, Screening,
     VERSION, VIOLATIONS, Violation, source_sha256,
 };
 
@@ -22,7 +22,7 @@ use crate::tools;
 /// A script that has been read, and can be run.
 pub(crate) struct Prepared {
     request: Request,
-    /// What was compiled, if the source was screened before.
+    /// The compiled source, if it was screened before.
     code: Option<Compiled>,
 }
 
@@ -56,19 +56,18 @@ pub(crate) fn read(request: &[u8]) -> Prepared {
 /// What counts as a syntax error is what the compiler says, and nothing else.
 pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepared) {
     let Request {
-        code,
+        source,
         modules,
         rules,
         ..
     } = &script.request;
-    let anything = CodeRules::default();
+    let anything = ScreenRules::default();
     let rules = rules.as_ref().unwrap_or(&anything);
     let screen_one = |source: &Source<'_>| {
-        let code = source.code;
-        let mut found = wardian_screen::screen(code, rules);
+        let mut found = wardian_screen::screen(source.text, rules);
         let compiled = python.interpreter.enter(|vm| {
             compile(source, &python.support, vm)
-                .map_err(|error| exception::syntax(&error, code, vm))
+                .map_err(|error| exception::syntax(&error, source.text, vm))
         });
         let compiled = compiled.map_err(|error| {
             // The compiler says it better than the parser.
@@ -78,7 +77,7 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
         });
         (found, compiled.ok())
     };
-    let (mut violations, main) = screen_one(&Source::main(code));
+    let (mut violations, main) = screen_one(&Source::main(source));
     let mut compiled = Vec::new();
     for (name, module) in modules {
         let (found, code) = screen_one(&Source::module(module));
@@ -91,7 +90,7 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
     violations.truncate(VIOLATIONS);
     let screening = Screening {
         violations,
-        source_sha256: source_sha256(code, modules),
+        source_sha256: source_sha256(source, modules),
     };
     let is_whole = compiled.len() == modules.len();
     script.code = main.filter(|_| is_whole).map(|main| Compiled {
@@ -125,7 +124,7 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
     });
     let reply = Reply {
         report,
-        source_sha256: source_sha256(&request.code, &request.modules),
+        source_sha256: source_sha256(&request.source, &request.modules),
     };
     serde_json::to_vec(&reply).expect("a reply is JSON")
 }
@@ -133,7 +132,7 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
 /// Runs the script to the value of its final expression.
 fn run_script(
     request: &Request,
-    rules: Option<CodeRules>,
+    rules: Option<ScreenRules>,
     code: Option<Compiled>,
     scope: Scope,
     support: &Support,
@@ -172,7 +171,7 @@ fn run_script(
         None => {
             let sources = request.modules.values().map(Source::module);
             Compiled {
-                main: compile(&Source::main(&request.code), support, vm)?,
+                main: compile(&Source::main(&request.source), support, vm)?,
                 modules: sources
                     .map(|source| compile(&source, support, vm))
                     .collect::<PyResult<_>>()?,
@@ -209,17 +208,17 @@ pub(crate) fn line() -> u32 {
 
 /// A text to be compiled.
 struct Source<'s> {
-    code: &'s str,
-    /// What it is called in tracebacks.
+    text: &'s str,
+    /// Its name in tracebacks.
     file: &'s str,
     mode: Mode,
 }
 
 impl<'s> Source<'s> {
     /// A script: a block whose last statement is an expression has that expression's value.
-    fn main(code: &'s str) -> Self {
+    fn main(text: &'s str) -> Self {
         Self {
-            code,
+            text,
             file: SCRIPT_NAME,
             mode: Mode::BlockExpr,
         }
@@ -227,7 +226,7 @@ impl<'s> Source<'s> {
 
     fn module(module: &'s ModuleSource) -> Self {
         Self {
-            code: &module.code,
+            text: &module.source,
             file: &module.file,
             mode: Mode::Exec,
         }
@@ -249,14 +248,14 @@ fn finalize(main: &Scope, vm: &VirtualMachine) {
 }
 
 fn compile(source: &Source<'_>, support: &Support, vm: &VirtualMachine) -> PyResult<PyRef<PyCode>> {
-    let Source { code, file, mode } = *source;
+    let Source { text, file, mode } = *source;
     // Where an error finds the lines that it shows.
-    let lines = source_lines(code, file, vm);
+    let lines = source_lines(text, file, vm);
     support.source_lines.set_item(file, lines, vm)?;
     let mut options = vm.compile_opts();
     options.allow_top_level_await = matches!(mode, Mode::BlockExpr);
-    vm.compile_with_opts(code, mode, file, options)
-        .map_err(|error| error.into_pyexception(vm, Some(code)))
+    vm.compile_with_opts(text, mode, file, options)
+        .map_err(|error| error.into_pyexception(vm, Some(text)))
 }
 
 fn evaluate(code: PyRef<PyCode>, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
@@ -291,7 +290,7 @@ fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMac
     };
     if exception.fast_isinstance(vm.ctx.exceptions.system_exit) {
         Report::Exited {
-            code: exit_code(&exception, vm),
+            status: exit_code(&exception, vm),
         }
     } else {
         Report::Raised(exception::print(&exception, support, vm))
@@ -317,7 +316,7 @@ fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> Repor
     }
 }
 
-/// What `SystemExit` means to a process: its code, 0 for none, 1 for a message, which is printed.
+/// Returns the exit status of a `SystemExit`: its code, 0 for none, 1 for a message, which is printed.
 fn exit_code(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> i32 {
     let code = exception
         .as_object()

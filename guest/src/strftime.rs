@@ -133,7 +133,7 @@ impl Parts {
         Ok(parts)
     }
 
-    /// What the directive after a `%` writes, and how many code points it has; `None` if it is none, and stays as it is.
+    /// Writes the directive after a `%`, and counts its code points; `None` if it is none, and stays as it is.
     fn directive(&self, codes: &[CodePoint]) -> Option<(String, usize)> {
         let mut options = Options::default();
         let mut used = 0;

@@ -16,7 +16,7 @@ unsafe extern "C" {
     safe fn host(operation: u32, a: u32, b: u32) -> u64;
 }
 
-/// How deeply arguments may be nested.
+/// The deepest nesting of arguments.
 const DEPTH: u32 = 64;
 
 /// The most that arguments are written out, in bytes of JSON: more than the host takes.
@@ -67,9 +67,10 @@ fn start(name: PyStrRef, args: PyDictRef, vm: &VirtualMachine) -> PyResult<u32> 
         };
         let value = convert::to_json(&value, limits, vm).map_err(|reason| {
             let message = format!("argument {key:?} can't be passed on: {reason}");
-            match reason.is_type() {
-                true => vm.new_type_error(message),
-                false => vm.new_value_error(message),
+            if reason.is_type() {
+                vm.new_type_error(message)
+            } else {
+                vm.new_value_error(message)
             }
         })?;
         json.extend(serde_json::to_vec(&key).expect("strings are JSON"));

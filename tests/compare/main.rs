@@ -1,7 +1,8 @@
-//! `just compare`: the same snippets in Wardian and in what people would use instead, by turns; a table and a plot
-//! for `docs/`, which nobody edits by hand.
+//! `just compare`: the same snippets in Wardian and in what people would use instead, by turns; a
+//! table and a plot for `docs/`, which nobody edits by hand.
 //!
-//! Every snippet runs in a fresh sandbox, and is timed from before there is one until its output is here.
+//! Every snippet runs in a fresh sandbox, and is timed from before there is one until its output is
+//! here.
 
 #![expect(clippy::print_stderr, reason = "a command")]
 
@@ -22,31 +23,33 @@ use wardian::{Log, Policy, Runtime, Sandbox};
 
 use crate::peers::{PEERS, Peer, Peers};
 
-/// What shows how long it takes to start.
+/// Snippets that show how long a start takes.
 const STARTS: [(&str, &str); 2] = [
     ("start: print(\"hi\")", "print(\"hi\")"),
     ("start: uncaught exception", "1/0"),
 ];
 
-/// How often each of them runs in each engine.
+/// The count of runs of each snippet in each engine.
 const TURNS: usize = 15;
 
-/// How often nobody looks, at first.
+/// The count of first runs that are not timed.
 const WARM_UP: usize = 2;
 
-/// How often what shows a start runs in one engine before it is another's turn: what starts thousands of times a second
-/// finds caches as it has left them. The median of these is one run.
+/// The count of runs in one engine before it is another's turn, of snippets that show a start: what
+/// starts thousands of times a second finds caches as it has left them. The median of these is one
+/// run.
 const STARTS_A_TURN: usize = 21;
 
 #[derive(Parser)]
 struct Args {
-    /// A Python that the peers support, 3.12 or later. They are installed beside it unless it has them.
+    /// A Python that the peers support, 3.12 or later. They are installed beside it unless it has
+    /// them.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
-    /// Where the table and the plot go.
+    /// Directory of the table and the plot.
     #[arg(long)]
     docs: PathBuf,
-    /// What cargo says to a benchmark.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -63,7 +66,7 @@ impl Row {
         self.name.starts_with("start")
     }
 
-    /// How much longer a peer took than Wardian.
+    /// Returns how much longer a peer took than Wardian.
     fn ratio(&self, engine: usize) -> Option<f64> {
         let ms = |engine: usize| self.ms.get(engine)?.as_ref().ok();
         Some(ms(engine)? / ms(0)?)
@@ -152,7 +155,8 @@ fn median(times: impl IntoIterator<Item = Result<f64, String>>) -> Result<f64, S
         .ok_or_else(|| "it has not run".to_owned())
 }
 
-/// The geometric mean of how much longer a peer takes than Wardian, of the snippets of a kind that it runs.
+/// The geometric mean of how much longer a peer takes than Wardian, of the snippets of a kind that
+/// it runs.
 fn mean(rows: &[Row], engine: usize, start: bool) -> Option<f64> {
     let ratios: Vec<f64> = rows
         .iter()

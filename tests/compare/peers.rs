@@ -1,4 +1,4 @@
-//! What people would use instead, each through Python.
+//! The peers that people would use instead, each through Python.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -12,9 +12,9 @@ use serde_json::json;
 pub(crate) struct Peer {
     /// By this name, `peers.py` knows it.
     pub(crate) name: &'static str,
-    /// What people call it.
+    /// The name that people call it.
     pub(crate) title: &'static str,
-    /// What of a script it keeps from the host, and what not.
+    /// The parts of a script's reach that it keeps from the host, and those that it does not.
     pub(crate) isolates: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub(crate) const PEERS: [Peer; 3] = [
 /// Of Wardian, what [`Peer::isolates`] says of the others.
 pub(crate) const OURS: &str = "a whole Python on wasm in wasmtime, in the host's process, screened and on record. No files, tools, variables or network unless the policy grants them; fuel, memory, time and output are limited.";
 
-/// What the peers are installed as, from PyPI.
+/// The packages of the peers, from PyPI.
 const PACKAGES: [&str; 2] = ["pyeryx", "pydantic-monty"];
 
 /// A process that runs snippets in all of them.
@@ -63,9 +63,10 @@ impl Peers {
             .args(imports)
             .stderr(Stdio::null())
             .status()?;
-        let python = match has_them.success() {
-            true => python.to_owned(),
-            false => installed(python)?,
+        let python = if has_them.success() {
+            python.to_owned()
+        } else {
+            installed(python)?
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("compare/peers.py");
         let mut process = Command::new(python)
@@ -89,8 +90,8 @@ impl Peers {
         self.versions.get(peer).map_or("", String::as_str)
     }
 
-    /// How long one of them takes for a snippet, in milliseconds; why it can't. Exceptions that the snippet is there
-    /// for are no reason.
+    /// Times a snippet in one of them, in milliseconds; says why it can't. Exceptions that the
+    /// snippet is there for are no reason.
     pub(crate) fn run(&mut self, peer: &str, code: &str) -> io::Result<Result<f64, String>> {
         let stdin = self.process.stdin.as_mut();
         let stdin = stdin.ok_or_else(|| io::Error::other("no input"))?;

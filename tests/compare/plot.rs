@@ -1,4 +1,4 @@
-//! How long snippets take, as bars.
+//! A plot of the times of snippets, as bars.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,9 +1,11 @@
 //! Runs CPython's own tests in the sandbox, and keeps what passed once passing.
 //!
-//! `just conformance` runs every module that makes sense here and writes `docs/conformance.md` and `not_passed.txt`, the tests that don't
-//! pass, each with the reason. `just conformance --check` fails if a test that is not on that list does not pass; with
-//! `--quick`, it takes the modules that are quick. The suite is Debian's, of Python 3.14, fetched to `target/conformance`. A
-//! module that has changed there since it was recorded, as its digest in `modules.txt` tells, is not checked.
+//! `just conformance` runs every module that makes sense here and writes `docs/conformance.md` and
+//! `not_passed.txt`, the tests that don't pass, each with the reason. `just conformance --check`
+//! fails if a test that is not on that list does not pass; with `--quick`, it takes the modules
+//! that are quick. The suite is Debian's, of Python 3.14, fetched to `target/conformance`. A module
+//! that has changed there since it was recorded, as its digest in `modules.txt` tells, is not
+//! checked.
 
 #![expect(
     clippy::print_stdout,
@@ -25,13 +27,14 @@ use clap::Parser;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use wardian::{
-    Access, Allowance, Grant, Limit, Limits, Permission, Policy, Profile, Runtime, Sandbox, Script,
+    Limits, Policy, Runtime, Sandbox, Script,
+    policy::{Access, Allowance, Grant, Limit, Permission, Profile},
 };
 
 const DRIVER: &str = include_str!("drive.py");
 
-/// Modules of the suite that make sense in a sandbox: language, built-in types, and the library that needs no system. Each
-/// with the digest of its files when it was recorded.
+/// Modules of the suite that make sense in a sandbox: language, built-in types, and the library
+/// that needs no system. Each with the digest of its files when it was recorded.
 const MODULES: &str = include_str!("modules.txt");
 
 /// Modules of the library that are not in the sandbox, and that tests of others import.
@@ -40,7 +43,7 @@ const HELPERS: &[&str] = &["dbm", "pydoc.py"];
 /// The release of Debian that has the suite of the Python that this is.
 const RELEASE: &str = "forky";
 
-/// What has to be fetched to a directory: the package `test` lies in two.
+/// The packages that have to be fetched to a directory: the package `test` lies in two.
 const PACKAGES: [&str; 2] = ["libpython3.14-testsuite", "libpython3.14-stdlib"];
 
 /// Modules that take more than a few seconds, and are left out of what is checked for each change.
@@ -55,7 +58,7 @@ const SLOW: &[&str] = &[
     "test_itertools",
 ];
 
-/// How often a module is started again after a test that ended the run.
+/// The most times that a module is started again after a test that ended the run.
 const RESTARTS: usize = 12;
 
 #[derive(Parser)]
@@ -73,7 +76,7 @@ struct Arguments {
     bench: bool,
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Clone, Debug)]
 struct Ended {
     status: String,
@@ -235,7 +238,7 @@ fn suite(directory: &Path) -> Result<PathBuf> {
     Ok(library)
 }
 
-/// What a program prints.
+/// Runs a program, and returns what it prints.
 fn run(program: &str, arguments: &[&str], directory: &Path) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
@@ -341,12 +344,12 @@ fn policy(suite: &Path, scratch: &Path) -> Result<Policy> {
         .with_timeout(Allowance::AtMost(Duration::from_secs(60)))?;
     let files = Permission::READ_FILE | Permission::WRITE_FILE;
     let policy =
-        Policy::new(Permission::EXECUTE_CODE | files, limits).with_code(Profile::Open.code());
+        Policy::new(Permission::EXECUTE_CODE | files, limits).with_source_rules(Profile::Open);
     let policy = policy.with_grant(Grant::new("/lib", suite, Access::READ)?)?;
     Ok(policy.with_grant(Grant::new("/tmp", scratch, Access::READ_WRITE)?)?)
 }
 
-/// How many tests of a module ended in each way.
+/// Counts the tests of a module by their ends.
 fn counts(module: &Module) -> [usize; 5] {
     ["passed", "failed", "error", "stopped", "skipped"].map(|status| {
         module

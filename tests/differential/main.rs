@@ -1,7 +1,9 @@
-//! Compares with CPython: programs are made at random, run by `python3` and in the sandbox, and what they print is compared.
+//! Compares with CPython: programs are made at random, run by `python3` and in the sandbox, and
+//! what they print is compared.
 //!
-//! `just differential SECONDS`. A program is many small pieces that each print one line, so a difference names its piece. A find is
-//! written to `target/differential/`, as a program with what CPython prints: what `tests/python/` is made of.
+//! `just differential SECONDS`. A program is many small pieces that each print one line, so a
+//! difference names its piece. A find is written to `target/differential/`, as a program with what
+//! CPython prints: what `tests/python/` is made of.
 
 #![expect(
     clippy::print_stdout,
@@ -23,9 +25,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use wardian::{Policy, Profile, Runtime, Sandbox};
+use wardian::{Policy, Runtime, Sandbox, policy::Profile};
 
-/// What each program starts with: each piece is a function that is called, and never ends the others.
+/// The start of each program: each piece is a function that is called, and never ends the others.
 const HEAD: &str = "\
 def show(number, piece):
     try:
@@ -38,15 +40,15 @@ def show(number, piece):
     print(number, text if len(text) < 2000 else (len(text), text[:500], text[-500:]))
 ";
 
-/// How many pieces a program has.
+/// The count of pieces of a program.
 const PIECES: usize = 150;
 
 #[derive(Parser)]
 struct Arguments {
-    /// How long to go on, in seconds.
+    /// Time to go on for, in seconds.
     #[arg(default_value_t = 60)]
     seconds: u64,
-    /// Where to begin; what is found can be found again by it.
+    /// Seed of the first program; what is found can be found again by it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The Python to compare with: 3.11 or later.
@@ -60,7 +62,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = Runtime::new().unwrap();
-    let policy = Policy::computing().with_code(Profile::Open.code());
+    let policy = Policy::computing().with_source_rules(Profile::Open);
     let sandbox = Sandbox::new(&runtime, policy).unwrap();
     let ends = Instant::now() + Duration::from_secs(arguments.seconds);
     let (mut seed, mut pieces) = (arguments.seed, 0);
@@ -111,9 +113,10 @@ fn main() -> ExitCode {
         seed - 1,
         found.len()
     );
-    match found.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    if found.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

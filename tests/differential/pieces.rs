@@ -294,9 +294,10 @@ fn slices(rng: &mut StdRng) -> String {
             "range(2**70, 2**70 + 9)",
         ],
     );
-    let step = match rng.random_bool(0.5) {
-        true => format!(":{}", index(rng)),
-        false => String::new(),
+    let step = if rng.random_bool(0.5) {
+        format!(":{}", index(rng))
+    } else {
+        String::new()
     };
     let slice = format!("{}:{}{step}", index(rng), index(rng));
     let import = "import array\n";

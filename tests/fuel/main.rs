@@ -1,5 +1,5 @@
-//! What counting fuel costs: the same Python in three guests by turns, one that does not count, one that counts
-//! as `wardian-meter` has it, and one for which wasmtime counts.
+//! The cost of counting fuel: the same Python in three guests by turns, one that does not count,
+//! one that counts as `wardian-meter` has it, and one for which wasmtime counts.
 //!
 //! `just fuel`, or `just fuel --json`. All three are compiled here, for this machine's processor.
 
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wardian_abi::{Request, VERSION, export, fuel, tool};
+use wardian_engine_config::engine_config;
 use wasmtime::error::Context;
 use wasmtime::{
     Caller, Config, Engine, Extern, InstancePre, Linker, Module, Result, Store, Val, ensure,
@@ -17,18 +18,14 @@ use wasmtime::{
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
-/// The engine of the guest, which `build.rs` and the host use too.
-#[path = "../../crates/wardian/src/engine_config.rs"]
-mod engine_config;
-
-/// What is computed.
+/// The kernels that are computed.
 #[path = "../../crates/wardian-cli/src/bench/kernels/mod.rs"]
 mod kernels;
 
-/// How often each of them runs in each guest.
+/// The count of runs of each kernel in each guest.
 const TURNS: usize = 11;
 
-/// Who counts.
+/// The counters.
 const GUESTS: [&str; 3] = ["nobody", "the guest", "wasmtime"];
 
 /// The guest before it is metered, and its memory.
@@ -137,7 +134,7 @@ struct Guest {
 
 impl Guest {
     fn new(wasm: &[u8], by_wasmtime: bool) -> Result<Self> {
-        let mut config: Config = engine_config::engine_config();
+        let mut config: Config = engine_config();
         config.consume_fuel(by_wasmtime);
         config.max_wasm_stack(4 << 20).async_stack_size(5 << 20);
         let engine = Engine::new(&config)?;
@@ -153,7 +150,7 @@ impl Guest {
         })
     }
 
-    /// How long the script takes in a fresh instance, which is not timed.
+    /// Times the script in a fresh instance, which is not timed.
     fn run(&self, source: &str, image: &[u8]) -> Result<Duration> {
         let mut store = Store::new(&self.engine, WasiCtxBuilder::new().build_p1());
         if self.by_wasmtime {
@@ -166,7 +163,7 @@ impl Guest {
         memory.write(&mut store, 0, image)?;
         let request = serde_json::to_vec(&Request {
             version: VERSION,
-            code: source.to_owned(),
+            source: source.to_owned(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),
             env: std::collections::BTreeMap::new(),

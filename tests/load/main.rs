@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use wardian::{Allowance, Limits, Policy, Runtime, Sandbox};
+use wardian::{Limits, Policy, Runtime, Sandbox, policy::Allowance};
 
 const SHORT: &str = "print(\"hi\")";
 
@@ -28,29 +28,29 @@ const LONG: &str = "s = 0\nfor i in range(100_000): s += i * i % 7";
 
 const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
 
-/// How long throughput and load are measured.
+/// The time for which throughput and load are measured.
 const MEASURED: Duration = Duration::from_secs(10);
 
 const SEED: u64 = 1;
 
 #[derive(Parser)]
 struct Args {
-    /// How many sandboxes are alive at once.
+    /// Count of sandboxes that are alive at once.
     #[arg(long, default_value_t = 1_000)]
     sandboxes: usize,
-    /// What part of all processors' work is asked for.
+    /// Part of all processors' work that is asked for.
     #[arg(long, default_value_t = 0.8)]
     load: f64,
-    /// What part of that is long runs.
+    /// Part of that for long runs.
     #[arg(long, default_value_t = 0.2)]
     long: f64,
-    /// How many runs are to show that memory does not grow.
+    /// Count of runs that show that memory does not grow.
     #[arg(long, default_value_t = 1_000_000)]
     runs: u64,
     /// Prints the result as one JSON object.
     #[arg(long)]
     json: bool,
-    /// What cargo says to a benchmark.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -148,9 +148,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         runs: args.runs,
         resident_bytes,
     };
-    match args.json {
-        true => println!("{}", serde_json::to_string(&found)?),
-        false => found.print(),
+    if args.json {
+        println!("{}", serde_json::to_string(&found)?)
+    } else {
+        found.print()
     }
     Ok(())
 }
@@ -195,7 +196,8 @@ impl Found {
     }
 }
 
-/// What one more live sandbox takes, of this process's memory and its share of what processes share.
+/// Measures the memory of one more live sandbox: this process's own and its share of what processes
+/// share.
 fn alive(executor: &tokio::runtime::Runtime, count: usize) -> Result<u64, Box<dyn Error>> {
     let runtime = Runtime::builder().concurrent_runs(count).build()?;
     let limits = Limits::default().with_timeout(Allowance::Unlimited)?;
@@ -216,9 +218,10 @@ fn alive(executor: &tokio::runtime::Runtime, count: usize) -> Result<u64, Box<dy
 fn one(sandbox: &Sandbox, script: &str) -> Result<Duration, Box<dyn Error>> {
     let started = Instant::now();
     let outcome = sandbox.run_blocking(script)?;
-    match outcome.success() {
-        true => Ok(started.elapsed()),
-        false => Err(outcome.stderr.text().into()),
+    if outcome.success() {
+        Ok(started.elapsed())
+    } else {
+        Err(outcome.stderr.text().into())
     }
 }
 
@@ -230,8 +233,8 @@ fn one_by_one(sandbox: &Sandbox) -> Result<Percentiles, Box<dyn Error>> {
     Ok(Percentiles::of(times.collect::<Result<_, _>>()?))
 }
 
-/// How many fresh runs a second there are, in a time or until there were so many, with enough of them at once to keep
-/// all processors busy.
+/// Counts the fresh runs a second, in a time or until there were so many, with enough of them at
+/// once to keep all processors busy.
 fn throughput(
     executor: &tokio::runtime::Runtime,
     sandbox: &Sandbox,
@@ -258,8 +261,9 @@ fn throughput(
     Ok(runs as f64 / started.elapsed().as_secs_f64())
 }
 
-/// How long short runs take, from when they are wanted, if they come at random times, beside long ones that do too;
-/// how many of these there were; and for what part of the time all processors were busy.
+/// Measures short runs, from when they are wanted, if they come at random times, beside long ones
+/// that do too; how many of these there were; and for what part of the time all processors were
+/// busy.
 fn under_load(
     executor: &tokio::runtime::Runtime,
     sandbox: &Sandbox,
@@ -306,7 +310,7 @@ fn under_load(
     Ok((all, long_runs.load(Ordering::Relaxed), busy))
 }
 
-/// What this process has had of processors, in seconds.
+/// Returns the time that this process has had of processors, in seconds.
 fn processor_time() -> Result<f64, Box<dyn Error>> {
     let stat = Process::myself()?.stat()?;
     Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)

@@ -1,6 +1,7 @@
 //! Measures what was slow by a factor, as a ratio to CPython's time.
 //!
-//! `just ratios`. Both run `work.py` in turns, three times; of each piece of work, the best times are compared.
+//! `just ratios`. Both run `work.py` in turns, three times; of each piece of work, the best times
+//! are compared.
 
 #![expect(
     clippy::print_stdout,
@@ -13,7 +14,10 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use wardian::{Allowance, Limits, Permission, Policy, Profile, Runtime, Sandbox, Verdict};
+use wardian::{
+    Limits, Policy, Runtime, Sandbox, Verdict,
+    policy::{Allowance, Permission, Profile},
+};
 
 const WORK: &str = include_str!("work.py");
 
@@ -46,7 +50,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let limits = Limits::default()
         .with_fuel(Allowance::Unlimited)?
         .with_timeout(Allowance::Unlimited)?;
-    let policy = Policy::new(Permission::EXECUTE_CODE, limits).with_code(Profile::Open.code());
+    let policy = Policy::new(Permission::EXECUTE_CODE, limits).with_source_rules(Profile::Open);
     let sandbox = Sandbox::new(&Runtime::new()?, policy)?;
     let (mut ours, mut theirs) = (Times::new(), Times::new());
     for round in 1..=ROUNDS {

@@ -1,4 +1,4 @@
-//! What happens to a process: it is stopped, and its clock steps.
+//! Chaos for a process: it is stopped, and its clock steps.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use wardian_testkit::attack::SoakRun;
 
-/// How often, in looks, the process is stopped, and its clock steps.
+/// The frequency, in looks, at which the process is stopped, and its clock steps.
 const STOPS: f64 = 0.1;
 const STEPS: f64 = 0.05;
 
@@ -27,8 +27,8 @@ fn libfaketime() -> Option<PathBuf> {
     places.find(|path| path.exists())
 }
 
-/// Puts the clock of a process that is to be started into our hands: what tells the time of day, not what
-/// measures time.
+/// Puts the clock of a process that is to be started into our hands: what tells the time of day,
+/// not what measures time.
 pub(crate) fn prepare(command: &mut Command, dir: &Path) -> io::Result<()> {
     if let Some(library) = libfaketime() {
         fs::write(dir.join(OFFSET), "+0")?;
@@ -42,7 +42,7 @@ pub(crate) fn prepare(command: &mut Command, dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What happens to one process.
+/// The chaos of one process.
 pub(crate) struct Chaos {
     process: Option<Pid>,
     rng: StdRng,
@@ -88,7 +88,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// How late a run was, without the time in which its process was stopped.
+    /// Returns the lateness of a run, without the time in which its process was stopped.
     pub(crate) fn late_ms(&self, run: &SoakRun) -> u64 {
         let within = |(from, to): &(i64, i64)| {
             let overlap = *to.min(&run.over_ms) - *from.max(&run.began_ms);

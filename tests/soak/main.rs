@@ -1,5 +1,6 @@
-//! `just soak 20`: hostile and benign runs for minutes, in a process that is stopped, whose clock steps, whose
-//! log's disk is full. Another process, this one, looks at it: memory, descriptors, threads, and how late runs end.
+//! `just soak 20`: hostile and benign runs for minutes, in a process that is stopped, whose clock
+//! steps, whose log's disk is full. Another process, this one, looks at it: memory, descriptors,
+//! threads, and how late runs end.
 //!
 //! Red if something has gone wrong in a run, if what the process holds grows, or if runs end late.
 
@@ -30,13 +31,13 @@ use crate::trend::Trend;
 /// The promise: the wall clock at p99.9.
 const LATE_MS: u64 = 250;
 
-/// How often the process is looked at.
+/// The interval at which the process is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
 
-/// How many samples there is one point for, to see whether what is held grows.
+/// The count of samples for one point, to see whether resources grow.
 const LEAST_OF: usize = 10;
 
-/// What the process holds may be more at the end than it was, by so much: what an allocator and a pool of
+/// The growth of resources that an allocator and a pool of
 /// threads do by themselves.
 const DRIFT_MIB: f64 = 16.0;
 const DRIFT_DESCRIPTORS: f64 = 4.0;
@@ -48,19 +49,19 @@ const THREADS: u64 = 4;
 /// Tells this program that it is the process that is looked at.
 const WORKER: &str = "WARDIAN_SOAK_WORKER";
 
-/// glibc's allocator raises what it keeps of freed memory whenever a large block is freed, up to 64 MiB an arena. With
-/// this variable set it does not, so what is seen is what is held.
+/// glibc's allocator raises what it keeps of freed memory whenever a large block is freed, up to 64
+/// MiB an arena. With this variable set it does not, so what is seen is what is held.
 const KEEPS: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "131072");
 
-/// Where the process's standard error goes, in its directory.
+/// The file for the process's standard error, in its directory.
 const STDERR: &str = "stderr";
 
 #[derive(Parser)]
 struct Args {
-    /// How long, in minutes.
+    /// Time, in minutes.
     #[arg(long, default_value_t = 20.0)]
     minutes: f64,
-    /// What random choices follow from. Where they fall in time differs.
+    /// Seed of random choices. Their times differ.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Draws what was seen, as SVG.
@@ -69,12 +70,12 @@ struct Args {
     /// Prints the result as one JSON object.
     #[arg(long)]
     json: bool,
-    /// What cargo says to a benchmark.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What the process held at a time.
+/// The resources of the process at a time.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     seconds: f64,
@@ -83,7 +84,7 @@ struct Sample {
     threads: f64,
 }
 
-/// What the process has told of its runs.
+/// The reports of the process on its runs.
 #[derive(Default)]
 struct Told {
     runs: BTreeMap<What, BTreeMap<String, u64>>,
@@ -92,7 +93,7 @@ struct Told {
     wrong: Vec<String>,
 }
 
-/// What came of it.
+/// The findings.
 #[derive(Serialize)]
 struct Findings {
     minutes: f64,
@@ -106,11 +107,11 @@ struct Findings {
     memory_mib: Trend,
     descriptors: Trend,
     threads: Trend,
-    /// What makes it red.
+    /// Faults that make it red.
     wrong: Vec<String>,
 }
 
-/// How late the runs ended that their time limit ended, in milliseconds.
+/// The lateness of runs that their time limit ended, in milliseconds.
 #[derive(Serialize)]
 struct Lateness {
     runs: usize,
@@ -197,17 +198,19 @@ fn watch(args: &Args) -> io::Result<ExitCode> {
         .map(|run| chaos.late_ms(run))
         .collect();
     let findings = judge(args, told, &samples, &late, &chaos);
-    match args.json {
-        true => println!("{}", serde_json::to_string(&findings)?),
-        false => println!("{findings}"),
+    if args.json {
+        println!("{}", serde_json::to_string(&findings)?)
+    } else {
+        println!("{findings}")
     }
     if let Some(file) = &args.plot {
         let drawn = plot::draw(file, &samples, &late, &findings);
         drawn.map_err(|error| io::Error::other(error.to_string()))?;
     }
-    Ok(match findings.wrong.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if findings.wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -315,7 +318,7 @@ fn judge(args: &Args, told: Told, samples: &[Sample], late: &[u64], chaos: &Chao
 }
 
 impl Findings {
-    /// What is held, and by how much it may grow.
+    /// Lists the resources, and the growth that each may have.
     fn trends(&self) -> [(&'static str, Trend, f64); 3] {
         [
             ("MiB of memory", self.memory_mib, DRIFT_MIB),

@@ -58,9 +58,10 @@ pub fn escape(value: Value) -> Value {
                 .into_iter()
                 .map(|(key, item)| (key, escape(item)))
                 .collect();
-            match escaping {
-                true => json!({ OBJECT: items }),
-                false => items.into(),
+            if escaping {
+                json!({ OBJECT: items })
+            } else {
+                items.into()
             }
         }
         plain => plain,
@@ -77,9 +78,10 @@ pub fn escape_json(json: String) -> String {
     let mut rest = 0;
     for (at, starts) in wrapped {
         escaped.push_str(json.get(rest..at).unwrap_or_default());
-        match starts {
-            true => escaped.push_str("{\"$object\":"),
-            false => escaped.push('}'),
+        if starts {
+            escaped.push_str("{\"$object\":")
+        } else {
+            escaped.push('}')
         }
         rest = at;
     }
@@ -126,7 +128,7 @@ pub fn whole_integers(json: String) -> String {
     }
 }
 
-/// Where objects start that look tagged, and where they have ended, in order.
+/// Lists where objects start that look tagged, and where they have ended, in order.
 fn wrapped(json: &[u8]) -> Vec<(usize, bool)> {
     /// An object or a list that has not ended.
     struct Open {

@@ -1,4 +1,4 @@
-//! The words that host and guest exchange: one request in, one report out, both JSON.
+//! The host–guest ABI: exports, imports and JSON messages.
 //!
 //! Types and names, what both sides must work out alike, and how the host reads what the guest says: it trusts
 //! nothing of it. It checks the length and range of a report before parsing, and the depth and size of the
@@ -15,13 +15,13 @@ pub mod exact;
 mod names;
 mod read;
 
-pub use names::Names;
+pub use names::NameSet;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
-/// What a script is called in tracebacks, in `sys.argv[0]` and in `linecache`.
+/// The name of a script in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
 
 /// The longest report that a guest may hand over, in bytes. A value of 1 MiB and a traceback
@@ -54,9 +54,9 @@ pub mod export {
     pub const MODULES: &str = "wardian_modules";
 }
 
-/// How a guest's fuel is counted. `wardian-meter` writes this into its module.
+/// The counting of a guest's fuel. `wardian-meter` writes this into its module.
 pub mod fuel {
-    /// The exported global that holds what is left, an `i64`; at first 0.
+    /// The exported global that holds the rest, an `i64`; at first 0.
     pub const EXPORT: &str = "wardian_fuel";
     /// The module that [`FUNCTION`] is imported from.
     pub const MODULE: &str = "wardian";
@@ -72,7 +72,7 @@ pub mod tool {
     pub const FUNCTION: &str = "tool";
 
     /// `(START, at, len)`: a call, a [`ToolCall`](super::ToolCall) in the `len` bytes at `at`. Returns
-    /// its number, from 1; 0 if [`UNDER_WAY`] calls have not been waited for.
+    /// its number, from 1; 0 if [`MAX_IN_FLIGHT`] calls have not been waited for.
     pub const START: u32 = 0;
     /// `(WAIT, number, milliseconds)`: waits for the end of a call, of any for number 0. Returns its
     /// number in the upper half, the length of its [`ToolReply`](super::ToolReply) in the lower; 0
@@ -85,8 +85,8 @@ pub mod tool {
 
     /// Milliseconds that have no end.
     pub const FOREVER: u32 = u32::MAX;
-    /// How many calls can have started that were not waited for.
-    pub const UNDER_WAY: usize = 64;
+    /// The most calls that can have started and were not waited for.
+    pub const MAX_IN_FLIGHT: usize = 64;
 }
 
 /// A tool that a script can call.
@@ -99,7 +99,7 @@ pub struct ToolSpec {
     pub parameters: String,
     /// The names of the parameters.
     pub names: Vec<String>,
-    /// What it returns, as it is written in Python: `list[str]`.
+    /// The type of its reply, as it is written in Python: `list[str]`.
     pub returns: String,
     /// Its documentation.
     pub doc: String,
@@ -108,7 +108,7 @@ pub struct ToolSpec {
     pub shapes: Vec<String>,
 }
 
-/// What a script wants of a tool.
+/// A call of a tool.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolCall {
@@ -118,27 +118,27 @@ pub struct ToolCall {
     pub args: Box<RawValue>,
 }
 
-/// What comes of a call.
+/// The reply to a call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum ToolReply {
-    /// What the tool returns.
+    /// The tool's reply.
     Returned(Box<RawValue>),
-    /// Why it does not.
+    /// A failure.
     Failed {
-        /// Which exception that is in Python.
+        /// The kind of exception in Python.
         error: ToolFailure,
         /// Its message.
         message: String,
     },
 }
 
-/// Why a tool does not return.
+/// A kind of failure of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolFailure {
-    /// `PermissionError`: it was refused.
-    Refused,
+    /// `PermissionError`: it was denied.
+    Denied,
     /// `TypeError`: an argument is missing, unknown or of another type.
     Type,
     /// `ValueError`: an argument is of the right type, and wrong.
@@ -153,7 +153,7 @@ impl ToolFailure {
     /// The name of the exception in Python.
     pub const fn exception(self) -> &'static str {
         match self {
-            Self::Refused => "PermissionError",
+            Self::Denied => "PermissionError",
             Self::Type => "TypeError",
             Self::Value => "ValueError",
             Self::Failed => "ToolError",
@@ -169,7 +169,7 @@ pub struct Request {
     /// [`VERSION`].
     pub version: u32,
     /// Python source.
-    pub code: String,
+    pub source: String,
     /// `__file__`, if the script has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -185,9 +185,9 @@ pub struct Request {
     /// The tools that it can call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
-    /// What the source may look like; `None` for anything.
+    /// The rules for the source; `None` for anything.
     #[serde(with = "names")]
-    pub rules: Option<CodeRules>,
+    pub rules: Option<ScreenRules>,
     /// The largest value that comes back, in bytes of JSON.
     pub value_bytes: u64,
     /// The deepest nesting of a value that comes back. A scalar has depth 0.
@@ -199,21 +199,21 @@ pub struct Request {
 #[serde(deny_unknown_fields)]
 pub struct ModuleSource {
     /// Python source.
-    pub code: String,
+    pub source: String,
     /// `__file__`, which tracebacks show.
     pub file: String,
-    /// Whether other modules can be in it.
+    /// Set if other modules can be in it.
     pub is_package: bool,
 }
 
 /// SHA-256 of a script with the modules that it brings along, in hex; of the script's own text where it brings none.
-pub fn source_sha256(code: &str, modules: &BTreeMap<String, ModuleSource>) -> String {
+pub fn source_sha256(source: &str, modules: &BTreeMap<String, ModuleSource>) -> String {
     if modules.is_empty() {
-        return sha256(code);
+        return sha256(source);
     }
-    let mut all = code.to_owned();
+    let mut all = source.to_owned();
     for (name, module) in modules {
-        for part in [name, &module.code] {
+        for part in [name, &module.source] {
             // No text holds its own length in front of what it is followed by.
             all.push_str(&format!("\0{}\0{part}", part.len()));
         }
@@ -221,24 +221,24 @@ pub fn source_sha256(code: &str, modules: &BTreeMap<String, ModuleSource>) -> St
     sha256(all)
 }
 
-/// What source may import and call.
+/// The rules of screening: what source may import and call.
 ///
 /// A name stands for everything in it: `xml` for `xml.etree` too. Of two names, the longer one decides: `os.path` may be
 /// allowed where `os` is forbidden. A name that is both is forbidden.
 ///
 /// Where only parts of a module are allowed, like `sys.maxsize`, the module can be imported and shows these parts alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct CodeRules {
+pub struct ScreenRules {
     /// The modules that may be imported; `None` for any.
-    pub allowed_imports: Option<Names>,
+    pub allowed_imports: Option<NameSet>,
     /// The modules that may not.
-    pub forbidden_imports: Names,
+    pub forbidden_imports: NameSet,
     /// The built-in functions that may not be named.
-    pub forbidden_calls: Names,
+    pub forbidden_calls: NameSet,
 }
 
-impl CodeRules {
-    /// Why a module may not be imported, in the recipe's words; `None` if it may.
+impl ScreenRules {
+    /// Returns the reason for which a module may not be imported; `None` if it may.
     ///
     /// `__future__` may always be: it is no module but a directive to the compiler.
     pub fn import_refusal(&self, module: &str) -> Option<String> {
@@ -250,14 +250,14 @@ impl CodeRules {
         }
     }
 
-    /// Whether all that a script may see of a module are its [allowed parts](Self::allowed_parts).
+    /// Returns whether all that a script may see of a module are its [allowed parts](Self::allowed_parts).
     pub fn is_allowed_in_part(&self, module: &str) -> bool {
         self.standing(module) != Standing::Allowed && self.allowed_parts(module).next().is_some()
     }
 
-    /// The names that are allowed in a module, each as far as its next dot.
+    /// Lists the names that are allowed in a module, each as far as its next dot.
     pub fn allowed_parts(&self, module: &str) -> impl Iterator<Item = &str> {
-        let names = self.allowed_imports.iter().flat_map(Names::iter);
+        let names = self.allowed_imports.iter().flat_map(NameSet::iter);
         names.filter_map(move |name| {
             let part = name.strip_prefix(module)?.strip_prefix('.')?;
             part.split('.').next()
@@ -283,7 +283,7 @@ impl CodeRules {
     }
 }
 
-/// How the lists of names stand to a module.
+/// The standing of a module in the lists of names.
 #[derive(PartialEq)]
 enum Standing {
     Allowed,
@@ -292,20 +292,20 @@ enum Standing {
 }
 
 /// The length of the longest name in the set that stands for `module`.
-fn longest(names: &Names, module: &str) -> Option<usize> {
+fn longest(names: &NameSet, module: &str) -> Option<usize> {
     let ends = module.match_indices('.').map(|(at, _)| at);
     let mut names_of_it = ends.chain([module.len()]);
     names_of_it.rfind(|end| module.get(..*end).is_some_and(|name| names.contains(name)))
 }
 
-/// One reason why source is refused. Lines and columns count from 1, columns in characters; the
+/// One reason for which source is rejected. Lines and columns count from 1, columns in characters; the
 /// end is that of the text, exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Violation {
     /// The rule: `import`, `call`, `syntax`, `nesting`, `resources`, `source_bytes`.
     pub rule: String,
-    /// The reason, in one sentence, in the recipe's words where it had the rule.
+    /// The reason, in one sentence.
     pub message: String,
     /// The line on which it starts.
     pub line: u32,
@@ -331,7 +331,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
         .collect()
 }
 
-/// What screening has found.
+/// The result of screening.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Screening {
@@ -344,17 +344,17 @@ pub struct Screening {
 /// The most violations that are reported of one source.
 pub const VIOLATIONS: usize = 100;
 
-/// What a run replies.
+/// The reply of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
-    /// How it ended.
+    /// The end.
     pub report: Report,
     /// SHA-256 of the bytes that were compiled, in hex.
     pub source_sha256: String,
 }
 
-/// How a script ended, in the guest's own words; its value as it is written, or as the host reads it.
+/// The end of a script, in the guest's own words; its value as it is written, or as the host reads it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Report<V = ReportedValue> {
@@ -368,7 +368,7 @@ pub enum Report<V = ReportedValue> {
     /// `SystemExit`, or `sys.exit(code)`.
     Exited {
         /// The exit status: what `sys.exit` was given, 0 for none, 1 for a message.
-        code: i32,
+        status: i32,
     },
 }
 
@@ -380,7 +380,7 @@ pub struct Raised {
     pub r#type: String,
     /// `str()` of the exception.
     pub message: String,
-    /// What Python prints: the traceback, the source lines, the message.
+    /// The text that Python prints: the traceback, the source lines, the message.
     pub traceback: String,
     /// The line of the script that raised, or that is wrong in a `SyntaxError`.
     pub line: Option<u32>,
@@ -396,7 +396,7 @@ pub enum ReportedValue {
     Opaque {
         /// Python's `repr`; absent where the value is too large to ask for one.
         repr: Option<String>,
-        /// Why the value is not JSON, in one sentence.
+        /// The reason for which the value is not JSON, in one sentence.
         reason: String,
     },
 }
@@ -411,19 +411,19 @@ pub enum Value {
     Opaque {
         /// Python's `repr`; absent where the value is too large to ask for one.
         repr: Option<String>,
-        /// Why it can't.
+        /// The reason.
         reason: String,
     },
 }
 
 #[cfg(test)]
 mod tests {
-    use super::CodeRules;
+    use super::ScreenRules;
 
     #[test]
     fn a_module_stands_for_everything_in_it() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let rules = CodeRules {
+        let rules = ScreenRules {
             allowed_imports: Some(set(&["json", "os", "xml.etree"])),
             forbidden_imports: set(&["os.system", "urllib"]),
             forbidden_calls: set(&[]),
@@ -444,6 +444,6 @@ mod tests {
         ] {
             assert_eq!(rules.import_refusal(module).as_deref(), refusal);
         }
-        assert_eq!(CodeRules::default().import_refusal("os"), None);
+        assert_eq!(ScreenRules::default().import_refusal("os"), None);
     }
 }

@@ -2,30 +2,30 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::CodeRules;
+use crate::ScreenRules;
 
 /// A set of names, each without a `;` in it.
 ///
-/// One text rather than many strings: a guest reads its rules anew in every run, and asks them little. What is between the
-/// names is nothing that JSON escapes, so that the guest takes the text as it comes.
+/// One text rather than many strings: a guest reads its rules anew in every run, and asks them little. Nothing between the
+/// names is escaped in JSON, so that the guest takes the text as it comes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names {
+pub struct NameSet {
     /// In order, each with a `;` after it.
     text: String,
 }
 
-impl Names {
-    /// The names, in order.
+impl NameSet {
+    /// Iterates over the names, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.text.split_terminator(';')
     }
 
-    /// Is there none?
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Is this one of them?
+    /// Returns whether `name` is one of them.
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|known| known == name)
     }
@@ -42,7 +42,7 @@ impl Names {
     }
 }
 
-impl FromIterator<String> for Names {
+impl FromIterator<String> for NameSet {
     fn from_iter<Given: IntoIterator<Item = String>>(names: Given) -> Self {
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
@@ -53,44 +53,44 @@ impl FromIterator<String> for Names {
 }
 
 /// For people and other programs: an array.
-impl Serialize for Names {
+impl Serialize for NameSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-/// [`CodeRules`] as a guest is told of them.
+/// [`ScreenRules`] as a guest is wire of them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told<Text> {
+struct ScreenRulesWire<Text> {
     allowed_imports: Option<Text>,
     forbidden_imports: Text,
     forbidden_calls: Text,
 }
 
 pub(crate) fn serialize<S: Serializer>(
-    rules: &Option<CodeRules>,
+    rules: &Option<ScreenRules>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let told = rules.as_ref().map(|rules| Told {
+    let wire = rules.as_ref().map(|rules| ScreenRulesWire {
         allowed_imports: rules.allowed_imports.as_ref().map(|names| &*names.text),
         forbidden_imports: &*rules.forbidden_imports.text,
         forbidden_calls: &*rules.forbidden_calls.text,
     });
-    told.serialize(serializer)
+    wire.serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<CodeRules>, D::Error> {
-    let told = Option::<Told<String>>::deserialize(deserializer)?;
-    Ok(told.map(|told| CodeRules {
-        allowed_imports: told.allowed_imports.map(|text| Names { text }),
-        forbidden_imports: Names {
-            text: told.forbidden_imports,
+) -> Result<Option<ScreenRules>, D::Error> {
+    let wire = Option::<ScreenRulesWire<String>>::deserialize(deserializer)?;
+    Ok(wire.map(|wire| ScreenRules {
+        allowed_imports: wire.allowed_imports.map(|text| NameSet { text }),
+        forbidden_imports: NameSet {
+            text: wire.forbidden_imports,
         },
-        forbidden_calls: Names {
-            text: told.forbidden_calls,
+        forbidden_calls: NameSet {
+            text: wire.forbidden_calls,
         },
     }))
 }

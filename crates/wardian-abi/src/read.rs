@@ -1,4 +1,4 @@
-//! How the host reads what a guest says, of which nothing is to be believed. Pure functions over bytes, so that
+//! Reading of what a guest says, of which nothing is to be believed. Pure functions over bytes, so that
 //! they can be fuzzed without an engine.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::{Reply, Report, ReportedValue, Screening, ToolCall, Value};
 
-/// The guest said something that it never says: it is not ours any more.
+/// A protocol violation by the guest, which is to be treated as compromised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -21,22 +21,22 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Screening {
-    /// What the guest has found in the source with this hash.
+    /// Reads what the guest has found in the source with this hash.
     ///
     /// # Errors
     ///
     /// [`Malformed`] if it is no screening, or that of another source.
     pub fn read(bytes: &[u8], source_sha256: &str) -> Result<Self, Malformed> {
         let screening: Self = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
-        match screening.source_sha256 == source_sha256 {
-            true => Ok(screening),
-            false => Err(Malformed),
+        if screening.source_sha256 != source_sha256 {
+            return Err(Malformed);
         }
+        Ok(screening)
     }
 }
 
 impl Reply {
-    /// How the source with this hash ended; a value has at most `value_bytes` bytes of JSON, and
+    /// Reads how the source with this hash ended; a value has at most `value_bytes` bytes of JSON, and
     /// `value_depth` levels.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Reply {
         }
         Ok(match reply.report {
             Report::Raised(raised) => Report::Raised(raised),
-            Report::Exited { code } => Report::Exited { code },
+            Report::Exited { status } => Report::Exited { status },
             Report::Completed { value } => Report::Completed {
                 value: match value {
                     ReportedValue::Opaque { repr, reason } => Value::Opaque { repr, reason },
@@ -74,7 +74,7 @@ impl Reply {
 }
 
 impl ToolCall {
-    /// Which tool the guest wants. Its arguments are any JSON: see [`strict_json`].
+    /// Reads a call. Its arguments are any JSON: see [`strict_json`].
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl ToolCall {
     }
 }
 
-/// How deeply a value is nested. The parser has bounded it to 128.
+/// Returns the depth of nesting of a value. The parser has bounded it to 128.
 fn depth(value: &Json) -> u32 {
     match value {
         Json::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! What is recorded: the events, and what belongs to each.
+//! Events of the log, and the data that belongs to each.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ pub struct Entry<'a> {
     pub run: &'a str,
     /// The agent of the policy.
     pub agent: &'a str,
-    /// What happened, in the host's own words.
+    /// The event, in the host's own words.
     pub event: Event,
-    /// What a script or a tool has said.
+    /// The words of a script or a tool.
     pub data: Data,
 }
 
-/// What happened. Everything in here is the host's own: nothing that a script can choose but the
+/// An event. Everything in here is the host's own: nothing that a script can choose but the
 /// amounts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -47,61 +47,61 @@ pub enum Event {
     },
     /// The source breaks rules and is not run. [`Data::violations`] has the first of them.
     Rejected {
-        /// How many were found.
+        /// The count of violations.
         violations: u64,
     },
     /// A script wants something of a file: [`Data::path`].
     File {
-        /// What it wants to do.
+        /// The operation.
         operation: FileOperation,
-        /// Whether it may. What is allowed can still fail.
+        /// Set if it is allowed. An allowed operation can still fail.
         allowed: bool,
         /// The key of the policy that decided.
         rule: String,
     },
     /// A tool is about to do what it was called for. Durable before it does.
     ToolStarted {
-        /// Which call of the run it is, from 1.
+        /// The number of the call in its run, from 1.
         call: u64,
         /// The tool.
         tool: String,
-        /// What it does, by its declaration.
+        /// The action that the tool declares.
         action: String,
         /// Always true: a call that is refused does not start.
         allowed: bool,
         /// The key of the policy that decided.
         rule: String,
-        /// Who approved of it, if somebody had to.
+        /// The name of whoever approved of it, if somebody had to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         approved_by: Option<String>,
     },
     /// A call has ended, or was refused.
     ToolFinished {
-        /// Which call of the run it is, from 1.
+        /// The number of the call in its run, from 1.
         call: u64,
         /// The tool; absent where there is none of the name in [`Data::tool`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tool: Option<String>,
-        /// What it does, by its declaration.
+        /// The action that the tool declares.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         action: Option<String>,
-        /// Whether the call was allowed, by the policy before it started and by the tool's own
+        /// Set if the call was allowed, by the policy before it started and by the tool's own
         /// checks after.
         allowed: bool,
         /// The key of the policy that decided; `arguments` if they are not the tool's.
         rule: String,
-        /// Whether it did what it was called for.
+        /// Set if the tool has returned.
         success: bool,
-        /// How long that took, in microseconds, approval included.
+        /// The time that it took, in microseconds, approval included.
         duration_us: u64,
         /// The size of its reply, in bytes of JSON.
         reply_bytes: u64,
     },
     /// A limit has stopped the run.
     Limit {
-        /// Which.
+        /// The key of the limit.
         limit: String,
-        /// How much was used, or asked for, in its unit.
+        /// The amount used, or asked for, in the limit's unit.
         used: u64,
         /// The most that was allowed.
         most: u64,
@@ -111,7 +111,7 @@ pub enum Event {
     },
     /// A run has ended. Without one, it goes on, or the process died.
     RunFinished {
-        /// How: the verdict's name; `stopped` if it has not come to one, because nobody waited any
+        /// The verdict's name; `stopped` if the run has not come to one, because nobody waited any
         /// more or the host failed.
         verdict: String,
         /// The status of a script that has exited.
@@ -123,7 +123,7 @@ pub enum Event {
         fuel: u64,
         /// Calls of tools, refused ones included.
         tool_calls: u64,
-        /// What was refused.
+        /// The count of refusals.
         refusals: u64,
     },
 }
@@ -142,7 +142,7 @@ impl Event {
         }
     }
 
-    /// Whether something was allowed; `None` where nothing was asked for.
+    /// Returns whether something was allowed; `None` where nothing was asked for.
     pub const fn allowed(&self) -> Option<bool> {
         match self {
             Self::File { allowed, .. }
@@ -159,7 +159,7 @@ impl Event {
     }
 }
 
-/// What a script or a tool has said. Every character can stand in it; what looks like a secret is
+/// The words of a script or a tool. Every character can stand in them; what looks like a secret is
 /// replaced before it is written, and what is long is cut.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -173,16 +173,16 @@ pub struct Data {
     /// The other path of a rename or a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// What a tool was to act on: paths, URLs, names of databases, recipients.
+    /// The resources of a call: paths, URLs, names of databases, recipients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource: Vec<String>,
     /// The arguments of a call.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub args: Option<Args>,
-    /// Why something was refused or has failed.
+    /// The reason for a refusal or a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Which rules a source breaks: line, column, message.
+    /// The rules that a source breaks: line, column, message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<String>,
 }
@@ -193,12 +193,12 @@ pub struct Data {
 pub struct Args {
     /// The arguments; the start of their JSON, as a string, if they are long.
     pub args: Value,
-    /// How long they were, in bytes of JSON.
+    /// The length of the arguments, in bytes of JSON.
     pub args_bytes: u64,
-    /// SHA-256 of the JSON of all that is shown of them, in hex, to find the same arguments again. Not of what was
-    /// replaced: a short secret could be found by trying.
+    /// SHA-256 of the JSON of all that is shown of them, in hex, to find the same arguments again.
+    /// Not of what was replaced: a short secret could be found by trying.
     pub args_sha256: String,
-    /// Whether only their start is kept.
+    /// Set if only the start of the arguments is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub args_truncated: bool,
 }
@@ -207,8 +207,8 @@ pub struct Args {
 const KEPT_BYTES: usize = 4 << 10;
 
 impl Args {
-    /// Keeps what can be kept of `args`, whose JSON had `bytes` bytes. The arguments that are called
-    /// `secret` are replaced, and so is everything that looks like a secret.
+    /// Keeps what can be kept of `args`, whose JSON had `bytes` bytes. The arguments that are
+    /// called `secret` are replaced, and so is everything that looks like a secret.
     pub fn new(args: &Value, bytes: usize, secret: &[String]) -> Self {
         let mut kept = redact::value(args);
         if let Value::Object(kept) = &mut kept {
@@ -222,9 +222,10 @@ impl Args {
         let args_sha256 = wardian_abi::sha256(&text);
         let args_truncated = text.len() > KEPT_BYTES;
         Self {
-            args: match args_truncated {
-                true => start(&text).into(),
-                false => kept,
+            args: if args_truncated {
+                start(&text).into()
+            } else {
+                kept
             },
             args_bytes: bytes as u64,
             args_sha256,
@@ -267,7 +268,7 @@ fn start(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-/// What a script wants to do to a file or a directory.
+/// An operation on a file or a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -295,7 +296,7 @@ pub enum FileOperation {
 }
 
 impl FileOperation {
-    /// What it is called, as a verb.
+    /// Returns the name, as a verb.
     pub const fn verb(self) -> &'static str {
         match self {
             Self::Read => "read",

@@ -26,7 +26,7 @@ pub enum Sync {
     Never,
 }
 
-/// How long a record waits for another process that is writing to the same file.
+/// The longest wait of a record for another process that is writing to the same file.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The longest line there can be.
@@ -40,9 +40,9 @@ pub(crate) const LINE_BYTES: u64 = 1 << 20;
 pub struct FileSink {
     file: File,
     path: PathBuf,
-    /// Where the chain stood when this sink last looked.
+    /// The head of the chain when this sink last looked.
     head: Head,
-    /// Where the last line started then, and where it ended.
+    /// The last line's start and end then, in bytes.
     last: Range<u64>,
     sync: Sync,
 }
@@ -195,7 +195,8 @@ impl Sink for FileSink {
             let (line, next) = draft.line(&sink.head)?;
             let start = sink.last.end;
             if let Err(error) = sink.write(&line, draft.is_durable()) {
-                // What is not on the disk is not in the chain. If it can't be taken out, the next record follows it.
+                // What is not on the disk is not in the chain. If it can't be taken out, the next
+                // record follows it.
                 let _ = sink.file.set_len(start);
                 return Err(error);
             }

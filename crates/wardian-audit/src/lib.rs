@@ -1,8 +1,8 @@
 //! The record: what agents wanted, what they were allowed and refused, and what came of it.
 //!
 //! A [`Log`] is a chain of records, one JSON object a line. Each holds the hash of the one before,
-//! so that an edit, a deletion, a reordering or a cut shows; [`verify`] finds the first line that is
-//! not as it was written.
+//! so that an edit, a deletion, a reordering or a cut shows; [`verify`] finds the first line that
+//! is not as it was written.
 //!
 //! ```
 //! use wardian_audit::{Data, Entry, Event, Log, verify};

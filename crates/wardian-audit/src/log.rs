@@ -12,7 +12,7 @@ use crate::{Entry, FileSink, Memory, Sink, StderrSink, Sync};
 #[derive(Clone)]
 pub struct Log {
     sink: Arc<Mutex<Box<dyn Sink>>>,
-    waits: bool,
+    may_block: bool,
     files: Arc<[PathBuf]>,
 }
 
@@ -26,7 +26,7 @@ impl Log {
     /// A log that is written to `sink`.
     pub fn new(sink: impl Sink) -> Self {
         Self {
-            waits: sink.waits(),
+            may_block: sink.may_block(),
             files: sink.files().into(),
             sink: Arc::new(Mutex::new(Box::new(sink))),
         }
@@ -53,8 +53,8 @@ impl Log {
     }
 
     /// Returns whether recording may have to wait.
-    pub fn waits(&self) -> bool {
-        self.waits
+    pub fn may_block(&self) -> bool {
+        self.may_block
     }
 
     /// Returns the files that it is written to, by absolute paths.
@@ -62,8 +62,8 @@ impl Log {
         &self.files
     }
 
-    /// Appends a record, and returns its length in bytes. When this returns, it has been written: what it tells of may
-    /// be done.
+    /// Appends a record, and returns its length in bytes. When this returns, it has been written:
+    /// what it tells of may be done.
     ///
     /// # Errors
     ///

@@ -12,16 +12,16 @@ use crate::{Data, Entry, Event};
 /// The version of the form of records.
 pub const VERSION: u32 = 1;
 
-/// What every line ends with, but for the hash itself.
+/// The end of every line, but for the hash itself.
 const HASH: [&str; 2] = [",\"hash\":\"", "\"}\n"];
 
 /// The length of a hash, in hex.
 const HASH_LEN: usize = 64;
 
-/// Where a chain stands: what the next record has to know of the one before.
+/// The head of a chain: the facts of one record that the next one has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// How many records there are.
+    /// The count of records.
     pub records: u64,
     /// The hash of the last of them, in hex; zeros if there is none.
     pub hash: String,
@@ -50,10 +50,10 @@ pub struct Record {
     pub run: String,
     /// The agent of the policy.
     pub agent: String,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
-    /// What a script or a tool has said.
+    /// The words of a script or a tool.
     #[serde(default)]
     pub data: Data,
     /// The hash of the record before, in hex.
@@ -104,7 +104,8 @@ impl<'a> Draft<'a> {
         self.written.get()
     }
 
-    /// Writes the record as the line that follows `head`, its end included, and returns where the chain then stands.
+    /// Writes the record as the line that follows `head`, its end included, and returns where the
+    /// chain then stands.
     ///
     /// # Errors
     ///

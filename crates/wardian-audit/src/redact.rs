@@ -8,10 +8,10 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 use serde_json::{Map, Number, Value};
 
-/// What stands in a secret's place.
+/// The text in a secret's place.
 pub const REDACTED: &str = "[redacted]";
 
-/// How the name of a field ends that holds a secret, in lower case and without separators.
+/// Endings of the names of fields that hold secrets, in lower case and without separators.
 const FIELDS: &[&str] = &[
     "accesskey",
     "apikey",
@@ -104,9 +104,10 @@ pub(crate) fn value(value: &Value) -> Value {
 }
 
 fn member((name, item): (&String, &Value)) -> (String, Value) {
-    let item = match is_secret(name) && !item.is_null() {
-        true => REDACTED.into(),
-        false => value(item),
+    let item = if is_secret(name) && !item.is_null() {
+        REDACTED.into()
+    } else {
+        value(item)
     };
     (redact(name), item)
 }

@@ -1,4 +1,4 @@
-//! Where a log is written to.
+//! Sinks: the places that a log is written to.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,24 +6,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{Draft, Head};
 
-/// Appends records to a chain of its own. One for a file comes with this crate, and for standard error, memory and
-/// `tracing`. A pair of sinks is one too: each has its chain, and a record is on both or was not recorded.
+/// Appends records to a chain of its own. One for a file comes with this crate, and for standard
+/// error, memory and `tracing`. A pair of sinks is one too: each has its chain, and a record is on
+/// both or was not recorded.
 pub trait Sink: Send + 'static {
-    /// Appends one record, as a whole or not at all. [`Draft::line`] makes the line of it, given where the chain stands;
-    /// [`Chain`] does both for a log that nobody else writes to.
+    /// Appends one record, as a whole or not at all. [`Draft::line`] makes the line of it, given
+    /// where the chain stands; [`Chain`] does both for a log that nobody else writes to.
     ///
     /// # Errors
     ///
-    /// Any, if it could not be appended. Then what was to be recorded is not done, and the run ends.
+    /// Any, if it could not be appended. Then what was to be recorded is not done, and the run
+    /// ends.
     fn append(&mut self, draft: &Draft<'_>) -> io::Result<()>;
 
-    /// Returns whether appending may have to wait: for a disk, for a reader. Then a run does not wait on its own thread.
-    fn waits(&self) -> bool {
+    /// Returns whether appending may have to wait: for a disk, for a reader. Then a run does not
+    /// wait on its own thread.
+    fn may_block(&self) -> bool {
         true
     }
 
-    /// Returns the files that it writes to, by absolute paths. A sandbox refuses a log in a directory that its scripts
-    /// may write to.
+    /// Returns the files that it writes to, by absolute paths. A sandbox refuses a log in a
+    /// directory that its scripts may write to.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
@@ -35,8 +38,8 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
         self.1.append(draft)
     }
 
-    fn waits(&self) -> bool {
-        self.0.waits() || self.1.waits()
+    fn may_block(&self) -> bool {
+        self.0.may_block() || self.1.may_block()
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -88,7 +91,7 @@ impl Sink for Memory {
         })
     }
 
-    fn waits(&self) -> bool {
+    fn may_block(&self) -> bool {
         false
     }
 }
@@ -188,9 +191,12 @@ mod tests {
         fn append(&mut self, draft: &Draft<'_>) -> io::Result<()> {
             self.1 += 1;
             let fails = self.1 == 2;
-            self.0.append(draft, |_| match fails {
-                true => Err(io::Error::other("once")),
-                false => Ok(()),
+            self.0.append(draft, |_| {
+                if fails {
+                    Err(io::Error::other("once"))
+                } else {
+                    Ok(())
+                }
             })
         }
     }

@@ -7,13 +7,13 @@ use crate::file::LINE_BYTES;
 use crate::record::unseal;
 use crate::{Event, Head, Record};
 
-/// What a whole log shows.
+/// The facts of a whole log that verifies.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Verified {
-    /// How many records it has.
+    /// The count of records.
     pub records: u64,
-    /// Where the chain stands. That nothing is missing at the end shows when somebody else has
+    /// The head of the chain. That nothing is missing at the end shows when somebody else has
     /// kept this.
     pub head: Head,
     /// The runs that have started and not ended: they go on, or their process died.
@@ -30,7 +30,7 @@ pub struct OpenCall {
     pub line: u64,
     /// The run.
     pub run: String,
-    /// Which call of the run.
+    /// The number of the call in its run.
     pub call: u64,
     /// The tool.
     pub tool: String,
@@ -41,15 +41,15 @@ pub struct OpenCall {
 #[error("line {line}: {why}")]
 #[non_exhaustive]
 pub struct Broken {
-    /// Which line, from 1.
+    /// The line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The mistake.
     pub why: String,
-    /// How many records before it are as they were written.
+    /// The count of records before it that are as they were written.
     pub intact: u64,
 }
 
-/// Why a log does not verify.
+/// A reason for which a log does not verify.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -89,12 +89,13 @@ pub fn verify_after(log: impl BufRead, start: Head) -> Result<Verified, VerifyEr
             intact: line - 1,
         };
         if record.prev != head.hash || record.seq != head.records {
-            let why = match record.seq == head.records {
-                true => "it does not follow the record before it".to_owned(),
-                false => format!(
+            let why = if record.seq == head.records {
+                "it does not follow the record before it".to_owned()
+            } else {
+                format!(
                     "it is record {}, where record {} belongs: some are missing, or in another order",
                     record.seq, head.records
-                ),
+                )
             };
             return Err(broken(why).into());
         }

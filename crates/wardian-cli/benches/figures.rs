@@ -1,4 +1,4 @@
-//! What README.md quotes of whole processes, of files and tools in a run, and of sizes.
+//! Figures that docs/performance.md quotes: of whole processes, of files and tools in a run, of sizes.
 //!
 //! `just figures`, or `just figures --json`. Times are medians of many; whole processes alternate
 //! with `python3 -I -c`, so that a noisy machine is noisy for both.
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use wardian::{
-    Access, Action, Allowance, Call, Gate, Grant, Limit, Limits, Log, Permission, Policy, Runtime,
-    Sandbox, Tool, ToolError, ToolRules,
+    Call, Gate, Limits, Log, Policy, Runtime, Sandbox, Tool, ToolError,
+    policy::{Access, Action, Allowance, Grant, Limit, Permission, ToolRules},
 };
 
 const WARDIAN: &str = env!("CARGO_BIN_EXE_wardian");
@@ -132,9 +132,9 @@ async fn echo(args: Echo, _: Call) -> Result<u64, ToolError> {
     Ok(args.value)
 }
 
-/// What a call of a tool costs that returns its argument, of ten thousand in one run, and which
-/// parts of it do: the guest with the way out and back, the gate with the handler, the audit in
-/// memory. And what it costs when the handler works on another thread, as those that wait do.
+/// Measures a call of a tool that returns its argument, of ten thousand in one run, and its
+/// parts: the guest with the way out and back, the gate with the handler, the audit in
+/// memory. And its cost when the handler works on another thread, as those that wait do.
 fn tools(figures: &mut Figures, runtime: &Runtime) {
     const CALLS: u32 = 10_000;
     let limits = Limits::default()
@@ -146,11 +146,12 @@ fn tools(figures: &mut Figures, runtime: &Runtime) {
             .with_limits(limits.clone())
             .with_tool("echo", ToolRules::default());
         let tool = Tool::new("echo", Action::Execute, echo).unwrap();
-        let tool = if at_once { tool.at_once() } else { tool };
+        let tool = if at_once { tool.inline() } else { tool };
         let gate = Gate::new(policy).unwrap().with_tools([tool]).unwrap();
-        match recorded {
-            true => gate.with_audit(Log::memory().0).unwrap(),
-            false => gate,
+        if recorded {
+            gate.with_audit(Log::memory().0).unwrap()
+        } else {
+            gate
         }
     };
     let script = |function: &str| {
@@ -161,7 +162,7 @@ fn tools(figures: &mut Figures, runtime: &Runtime) {
     let per_call = |times: &[Duration]| percentile(times, 50) / CALLS;
     let in_guest = |recorded: bool, at_once: bool, script: &str| {
         let times = sample(1, 9, || {
-            let sandbox = Sandbox::behind(runtime, gate(recorded, at_once));
+            let sandbox = Sandbox::with_gate(runtime, gate(recorded, at_once));
             let outcome = sandbox.run_blocking(script).unwrap();
             assert!(outcome.success(), "{}", outcome.stderr.text());
         });

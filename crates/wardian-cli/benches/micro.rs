@@ -7,7 +7,10 @@
 use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
-use wardian::{Access, Action, Grant, Limits, Permission, Policy, Profile, Runtime, Sandbox};
+use wardian::{
+    Limits, Policy, Runtime, Sandbox,
+    policy::{Access, Action, Grant, Permission, Profile},
+};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -19,7 +22,7 @@ fn main() {
 const FIFTY: &str = include_str!("fifty.py");
 
 fn run(bencher: Bencher<'_, '_>, profile: Profile, script: &str) {
-    let policy = Policy::computing().with_code(profile.code());
+    let policy = Policy::computing().with_source_rules(profile.source_rules());
     let sandbox = Sandbox::new(&RUNTIME, policy).unwrap();
     bencher.bench_local(|| sandbox.run_blocking(script).unwrap());
 }
@@ -42,7 +45,7 @@ fn fifty_lines(bencher: Bencher<'_, '_>, profile: Profile) {
 #[divan::bench]
 fn validate_fifty_lines(bencher: Bencher<'_, '_>) {
     let sandbox = Sandbox::new(&RUNTIME, Policy::computing()).unwrap();
-    bencher.bench_local(|| pollster::block_on(sandbox.validate(FIFTY)).unwrap());
+    bencher.bench_local(|| pollster::block_on(sandbox.screen(FIFTY)).unwrap());
 }
 
 /// A policy with 100 directories and 100 domains.

@@ -1,8 +1,9 @@
 //! Asks whoever sits at the terminal to approve of a call.
 //!
-//! What decides comes first and whole: the tool, what it acts on, every short argument. Long arguments are cut each by
-//! itself and can be opened. What was typed before the question is thrown away, and the answer is a word that is drawn for
-//! this question: neither keys that somebody has typed nor a question that a script has printed can answer it.
+//! What decides comes first and whole: the tool, what it acts on, every short argument. Long
+//! arguments are cut each by itself and can be opened. What was typed before the question is thrown
+//! away, and the answer is a word that is drawn for this question: neither keys that somebody has
+//! typed nor a question that a script has printed can answer it.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -17,30 +18,31 @@ use rustix::fs::OFlags;
 use rustix::termios::{QueueSelector, tcflush};
 use serde_json::Value;
 use tokio::sync::oneshot;
-use wardian::exact;
-use wardian::{Approval, ApprovalRequest, Approver};
+use wardian::tool::exact;
+use wardian::tool::{Approval, ApprovalRequest, Approver};
 
 use crate::display::Escaper;
 
-/// Who answers.
+/// The name of whoever answers.
 const TERMINAL: &str = "the terminal";
 
 /// The longest argument that is shown whole, in characters.
 const SHORT: usize = 200;
 
-/// What is shown of a longer one: its start and its end.
+/// The parts of a longer argument that are shown: its start and its end.
 const PART: usize = 80;
 
-/// The letters of the word that approves: none that looks like another, and no vowels, so that it is no word.
+/// The letters of the word that approves: none that looks like another, and no vowels, so that it
+/// is no word.
 const LETTERS: &[u8] = b"bcdfghjkmnpqrstvwxz";
 
-/// How long it is.
+/// The length of the word.
 const LENGTH: usize = 4;
 
 /// The key that shows long arguments whole.
 const VIEW: &str = "v";
 
-/// How long people took to answer, which does not count as the run's time.
+/// The time that people took to answer, which does not count as the run's.
 #[derive(Clone, Default)]
 pub(crate) struct Asked(Arc<Mutex<(Duration, Option<Instant>)>>);
 
@@ -68,7 +70,7 @@ impl Asked {
 /// Asks on the terminal, one question at a time. Without one, the answer is no.
 pub(crate) fn on_the_terminal(asked: Asked) -> Arc<dyn Approver> {
     let terminal = Arc::new(tokio::sync::Mutex::new(()));
-    <dyn Approver>::new(move |request| {
+    Arc::new(move |request: ApprovalRequest| {
         let (asked, terminal) = (asked.clone(), terminal.clone());
         async move {
             let _terminal = terminal.lock().await;
@@ -88,11 +90,11 @@ pub(crate) fn on_the_terminal(asked: Asked) -> Arc<dyn Approver> {
                 Ok(true) => Approval::Approved {
                     by: TERMINAL.to_owned(),
                 },
-                Ok(false) => Approval::Refused {
-                    why: format!("{TERMINAL} said no"),
+                Ok(false) => Approval::Denied {
+                    reason: format!("{TERMINAL} said no"),
                 },
-                Err(_) => Approval::Refused {
-                    why: "there is no terminal to ask at".to_owned(),
+                Err(_) => Approval::Denied {
+                    reason: "there is no terminal to ask at".to_owned(),
                 },
             }
         }
@@ -159,9 +161,10 @@ fn read_line(mut terminal: &File, word: &str, deadline: Instant) -> io::Result<O
             left.as_secs()
         );
         // Later, the line is written over without what has been typed behind it.
-        let shown = match first {
-            true => prompt,
-            false => format!("\x1b7\r{prompt}\x1b8"),
+        let shown = if first {
+            prompt
+        } else {
+            format!("\x1b7\r{prompt}\x1b8")
         };
         first = false;
         write(terminal, &shown)?;

@@ -1,10 +1,10 @@
-//! What can be typed, and what it means.
+//! Arguments: everything that can be typed, and its meaning.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wardian::{Allowance, Limit, Profile};
+use wardian::policy::{Allowance, Limit, Profile};
 
 use crate::exit;
 
@@ -78,8 +78,8 @@ impl Command {
 /// Doubles of tools.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct DoublesArg {
-    /// Tools that answer as this file says, in TOML, as the tools.toml of a scenario: in place of the ready ones, and for
-    /// those of a host's own. See `wardian test --help`.
+    /// Tools that answer as this file says, in TOML, as the tools.toml of a scenario: in place of
+    /// the ready ones, and for those of a host's own. See `wardian test --help`.
     #[arg(id = "doubles", long = "doubles", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
 }
@@ -92,7 +92,8 @@ pub(crate) struct DoublesArg {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = exit::help())]
 pub(crate) struct RunArgs {
-    /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it can import.
+    /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it
+    /// can import.
     #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "code", conflicts_with = "code")]
     pub(crate) file: Option<PathBuf>,
 
@@ -100,12 +101,12 @@ pub(crate) struct RunArgs {
     #[arg(short, long, allow_hyphen_values = true)]
     pub(crate) code: Option<String>,
 
-    /// Let the script import this file, by its name without `.py`. It is screened and counted as the script is. Can be given
-    /// several times.
+    /// Let the script import this file, by its name without `.py`. It is screened and counted as
+    /// the script is. Can be given several times.
     #[arg(long = "module", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) modules: Vec<PathBuf>,
 
-    /// What the script may do, as this file says. Other flags can only narrow it.
+    /// Policy file: what the script may do. Other flags can only narrow it.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
 
@@ -139,8 +140,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) doubles: DoublesArg,
 
-    /// Record in this file what the script is allowed and refused, and what its tools do. The file is
-    /// created, or gone on with; `wardian audit` reads it. `-` is standard error. If it can't be
+    /// Record in this file what the script is allowed and refused, and what its tools do. The file
+    /// is created, or gone on with; `wardian audit` reads it. `-` is standard error. If it can't be
     /// written, the run ends.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) audit: Option<PathBuf>,
@@ -166,7 +167,7 @@ pub(crate) struct RunArgs {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// What the script finds in `sys.argv`, after `--`. `sys` takes `--profile open`, or a policy
+    /// Arguments for `sys.argv`, after `--`. `sys` takes `--profile open`, or a policy
     /// that allows it.
     #[arg(last = true)]
     pub(crate) args: Vec<String>,
@@ -198,10 +199,10 @@ pub(crate) struct CheckArgs {
 
 /// Try hostile code on a policy, and say what it got.
 ///
-/// Each kind of attack runs in a process of its own, under the policy's rules and limits (narrower where
-/// it allows much), in temporary directories and with doubles of tools: nothing that the policy grants is
-/// touched. Without a policy, one that grants something of everything is attacked. Takes a minute or two. Exits
-/// with 0, or with 1 if hostile code got anything.
+/// Each kind of attack runs in a process of its own, under the policy's rules and limits (narrower
+/// where it allows much), in temporary directories and with doubles of tools: nothing that the
+/// policy grants is touched. Without a policy, one that grants something of everything is attacked.
+/// Takes a minute or two. Exits with 0, or with 1 if hostile code got anything.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AttackArgs {
     /// The policy.
@@ -230,12 +231,13 @@ pub(crate) struct AttackArgs {
 
 /// Run scenarios: folders with a script, a policy and what should come of it.
 ///
-/// Every folder beneath DIR that has a `main.py` is one. Directories are temporary and tools are doubles, so
-/// nothing that a policy grants is touched. Exits with 0, or with 1 if something is not as it should be.
+/// Every folder beneath DIR that has a `main.py` is one. Directories are temporary and tools are
+/// doubles, so nothing that a policy grants is touched. Exits with 0, or with 1 if something is not
+/// as it should be.
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = scenario_files())]
 pub(crate) struct TestArgs {
-    /// Where the scenarios are.
+    /// Directory of scenarios.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) directory: PathBuf,
 
@@ -259,12 +261,15 @@ pub(crate) struct TestArgs {
     pub(crate) json: bool,
 }
 
-/// Measure what this machine does: how fast scripts start and compute, how many a second, how much memory.
+/// Measure what this machine does: how fast scripts start and compute, how many a second, how much
+/// memory.
 ///
-/// Takes a quarter of a minute. Scripts run without a policy, as `wardian run` has it: screened, limited, on record.
+/// Takes a quarter of a minute. Scripts run without a policy, as `wardian run` has it: screened,
+/// limited, on record.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
-    /// Only what is the same on every machine: the fuel that scripts use and the pages that they write to.
+    /// Only what is the same on every machine: the fuel that scripts use and the pages that they
+    /// write to.
     #[arg(long)]
     pub(crate) costs: bool,
 
@@ -287,8 +292,8 @@ pub(crate) enum PolicyCommand {
     Check {
         #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
-        /// The policies are for another host: directories, variables and databases that are not here are no more than
-        /// warnings.
+        /// The policies are for another host: directories, variables and databases that are not
+        /// here are no more than warnings.
         #[arg(long)]
         offline: bool,
         #[command(flatten)]
@@ -305,18 +310,21 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say whether a policy allows a call, which rules were asked, and what the script would be told. Exits with 0 or 121.
+    /// Say whether a policy allows a call, which rules were asked, and what the script would be
+    /// told. Exits with 0 or 121.
     ///
-    /// A call is a tool and its arguments, `http_request url=https://api.example.com/ method=GET`, or an action and what
-    /// it acts on, `read_file /in/a.csv`: a path as the script sees it, a URL, a database, or a recipient. Decided as a
-    /// run decides; nothing is called or opened.
+    /// A call is a tool and its arguments, `http_request url=https://api.example.com/ method=GET`,
+    /// or an action and what it acts on, `read_file /in/a.csv`: a path as the script sees it, a
+    /// URL, a database, or a recipient. Decided as a run decides; nothing is called or opened.
     Explain {
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// A tool that the policy grants; or an action, also by its permission: `db_read`, `DATABASE_READ`.
+        /// A tool that the policy grants; or an action, also by its permission: `db_read`,
+        /// `DATABASE_READ`.
         #[arg(value_name = "TOOL|ACTION")]
         subject: String,
-        /// The resource, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain text.
+        /// The resource, or the arguments of the tool as NAME=VALUE, a value as JSON or as plain
+        /// text.
         #[arg(value_name = "RESOURCE|NAME=VALUE")]
         rest: Vec<String>,
         #[command(flatten)]
@@ -327,7 +335,8 @@ pub(crate) enum PolicyCommand {
     },
     /// Print what the second policy allows that the first does not.
     Diff {
-        /// Exit with 1 if the second allows anything that the first does not: for continuous integration.
+        /// Exit with 1 if the second allows anything that the first does not: for continuous
+        /// integration.
         #[arg(long)]
         exit_code: bool,
         #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
@@ -338,7 +347,8 @@ pub(crate) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print the lines of a policy that would allow what logs say was refused, each with what it grants.
+    /// Print the lines of a policy that would allow what logs say was refused, each with what it
+    /// grants.
     ///
     /// For reading, not for pasting: a script that was refused may have been right to be.
     Suggest {

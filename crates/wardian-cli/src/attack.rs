@@ -54,15 +54,14 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         Err(SuiteError::Stopped) => return Ok(Exit::INTERRUPTED),
         ended => ended.map_err(usage)?,
     };
-    match args.json {
-        true => {
-            let mut shown = json!(report);
-            if let Some(shown) = shown.as_object_mut() {
-                shown.insert("safe".to_owned(), report.is_safe().into());
-            }
-            print_json(&shown)?;
+    if args.json {
+        let mut shown = json!(report);
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("safe".to_owned(), report.is_safe().into());
         }
-        false => show(&report)?,
+        print_json(&shown)?;
+    } else {
+        show(&report)?
     }
     if let Some((mut file, path)) = page {
         file.write_all(report.html().as_bytes())
@@ -80,7 +79,7 @@ fn create(path: &Path) -> Result<(File, &Path)> {
     Ok((file, path))
 }
 
-/// What does not name a row is the user's to mend.
+/// Sorts errors: a name that names no row is the user's to mend.
 fn usage(error: SuiteError) -> anyhow::Error {
     match error {
         SuiteError::Unknown { .. } => Usage(error.to_string()).into(),

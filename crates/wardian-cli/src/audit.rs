@@ -18,7 +18,7 @@ use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, print_json, remark};
 use crate::run::is_dash;
 
-/// How many of the most refused resources a summary names.
+/// The most refused resources that a summary names.
 const TOP: usize = 10;
 
 pub(crate) fn run(command: AuditCommand) -> Result<Exit> {
@@ -110,8 +110,8 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Verifies logs, and does what `take` does with every record that the filter lets through, of each log up to the first
-/// line that is not as it was written. Says so if there is none.
+/// Verifies logs, and does what `take` does with every record that the filter lets through, of each
+/// log up to the first line that is not as it was written. Says so if there is none.
 pub(crate) fn each(
     wanted: &AuditRecords,
     mut take: impl FnMut(Record) -> Result<()>,
@@ -180,9 +180,10 @@ fn show(wanted: &AuditRecords, follow: bool) -> Result<Exit> {
     let mut out = BufWriter::new(out);
     let mut day = String::new();
     let mut shown = |out: &mut BufWriter<_>, record: &Record| {
-        let written = match wanted.json {
-            true => writeln!(out, "{}", serde_json::to_string(record)?),
-            false => line(out, record, &mut day),
+        let written = if wanted.json {
+            writeln!(out, "{}", serde_json::to_string(record)?)
+        } else {
+            line(out, record, &mut day)
         };
         written.map_err(exit::cannot_write)
     };
@@ -203,8 +204,8 @@ fn show(wanted: &AuditRecords, follow: bool) -> Result<Exit> {
 /// Time between two looks at a log that is followed.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Does what `take` does with every record of a log, and with those that are added to it; with nothing after each look. Ends
-/// with the first line that does not follow the one before.
+/// Does what `take` does with every record of a log, and with those that are added to it; with
+/// nothing after each look. Ends with the first line that does not follow the one before.
 fn follow_log(file: &Path, mut take: impl FnMut(Option<&Record>) -> Result<()>) -> Result<Exit> {
     let cannot = |error| Usage(format!("cannot read {}: {error}", file.display()));
     let mut log = File::open(file).map_err(cannot)?;
@@ -289,7 +290,7 @@ fn fit(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// What is shown of a record.
+/// The cells that are shown of a record.
 struct Shown {
     what: String,
     on: String,
@@ -580,7 +581,7 @@ fn summary(wanted: &AuditRecords) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What a record counts as: an action, and what became of it.
+/// Returns what a record counts as: an action, and its result.
 fn counted(record: &Record) -> Option<(String, &'static str)> {
     let answer = |allowed: bool| if allowed { "allowed" } else { "refused" };
     match &record.event {

@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use wardian::{Allowance, Policy, Profile, Runtime, Sandbox, Violation, load_policy};
+use wardian::{
+    Policy, Runtime, Sandbox, load_policy,
+    outcome::Violation,
+    policy::{Allowance, Profile},
+};
 
 use crate::args::CheckArgs;
 use crate::exit::{self, Exit};
@@ -18,10 +22,10 @@ use crate::sources::{Files, Sources, source_name};
 
 pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     let code = match (&args.policy, args.profile) {
-        (Some(file), _) => load_policy(file)?.code().clone(),
-        (None, profile) => profile.unwrap_or(Profile::Standard).code(),
+        (Some(file), _) => load_policy(file)?.source_rules().clone(),
+        (None, profile) => profile.unwrap_or(Profile::Standard).source_rules(),
     };
-    let policy = Policy::computing().with_code(code);
+    let policy = Policy::computing().with_source_rules(code);
     let sandbox = Sandbox::new(&Runtime::new()?, policy)?;
     let checked = check_all(&sandbox, &args.files);
     let mut exit = Exit::SUCCESS;
@@ -52,7 +56,7 @@ pub(crate) fn run(args: CheckArgs) -> Result<Exit> {
     Ok(exit)
 }
 
-/// How long checking takes before its progress is shown.
+/// The time after which progress is shown.
 const UNSHOWN: Duration = Duration::from_secs(1);
 
 /// Sources, and what is wrong with them.
@@ -100,10 +104,11 @@ fn take<'f>(next: &AtomicUsize, files: &'f [PathBuf]) -> Option<(usize, &'f Path
 }
 
 fn check(sandbox: &Sandbox, file: &Path) -> Checked {
-    let Files { script, sources } = match file.is_dir() {
-        true => Files::of_directory(file, Allowance::Unlimited)?,
-        false => Files::of_file(file, Allowance::Unlimited)?,
+    let Files { script, sources } = if file.is_dir() {
+        Files::of_directory(file, Allowance::Unlimited)?
+    } else {
+        Files::of_file(file, Allowance::Unlimited)?
     };
-    let violations = pollster::block_on(sandbox.validate(script))?;
+    let violations = pollster::block_on(sandbox.screen(script))?;
     Ok((sources, violations))
 }

@@ -1,4 +1,5 @@
-//! The encoding of a Python source: UTF-8, unless a comment in its first two lines names another one (PEP 263).
+//! The encoding of a Python source: UTF-8, unless a comment in its first two lines names another
+//! one (PEP 263).
 
 use encoding_rs::Encoding;
 

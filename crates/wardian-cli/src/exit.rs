@@ -4,20 +4,25 @@ use std::fmt::Write;
 use std::io;
 use std::process::{ExitCode, Termination};
 
-use wardian::{Ending, Error, LimitKind, PolicyError, Report, Verdict};
+use wardian::{
+    Error, Verdict,
+    policy::{Limit, PolicyError},
+    report::{Ending, Report},
+};
 use wardian_tools::ConfigError;
 
 use crate::display::Escaper;
 use crate::{output, problems};
 
-/// How the process ends.
+/// The exit status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Exit(u8);
 
 impl Exit {
     pub(crate) const SUCCESS: Self = Self(0);
     const RAISED: Self = Self(1);
-    /// Of `audit`: the log is not as it was written. Of `attack` and `test`: something is not as it should be.
+    /// Of `audit`: the log is not as it was written. Of `attack` and `test`: something is not as it
+    /// should be.
     pub(crate) const BROKEN: Self = Self(1);
     pub(crate) const USAGE: Self = Self(2);
     pub(crate) const REJECTED: Self = Self(120);
@@ -77,23 +82,22 @@ impl From<&Verdict> for Exit {
             Verdict::Completed => Self::SUCCESS,
             Verdict::Raised(_) => Self::RAISED,
             // As the operating system does: the low byte.
-            Verdict::Exited { code } => Self(code.to_le_bytes()[0]),
+            Verdict::Exited { status } => Self(status.to_le_bytes()[0]),
             Verdict::Rejected { .. } => Self::REJECTED,
             Verdict::Denied { .. } => Self::DENIED,
             Verdict::Limit {
-                which: LimitKind::Fuel,
-                ..
+                limit: Limit::Fuel, ..
             } => Self::FUEL,
             Verdict::Limit {
-                which: LimitKind::Time,
+                limit: Limit::Timeout,
                 ..
             } => Self::TIME,
             Verdict::Limit {
-                which: LimitKind::Memory,
+                limit: Limit::Memory,
                 ..
             } => Self::MEMORY,
             Verdict::Limit {
-                which: LimitKind::ToolCalls | LimitKind::Records | LimitKind::RecordBytes,
+                limit: Limit::ToolCalls | Limit::Records | Limit::RecordBytes,
                 ..
             } => Self::TOOL_CALLS,
             Verdict::Crashed { .. } => Self::CRASHED,
@@ -108,7 +112,7 @@ impl Termination for Exit {
     }
 }
 
-/// What was asked for can't be done as asked: the user's to mend.
+/// A request that can't be carried out as it was made: the user's to mend.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);

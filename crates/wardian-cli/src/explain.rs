@@ -4,12 +4,17 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use wardian::{Action, Authorizer, Explanation, Tool, nearest};
+use wardian::{
+    Tool,
+    policy::{Action, nearest},
+    tool::{Authorizer, Explanation},
+};
 
 use crate::exit::Exit;
 use crate::output::{print, print_json};
 
-/// Explains `subject`: a tool, or an action by any of its names, with a resource or with arguments as `NAME=VALUE`.
+/// Explains `subject`: a tool, or an action by any of its names, with a resource or with arguments
+/// as `NAME=VALUE`.
 pub(crate) fn explain(
     authorizer: &Authorizer,
     subject: &str,
@@ -24,10 +29,7 @@ pub(crate) fn explain(
         let shown: Vec<_> = explained.iter().map(show).collect();
         print(&shown.join("\n"))?;
     }
-    Ok(match allowed {
-        true => Exit::SUCCESS,
-        false => Exit::DENIED,
-    })
+    Ok(if allowed { Exit::SUCCESS } else { Exit::DENIED })
 }
 
 /// Explains all that can be meant: a tool, or every way in which a script can do an action.
@@ -92,7 +94,8 @@ fn arguments(tool: &Tool, rest: &[String]) -> Option<Map<String, Value>> {
     (!args.is_empty()).then_some(args)
 }
 
-/// A value as its argument's type has it: a text may stand without quotes, and so may the only entry of a list.
+/// A value as its argument's type has it: a text may stand without quotes, and so may the only
+/// entry of a list.
 fn value_of(schema: Option<&Value>, text: &str) -> Value {
     let parsed = serde_json::from_str(text);
     let is = |kind: &str| {
@@ -160,9 +163,10 @@ fn show(explanation: &Explanation) -> String {
         }
     };
     let decided = rules.last().map_or("", |rule| rule.reason.as_str());
-    let mut text = match allowed {
-        true => format!("{word}: {subject}\n"),
-        false => format!("{word}: {subject}: {decided}\n"),
+    let mut text = if *allowed {
+        format!("{word}: {subject}\n")
+    } else {
+        format!("{word}: {subject}: {decided}\n")
     };
     for rule in rules {
         let mark = if rule.holds { "ok" } else { "no" };

@@ -47,7 +47,8 @@ fn main() -> Exit {
     }
 }
 
-/// Returns whether `--json` is among the arguments that are Wardian's, however wrong the others are.
+/// Returns whether `--json` is among the arguments that are Wardian's, however wrong the others
+/// are.
 fn asks_for_json() -> bool {
     let mut own = std::env::args_os().take_while(|arg| arg != "--");
     own.any(|arg| arg == "--json")

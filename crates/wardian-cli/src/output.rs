@@ -1,11 +1,11 @@
-//! How results are printed: tables, JSON, text of others.
+//! Printing of results: tables, JSON, text of others.
 
 use std::io::Write;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
-use wardian::Report;
+use wardian::report::Report;
 
 use crate::display::Escaper;
 use crate::exit;
@@ -28,9 +28,10 @@ pub(crate) fn plain() -> Table {
 }
 
 pub(crate) fn or_none(text: String) -> String {
-    match text.is_empty() {
-        true => "none".to_owned(),
-        false => text,
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
     }
 }
 
@@ -68,7 +69,8 @@ pub(crate) fn remark(text: &str) {
     ));
 }
 
-/// Writes a line to standard error, with its colours where they are wanted. There is nobody to tell if that fails.
+/// Writes a line to standard error, with its colours where they are wanted. There is nobody to tell
+/// if that fails.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }

@@ -7,7 +7,9 @@ use anyhow::Result;
 use comfy_table::Table;
 use serde_json::{Value, json};
 use wardian::{
-    Authorizer, Limit, Location, Names, Policy, PolicyError, Problems, leaves, load_policy, schema,
+    Policy, load_policy,
+    policy::{Limit, Location, NameSet, PolicyError, Problems, leaves, schema},
+    tool::Authorizer,
 };
 
 use crate::args::PolicyCommand;
@@ -25,10 +27,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
             doubles,
             json,
         } => {
-            let host = match offline {
-                true => Host::Elsewhere,
-                false => Host::Here,
-            };
+            let host = if offline { Host::Elsewhere } else { Host::Here };
             let doubles = preflight::doubles(doubles.file.as_deref())?;
             let mut exit = Exit::SUCCESS;
             for file in files {
@@ -44,9 +43,10 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
                 Some(file) => load_policy(file)?,
                 None => Policy::computing(),
             };
-            match json {
-                true => print_json(&described(&policy)?)?,
-                false => print(&shown(&policy, file.as_deref()))?,
+            if json {
+                print_json(&described(&policy)?)?
+            } else {
+                print(&shown(&policy, file.as_deref()))?
             }
             Ok(Exit::SUCCESS)
         }
@@ -70,9 +70,10 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
         } => {
             let [a_policy, b_policy] = [load_policy(&a)?, load_policy(&b)?];
             let wider = b_policy.widenings(&a_policy);
-            let exit = match exit_code && !wider.is_empty() {
-                true => Exit::BROKEN,
-                false => Exit::SUCCESS,
+            let exit = if exit_code && !wider.is_empty() {
+                Exit::BROKEN
+            } else {
+                Exit::SUCCESS
             };
             if json {
                 let list: Vec<_> = wider
@@ -162,7 +163,7 @@ fn check(file: &Path, checked: Result<Checked>, json: bool) -> Result<bool> {
 }
 
 fn described(policy: &Policy) -> Result<Value> {
-    let mut described = serde_json::to_value(policy.meaning())?;
+    let mut described = serde_json::to_value(policy.canonical())?;
     if let Value::Object(described) = &mut described {
         described.insert("description".to_owned(), policy.description().into());
         described.insert("sha256".to_owned(), policy.sha256().into());
@@ -221,8 +222,8 @@ fn shown(policy: &Policy, file: Option<&Path>) -> String {
     }
     section(&mut text, "limits", Limit::ALL.len(), &limits);
 
-    let code = policy.code();
-    let list = |names: &Names| or_none(names.iter().collect::<Vec<_>>().join(", "));
+    let code = policy.source_rules();
+    let list = |names: &NameSet| or_none(names.iter().collect::<Vec<_>>().join(", "));
     let mut rules = columns(&["source", ""]);
     rules.add_row(["profile", code.profile.name()]);
     let allowed = code.rules.allowed_imports.as_ref();
@@ -284,7 +285,7 @@ fn section(text: &mut String, title: &str, rows: usize, table: &Table) {
     };
 }
 
-/// Where something stands: the line, and the file if it is another one.
+/// Shows a place: the line, and the file if it is another one.
 fn place(at: Option<&Location>, file: Option<&Path>) -> String {
     match at {
         Some(at) if file == Some(&*at.file) => format!("line {}", at.line),

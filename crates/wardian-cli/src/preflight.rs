@@ -1,11 +1,15 @@
-//! Policies as commands use them: read, and checked for everything that would keep scripts from running.
+//! Policies as commands use them: read, and checked for everything that would keep scripts from
+//! running.
 
 use std::path::Path;
 
 use anyhow::Result;
 use wardian::{
-    Policy, PolicyError, Problem, Problems, Tool, host_problems, load_policy, module_problems,
-    nearest, permission_problems, tool_problems,
+    Policy, Tool, load_policy,
+    policy::{
+        PolicyError, Problem, Problems, host_problems, module_problems, nearest,
+        permission_problems, tool_problems,
+    },
 };
 use wardian_testkit::Doubles;
 
@@ -61,7 +65,8 @@ pub(crate) fn doubles(file: Option<&Path>) -> Result<Doubles> {
     Ok(doubles.map_err(Usage)?.unwrap_or_default())
 }
 
-/// Reads a policy and checks it. What is wrong with the text does not keep the rest from being checked.
+/// Reads a policy and checks it. What is wrong with the text does not keep the rest from being
+/// checked.
 pub(crate) fn load(file: &Path, host: Host, doubles: &Doubles) -> Result<Checked> {
     let problems = match load_policy(file) {
         Ok(policy) => return check(policy, true, host, doubles),
@@ -75,12 +80,12 @@ pub(crate) fn load(file: &Path, host: Host, doubles: &Doubles) -> Result<Checked
     Err(PolicyError::Wrong(problems.with(more)).into())
 }
 
-/// Checks a policy: the one list of what keeps scripts from running, for all commands. What only a whole policy shows is not
-/// looked for in a draft.
+/// Checks a policy: the one list of what keeps scripts from running, for all commands. What only a
+/// whole policy shows is not looked for in a draft.
 fn check(policy: Policy, is_whole: bool, host: Host, doubles: &Doubles) -> Result<Checked> {
     let (declared, wrong) = wardian_tools::check(&policy, false);
     let told =
-        |error: &wardian_tools::ConfigError| policy.problem(&error.key, error.why.clone(), None);
+        |error: &wardian_tools::ConfigError| policy.problem(&error.key, error.reason.clone(), None);
     let mut problems: Vec<_> = wrong.iter().map(told).collect();
     // Tools that can't be made are there all the same, and their entries in the policy are right.
     let unmade = |problem: &Problem| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use wardian::{Problems, Violation};
+use wardian::{outcome::Violation, policy::Problems};
 
 use crate::display::Escaper;
 use crate::output;
@@ -12,16 +12,18 @@ use crate::sources::Sources;
 /// Says on standard error what is wrong with a policy file, in colour where that is wanted.
 pub(crate) fn show(problems: &Problems) {
     for problem in problems.iter() {
-        let title = match problem.key.is_empty() {
-            true => problem.message.clone(),
-            false => format!("{}: {}", problem.key, problem.message),
+        let title = if problem.key.is_empty() {
+            problem.message.clone()
+        } else {
+            format!("{}: {}", problem.key, problem.message)
         };
         let file = problem.at.file.to_string_lossy();
         let text = &problem.source.text;
         let help = problem.help.as_deref();
-        let level = match problem.is_warning {
-            true => Level::WARNING,
-            false => Level::ERROR,
+        let level = if problem.is_warning {
+            Level::WARNING
+        } else {
+            Level::ERROR
         };
         say(level, &title, &file, text, problem.at.span.clone(), help);
     }
@@ -66,7 +68,7 @@ fn say(
     output::say(&format!("{}\n", Renderer::styled().render(&[report])));
 }
 
-/// Where a line and a column, both from 1, are in a text. A line ends as Python's do.
+/// Finds a line and a column, both from 1, in a text. A line ends as Python's do.
 fn offset(text: &str, line: u32, column: u32) -> usize {
     let mut start = 0;
     for _ in 1..line {

@@ -12,8 +12,12 @@ use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Access, Allowance, Approver, Ending, Error, FileOperation, Grant, Limit, Log, Outcome, Policy,
-    Profile, Refusals, Report, Runtime, Sandbox, Stream, Tool, Verdict, Wish,
+    Error, Log, Outcome, Policy, Runtime, Sandbox, Tool, Verdict,
+    audit::FileOperation,
+    outcome::{Attempt, Refusals, Stream},
+    policy::{Access, Allowance, Grant, Limit, Profile},
+    report::{Ending, Report},
+    tool::Approver,
 };
 use wardian_testkit::Doubles;
 
@@ -38,9 +42,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         Ok(script) => script,
         Err(error) => {
             let unwritten = error.downcast::<Unwritten>()?;
-            match args.json {
-                true => print_report(&unwritten.report())?,
-                false => exit::say(&unwritten.to_string()),
+            if args.json {
+                print_report(&unwritten.report())?
+            } else {
+                exit::say(&unwritten.to_string())
             }
             return Ok(Exit::TIME);
         }
@@ -50,7 +55,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let executor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // Before anything is written, so that no signal is lost, and none ends this process in the middle of a record.
+    // Before anything is written, so that no signal is lost, and none ends this process in the
+    // middle of a record.
     let mut signals = {
         let _inside = executor.enter();
         Signals::new()?
@@ -70,9 +76,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     }
     let (screen, mut written) = Screen::start()?;
     let heard = Heard::default();
-    let run = match args.json {
-        true => sandbox.run_streaming(script, heard.sink()),
-        false => sandbox.run_streaming(script, sink(screen.clone())),
+    let run = if args.json {
+        sandbox.run_streaming(script, heard.sink())
+    } else {
+        sandbox.run_streaming(script, sink(screen.clone()))
     };
     let ended = executor.block_on(async {
         let mut overdue = std::pin::pin!(overdue(timeout, asked));
@@ -167,18 +174,18 @@ fn log(file: &Path) -> Result<Log> {
     Ok(Log::file(file).map_err(cannot)?)
 }
 
-/// How waiting for a run ended.
+/// The end of waiting for a run.
 enum Ended {
     ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
-    /// What it printed could not be shown.
+    /// Its output could not be shown.
     Unheard(Result<io::Result<()>, RecvError>),
-    /// What it printed is not being read.
+    /// Its output is not being read.
     Overdue,
     Signalled(Exit),
 }
 
-/// The signals that end a run, and one that would end this process in the middle of a record: a file has reached the size
-/// that the user's limits allow. Caught, it is an error of the write.
+/// The signals that end a run, and one that would end this process in the middle of a record: a
+/// file has reached the size that the user's limits allow. Caught, it is an error of the write.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -207,10 +214,10 @@ impl Signals {
     }
 }
 
-/// How long a run that is given up has for its last words.
+/// The time that an abandoned run has for its last words.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long after its time limit a run is given up that has not ended by itself.
+/// The time after its limit at which a run is abandoned that has not ended by itself.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Waits until a run should have ended, people's time apart.
@@ -266,9 +273,9 @@ fn narrowed(args: &RunArgs, base: Policy) -> Result<Policy> {
                 .map_err(|error| Usage(error.to_string()))?;
         }
     }
-    let code = args.profile.map(Profile::code);
-    let code = code.unwrap_or_else(|| base.code().clone());
-    let policy = base.clone().with_limits(limits).with_code(code);
+    let code = args.profile.map(Profile::source_rules);
+    let code = code.unwrap_or_else(|| base.source_rules().clone());
+    let policy = base.clone().with_limits(limits).with_source_rules(code);
     // Without a file there is nothing to widen: whoever types the flags is who decides.
     if args.policy.is_some()
         && let Some(wider) = policy.widenings(&base).first()
@@ -328,21 +335,21 @@ fn granted(policy: &Policy) {
     }
 }
 
-/// How many refusals are told one by one.
+/// The most refusals that are shown one by one.
 const TOLD: usize = 5;
 
 /// Says what a script was refused. Not what it only looked for: libraries do that all the time.
 fn refused(refusals: &Refusals) {
-    let is_look = |wish: &Wish| matches!(wish, Wish::File { operation, .. } if *operation == FileOperation::Stat);
+    let is_look = |attempt: &Attempt| matches!(attempt, Attempt::File { operation, .. } if *operation == FileOperation::Stat);
     let told = refusals
         .first
         .iter()
-        .filter(|refusal| !is_look(&refusal.wish));
+        .filter(|refusal| !is_look(&refusal.attempt));
     let told: Vec<_> = told.collect();
     for refusal in told.iter().take(TOLD) {
         let at = refusal.location.as_ref().map(|at| format!(" ({at})"));
-        let (wish, reason, at) = (&refusal.wish, &refusal.reason, at.unwrap_or_default());
-        remark(&format!("refused to {wish}: {reason}{at}"));
+        let (attempt, reason, at) = (&refusal.attempt, &refusal.reason, at.unwrap_or_default());
+        remark(&format!("refused to {attempt}: {reason}{at}"));
     }
     if told.len() > TOLD {
         remark("refused more; --json has the first 32 of them and their number");
@@ -397,7 +404,8 @@ pub(crate) fn is_dash(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// A text file, without the mark that some editors put in front. Python's sources may say in what encoding they are.
+/// A text file, without the mark that some editors put in front. Python's sources may say in what
+/// encoding they are.
 pub(crate) fn text(file: &Path, timeout: Allowance<Duration>) -> Result<String> {
     let mut bytes = bytes(file, timeout)?;
     if bytes.starts_with("\u{feff}".as_bytes()) {
@@ -428,24 +436,27 @@ impl Unwritten {
     }
 }
 
-/// Reads a file to its end, within the run's time limit: somebody has to write a pipe, and to close it.
+/// Reads a file to its end, within the run's time limit: somebody has to write a pipe, and to close
+/// it.
 fn bytes(file: &Path, timeout: Allowance<Duration>) -> Result<Vec<u8>> {
-    let shown = match is_dash(file) {
-        true => "standard input".to_owned(),
-        false => file.display().to_string(),
+    let shown = if is_dash(file) {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
     };
     let cannot = |error: io::Error| Usage(format!("cannot read {shown}: {error}"));
     let path = file.to_owned();
     let (done, read) = mpsc::channel();
     let reading = move || {
         let mut bytes = Vec::new();
-        let read = match is_dash(&path) {
-            true => io::stdin()
+        let read = if is_dash(&path) {
+            io::stdin()
                 .lock()
                 .take(FILE_BYTES + 1)
-                .read_to_end(&mut bytes),
-            false => std::fs::File::open(&path)
-                .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)),
+                .read_to_end(&mut bytes)
+        } else {
+            std::fs::File::open(&path)
+                .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
         };
         // Nobody waits any more when the time is up.
         let _ = done.send(read.map(|_| bytes));
@@ -459,9 +470,10 @@ fn bytes(file: &Path, timeout: Allowance<Duration>) -> Result<Vec<u8>> {
         Allowance::Unlimited => read.recv()?,
     };
     let bytes = read.map_err(cannot)?;
-    match bytes.len() as u64 > FILE_BYTES {
-        true => Err(Usage(format!("{shown} is larger than 64 MiB")).into()),
-        false => Ok(bytes),
+    if bytes.len() as u64 > FILE_BYTES {
+        Err(Usage(format!("{shown} is larger than 64 MiB")).into())
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -515,13 +527,14 @@ enum Piece {
     Flush,
 }
 
-/// Writes on a thread of its own, so that a script does not wait for whoever reads its output: the most that waits here are
-/// the output's own limits.
+/// Writes on a thread of its own, so that a script does not wait for whoever reads its output: the
+/// most that waits here are the output's own limits.
 #[derive(Clone)]
 struct Screen(mpsc::Sender<Piece>);
 
 impl Screen {
-    /// A screen, and what has come of it: an error as soon as there is one, else nothing before everything is written.
+    /// A screen, and what has come of it: an error as soon as there is one, else nothing before
+    /// everything is written.
     fn start() -> io::Result<(Self, oneshot::Receiver<io::Result<()>>)> {
         let (sender, pieces) = mpsc::channel();
         let (done, written) = oneshot::channel();
@@ -544,7 +557,8 @@ impl Screen {
     }
 }
 
-/// Where a script's output goes while it runs: escaped on a terminal, as it is elsewhere.
+/// The terminal, or the pipe, that a script's output goes to while it runs: escaped on a terminal,
+/// as it is elsewhere.
 struct Display {
     stdout: Option<Escaper>,
     stderr: Option<Escaper>,

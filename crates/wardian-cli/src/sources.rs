@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use wardian::{Allowance, Policy, SCRIPT_NAME, Script, Source};
+use wardian::{
+    Policy, SCRIPT_NAME, Script,
+    policy::{Allowance, Source},
+};
 
 use crate::exit::Usage;
 use crate::run::{is_dash, text};
@@ -104,7 +107,8 @@ impl Files {
     }
 }
 
-/// The files of Python in a directory, by the names of their modules, but for the one that is run. Links are not followed.
+/// The files of Python in a directory, by the names of their modules, but for the one that is run.
+/// Links are not followed.
 fn collect(directory: &Path, package: &str, found: &mut Vec<(String, PathBuf)>) -> Result<()> {
     let cannot = |error| Usage(format!("cannot read {}: {error}", directory.display()));
     for entry in std::fs::read_dir(directory).map_err(cannot)? {

@@ -6,7 +6,10 @@ use std::fmt::Write;
 use anyhow::Result;
 use serde_json::{Value, json};
 use wardian::audit::{Event, Record};
-use wardian::{Action, FileOperation, Limit, Permission, parse_url};
+use wardian::{
+    audit::FileOperation,
+    policy::{Action, Limit, Permission, parse_url},
+};
 
 use crate::args::AuditRecords;
 use crate::audit::each;
@@ -173,9 +176,10 @@ impl Suggestions {
             operation,
             FileOperation::Read | FileOperation::Stat | FileOperation::ReadLink
         );
-        let (access, permission) = match reads {
-            true => ("read", Permission::READ_FILE),
-            false => ("read_write", Permission::READ_FILE | Permission::WRITE_FILE),
+        let (access, permission) = if reads {
+            ("read", Permission::READ_FILE)
+        } else {
+            ("read_write", Permission::READ_FILE | Permission::WRITE_FILE)
         };
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         if rule.starts_with("limits.") {
@@ -193,9 +197,10 @@ impl Suggestions {
             ));
         }
         self.permission(permission);
-        let may = match reads {
-            true => "read every file in that directory",
-            false => "read, create, change and remove every file in that directory",
+        let may = if reads {
+            "read every file in that directory"
+        } else {
+            "read, create, change and remove every file in that directory"
         };
         let host = directory.trim_start_matches('/');
         let entry = format!(
@@ -291,7 +296,7 @@ impl Suggestions {
             _ => 1,
         };
         let wanted = used.max(most).saturating_mul(2).saturating_mul(unit);
-        let amount = limit.show(wardian::Allowance::AtMost(wanted));
+        let amount = limit.show(wardian::policy::Allowance::AtMost(wanted));
         let name = key.strip_prefix("limits.").unwrap_or(key);
         let grants = "twice as much as the run has used".to_owned();
         self.line("limits", name, amount_as_toml(&amount), false, grants);

@@ -54,9 +54,10 @@ pub(crate) fn run(args: TestArgs) -> Result<Exit> {
         let xml = report.to_string().context("cannot write JUnit XML")?;
         fs::write(file, xml).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    remark(&match args.update {
-        true => format!("{} scenarios written", scenarios.len() - failed),
-        false => format!("{} scenarios, {failed} failed", scenarios.len()),
+    remark(&if args.update {
+        format!("{} scenarios written", scenarios.len() - failed)
+    } else {
+        format!("{} scenarios, {failed} failed", scenarios.len())
     });
     Ok(if failed == 0 {
         Exit::SUCCESS
@@ -66,9 +67,10 @@ pub(crate) fn run(args: TestArgs) -> Result<Exit> {
 }
 
 fn play(scenario: &Scenario, update: bool) -> Result<Vec<String>, ScenarioError> {
-    match update {
-        true => scenario.update().map(|()| Vec::new()),
-        false => scenario.run(),
+    if update {
+        scenario.update().map(|()| Vec::new())
+    } else {
+        scenario.run()
     }
 }
 
@@ -77,11 +79,12 @@ fn show(scenario: &Scenario, wrong: &[String], json: bool) -> Result<()> {
     if json {
         return print_json(&json!({ "scenario": name, "ok": wrong.is_empty(), "wrong": wrong }));
     }
-    match wrong.is_empty() {
-        true => print(&format!("ok      {name}\n")),
-        false => print(&format!(
+    if wrong.is_empty() {
+        print(&format!("ok      {name}\n"))
+    } else {
+        print(&format!(
             "FAILED  {name}\n        {}\n",
             wrong.join("\n").replace('\n', "\n        ")
-        )),
+        ))
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use serde_json::json;
-use wardian::{Policy, granted_tools};
+use wardian::{Policy, tool::granted_tools};
 
 use crate::args::ToolsCommand;
 use crate::exit::Exit;
@@ -67,13 +67,13 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
     Ok(Exit::SUCCESS)
 }
 
-/// What stands above the functions in a stub file.
+/// The text above the functions in a stub file.
 const STUB_HEAD: &str = "# from wardian import tools: tools.NAME(...) calls one.\n\
     # from wardian import aio: await aio.NAME(...) is the same; asyncio.gather has several at work at once.\n\
     # Refused: PermissionError. Wrong arguments: TypeError, ValueError. Failed: wardian.ToolError. Late: TimeoutError.\n\
     from typing import Any, Literal, NotRequired, TypedDict\n";
 
-/// What a policy says of a tool, in a few words.
+/// Shows a policy's rules for a tool, in a few words.
 pub(crate) fn rules(policy: &Policy, tool: &str) -> String {
     let Some(rules) = policy.tools().get(tool) else {
         return String::new();

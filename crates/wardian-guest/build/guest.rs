@@ -16,7 +16,7 @@ pub(crate) const TARGET: &str = "wasm32-wasip1";
 /// Names another profile of `guest/Cargo.toml`, for working on the guest itself.
 const PROFILE: &str = "WARDIAN_GUEST_PROFILE";
 
-/// What is inherited of the variables that start with `CARGO_`: where crates come from. The
+/// The variables starting with `CARGO_` that are inherited: where crates come from. The
 /// rest describes the outer build and would leak into this one.
 const KEPT: &[&str] = &[
     "CARGO_HOME",

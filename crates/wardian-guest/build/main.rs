@@ -17,9 +17,6 @@ mod overlay;
 mod progress;
 mod snapshot;
 
-#[path = "../../wardian/src/engine_config.rs"]
-mod engine_config;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,8 +38,6 @@ fn main() -> Result<()> {
         "crates/wardian-guest/build",
         "crates/wardian-meter",
         "crates/wardian-overlay",
-        "crates/wardian-screen",
-        "crates/wardian/src/engine_config.rs",
         "guest",
     ] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
@@ -141,7 +136,7 @@ fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
         .to_owned())
 }
 
-/// What the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
+/// Hashes everything that the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
 fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     use std::hash::{Hash, Hasher};
     let mut compatibility = std::hash::DefaultHasher::new();

@@ -43,7 +43,7 @@ impl Progress {
         ));
     }
 
-    /// Where the output of a nested command goes.
+    /// Opens the file for the output of a nested command.
     pub(crate) fn log(&self) -> std::io::Result<File> {
         OpenOptions::new().create(true).append(true).open(&self.log)
     }

@@ -25,13 +25,13 @@ mod errno {
 
 const WASM_PAGE: usize = 64 << 10;
 
-/// What an image is a multiple of, so that it can be mapped.
+/// The size that an image is a multiple of, so that it can be mapped.
 const HOST_PAGE: usize = 4 << 10;
 
 /// WASI's type of the standard streams, the only files there are.
 const CHARACTER_DEVICE: u8 = 2;
 
-/// What a random byte is, and how many nanoseconds pass between two looks at the clock.
+/// The value of every random byte, and the nanoseconds between two looks at the clock.
 const RANDOM_BYTE: u8 = 0x5a;
 const TICK: u64 = 1_000;
 
@@ -39,11 +39,11 @@ const TICK: u64 = 1_000;
 pub(crate) struct Snapshot {
     /// The guest without its data, with memory of the size that it has grown to.
     pub(crate) module: Vec<u8>,
-    /// What that memory starts with, to the last page that is not zero.
+    /// The start of that memory, to the last page that is not zero.
     pub(crate) image: Vec<u8>,
 }
 
-/// What the guest has done to the world so far.
+/// The effects of the guest on the world so far.
 #[derive(Default)]
 struct World {
     clock: u64,
@@ -93,7 +93,7 @@ pub(crate) fn in_memory_of(wasm: &[u8], other: &[u8]) -> Result<Vec<u8>> {
     bail!("the guest has no memory")
 }
 
-/// What becomes of a module's data segments.
+/// The fate of a module's data segments.
 #[derive(PartialEq)]
 enum Data {
     Kept,

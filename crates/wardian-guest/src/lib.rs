@@ -16,7 +16,7 @@ pub static CODE: &[u8] = {
     &PAGES.0
 };
 
-/// What a fresh instance has in its memory, from address 0: whole pages, aligned to a page.
+/// The memory of a fresh instance, from address 0: whole pages, aligned to a page.
 /// Memory beyond it is zero.
 ///
 /// The module itself has no data segments. Without the image it does nothing but crash.

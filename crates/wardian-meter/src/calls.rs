@@ -10,7 +10,7 @@ use wasmparser::Operator;
 
 use crate::read::Functions;
 
-/// Who calls whom. Nodes are the functions that have a body, by the numbers of their bodies; after them the types by
+/// The graph of calls. Nodes are the functions that have a body, by the numbers of their bodies; after them the types by
 /// which functions are called through a table.
 pub(crate) struct Calls {
     functions: usize,
@@ -95,7 +95,7 @@ impl Calls {
         order.collect()
     }
 
-    /// Which functions are to check, so that every cycle has a check in it. Those that are `checked` have one
+    /// Chooses the functions that are to check, so that every cycle has a check in it. Those that are `checked` have one
     /// anyhow; `prices` are those of the functions.
     pub(crate) fn cut(&self, mut checked: Vec<bool>, prices: &[i64]) -> Vec<bool> {
         loop {

@@ -1,4 +1,4 @@
-//! What the code from one check to the next costs.
+//! Costs of the code from one check to the next.
 
 use anyhow::{Context, Result, ensure};
 use wasmparser::Operator;
@@ -6,14 +6,14 @@ use wasmparser::Operator;
 /// The most instructions on any path for one unit of fuel that is taken off for it.
 pub const MOST_PER_FUEL: u32 = 16;
 
-/// What a stretch of code costs, of instructions.
+/// The cost of a stretch of code, of instructions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Cost {
-    /// What it costs on average, if of its usual ways each is as likely as the others.
+    /// The cost on average, if of its usual ways each is as likely as the others.
     mean: f64,
     /// Its longest path.
     pub(crate) longest: f64,
-    /// Whether it is a usual way to go: what comes to a trap is not, nor, for a turn of a loop, what leaves the loop.
+    /// Set if it is a usual way to go: one that comes to a trap is not, nor, for a turn of a loop, one that leaves the loop.
     pub(crate) usual: bool,
 }
 
@@ -53,14 +53,14 @@ impl Cost {
         }
     }
 
-    /// What is taken off for it.
+    /// Returns the amount that is taken off for it.
     pub(crate) fn price(self) -> i64 {
         let least = self.longest / f64::from(MOST_PER_FUEL);
         (self.mean.max(least).ceil() as i64).max(1)
     }
 }
 
-/// What a function costs: what is outside of its loops, and one turn of each of them without those inside it, in the
+/// The costs of a function: what is outside of its loops, and one turn of each of them without those inside it, in the
 /// order of their headers.
 pub(crate) struct Costs {
     pub(crate) entry: Cost,
@@ -76,10 +76,10 @@ enum Kind {
     Loop,
 }
 
-/// What can be branched to, seen from behind.
+/// A target of branches, seen from behind.
 struct Label {
     kind: Kind,
-    /// What comes after its end.
+    /// The cost of the code after its end.
     after: Cost,
     /// Of an `if`, its other branch; of a loop, what comes after it where it is left.
     other: Option<Cost>,
@@ -88,7 +88,7 @@ struct Label {
 /// Goes through a function from its end to its start.
 struct Backwards {
     labels: Vec<Label>,
-    /// Which of them are loops.
+    /// The labels that are loops.
     loops: Vec<usize>,
     here: Cost,
 }
@@ -186,13 +186,13 @@ impl Backwards {
         Ok(turn)
     }
 
-    /// What comes after a branch.
+    /// Returns the cost of what comes after a branch.
     fn target(&mut self, depth: u32) -> Result<Cost> {
         let label = self.labels.len().checked_sub(1 + depth as usize);
         self.target_within(label.context("a branch has a target")?, self.loops.len())
     }
 
-    /// What comes after a branch to a label, as code sees it that lies in the first so many of the loops around it.
+    /// Returns the cost of what comes after a branch to a label, as code sees it that lies in the first so many of the loops around it.
     fn target_within(&mut self, label: usize, loops: usize) -> Result<Cost> {
         let around = loops
             .checked_sub(1)
@@ -218,7 +218,7 @@ impl Backwards {
     }
 }
 
-/// What it is that each `end` ends, in their order.
+/// Lists what each `end` ends, in their order.
 fn ends(operators: &[Operator<'_>]) -> Result<Vec<Kind>> {
     let mut open = vec![Kind::Function];
     let mut ends = Vec::new();

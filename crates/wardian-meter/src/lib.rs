@@ -47,7 +47,7 @@ pub use cost::MOST_PER_FUEL;
 pub use verify::verify;
 pub use write::{Metered, meter};
 
-/// What decides what [`meter`] writes: for telling whether something metered is up to date.
+/// The source that decides what [`meter`] writes: for telling whether something metered is up to date.
 pub const SOURCE: &str = concat!(
     include_str!("lib.rs"),
     include_str!("calls.rs"),

@@ -7,14 +7,14 @@ use wasmparser::{ElementItems, ExternalKind, FunctionBody, Operator, Parser, Pay
 pub(crate) struct Functions<'a> {
     /// The type of each function, by its index. Those that are imported come first.
     pub(crate) types: Vec<u32>,
-    /// How many parameters functions of each type have.
+    /// The count of parameters of functions of each type.
     pub(crate) parameters: Vec<u32>,
     pub(crate) imported: usize,
     /// The bodies of the others.
     pub(crate) bodies: Vec<FunctionBody<'a>>,
     /// Functions that stand in a table, or could be put into one: in the order of their indices, each once.
     pub(crate) in_tables: Vec<u32>,
-    /// How many globals there are.
+    /// The count of globals.
     pub(crate) globals: u32,
     /// The exported globals, by name.
     pub(crate) exported_globals: Vec<(&'a str, u32)>,
@@ -107,7 +107,7 @@ impl<'a> Functions<'a> {
         (self.imported + i) as u32
     }
 
-    /// Which body is that of `function`, unless it is imported.
+    /// Returns the body of `function`, unless it is imported.
     pub(crate) fn body_of(&self, function: u32) -> Option<usize> {
         (function as usize).checked_sub(self.imported)
     }
@@ -119,7 +119,7 @@ impl<'a> Functions<'a> {
             .with_context(|| format!("there is no function {function}"))
     }
 
-    /// How many parameters the function of body `i` has.
+    /// Counts the parameters of the function of body `i`.
     pub(crate) fn parameters_of(&self, i: usize) -> Result<u32> {
         let r#type = self.type_of(self.index(i))?;
         let parameters = self.parameters.get(r#type as usize).copied();

@@ -45,7 +45,7 @@ pub fn verify(wasm: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// What a check refers to.
+/// The names that a check refers to.
 struct Names {
     /// The function that gives fuel.
     ask: u32,
@@ -137,10 +137,10 @@ impl Names {
     }
 }
 
-/// How many instructions a check has.
+/// The count of instructions of a check.
 const CHECK: usize = 10;
 
-/// How many instructions a payment for bytes has, with what it pays for.
+/// The count of instructions of a payment for bytes, with what it pays for.
 const PAID_COPY: usize = 8;
 
 fn is_short_copy(code: &[Operator<'_>]) -> bool {

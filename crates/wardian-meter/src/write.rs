@@ -25,11 +25,11 @@ const MOST_UNCHECKED: f64 = 300.0;
 pub struct Metered {
     /// The module.
     pub module: Vec<u8>,
-    /// How many functions there are.
+    /// The count of functions.
     pub functions: usize,
-    /// How many of them check at their start.
+    /// The count of those that check at their start.
     pub checked: usize,
-    /// How many loops there are, each with a check.
+    /// The count of loops, each with a check.
     pub loops: usize,
 }
 
@@ -61,7 +61,7 @@ pub fn meter(wasm: &[u8]) -> Result<Metered> {
     })
 }
 
-/// What the functions cost, with those that they call and that have no check. Who would cost more than
+/// Computes the costs of functions, with those that they call and that have no check. One that would cost more than
 /// [`MOST_UNCHECKED`] is given one.
 fn costs(
     module: &Functions<'_>,
@@ -172,7 +172,7 @@ struct Rewriter {
     r#type: u32,
     /// The global that holds the fuel.
     fuel: u32,
-    /// What was written ahead of its section, for the hints on branches that come before it.
+    /// Functions that were written ahead of their section, for the hints on branches that come before it.
     functions: VecDeque<Function>,
     hints: BranchHints,
 }

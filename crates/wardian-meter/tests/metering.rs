@@ -6,7 +6,7 @@ use wardian_abi::fuel;
 use wardian_meter::{meter, verify};
 use wasmi::{Caller, Engine, Linker, Module, Store, TypedFunc, Val};
 
-/// How a call of `run` ended, and what fuel it took.
+/// The end of a call of `run`, and the fuel that it took.
 #[derive(Debug, PartialEq)]
 struct Ran {
     returned: Option<i32>,

@@ -13,9 +13,9 @@ use syn::visit::{self, Visit};
 pub(crate) struct Found {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// Where a function begins after its attributes and docs, and where its name stands.
+    /// The start of a function after its attributes and docs, and the range of its name.
     pub(crate) signature: Option<(usize, Range<usize>)>,
-    /// Where the `impl` begins that it is in; else where it begins.
+    /// The start of the `impl` that it is in; else its own.
     outer: usize,
 }
 
@@ -122,7 +122,7 @@ struct Items<'f> {
     wanted: &'f str,
     scope: Vec<String>,
     arm: Option<String>,
-    /// Where the `impl` begins that is being read.
+    /// The start of the `impl` that is being read.
     outer: Option<usize>,
     found: Vec<Found>,
 }

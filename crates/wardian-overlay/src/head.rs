@@ -17,7 +17,7 @@ pub struct Head {
     pub targets: Vec<Target>,
     /// Path of the test that fails without it, from the repository's root.
     pub test: PathBuf,
-    /// What is wrong without it.
+    /// The fault without it.
     pub reason: String,
     /// Report that the crate's authors could get.
     pub upstream: String,

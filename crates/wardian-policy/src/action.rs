@@ -1,4 +1,4 @@
-//! What an agent can ask to do.
+//! Actions: the things that an agent can ask to do.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +23,15 @@ pub enum Action {
     DbWrite,
     /// Send a mail. The resource is its recipient.
     SendEmail,
+}
+
+impl Permission {
+    /// Returns the permission of this name, in any case: `READ_FILE`, `read_file`, or the name of the
+    /// [`Action`] that takes it, `db_read`.
+    pub fn named(name: &str) -> Option<Self> {
+        let named = Self::from_name(&name.to_uppercase());
+        named.or_else(|| Some(name.parse::<Action>().ok()?.permission()))
+    }
 }
 
 impl Action {
@@ -50,12 +59,12 @@ impl Action {
         }
     }
 
-    /// What a tool of this name does, judging by the name alone: by the recipe's words `read`,
-    /// `write`, `save`, `execute`, `run`, `fetch`, `search`, `query`, `insert`, `delete` and `email`.
+    /// Infers the action of a tool from its name alone: by the words `read`, `write`, `save`,
+    /// `execute`, `run`, `fetch`, `search`, `query`, `insert`, `delete` and `email`.
     ///
     /// For tools that declare nothing; a declaration is better. Whole words count (`deleteUser` has
-    /// two, `thread` is not `read`), the most dangerous wins, and a name without any, or with a word
-    /// that stands for something else that can do harm, has no action.
+    /// two, `thread` is not `read`), the most dangerous wins, and a name without any, or with a
+    /// word that stands for something else that can do harm, has no action.
     ///
     /// # Errors
     ///
@@ -72,7 +81,7 @@ impl Action {
         found.map(|(_, action)| *action).ok_or_else(unclear)
     }
 
-    /// What it takes.
+    /// Returns the permission that it takes.
     pub const fn permission(self) -> Permission {
         match self {
             Self::ReadFile => Permission::READ_FILE,
@@ -163,7 +172,7 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// What a tool does can't be told from its name.
+/// A name that does not tell what its tool does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the name {0:?} does not say what the tool does; declare its action")]
 pub struct UnclearName(pub String);
@@ -182,7 +191,8 @@ pub struct UnknownAction(pub String);
 impl FromStr for Action {
     type Err = UnknownAction;
 
-    /// Reads an action's name, or that of the permission that it takes, in any case: `db_read`, `DATABASE_READ`.
+    /// Reads an action's name, or that of the permission that it takes, in any case: `db_read`,
+    /// `DATABASE_READ`.
     fn from_str(name: &str) -> Result<Self, UnknownAction> {
         let lower = name.to_lowercase();
         let named = Self::ALL.into_iter().find(|action| {

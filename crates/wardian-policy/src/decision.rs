@@ -1,4 +1,4 @@
-//! What a policy says to one thing that an agent wants to do.
+//! The decision of a policy on one thing that an agent wants to do.
 
 use std::fmt;
 
@@ -53,8 +53,8 @@ impl<'p> Decision<'p> {
         matches!(self.rule, Rule::Lacking)
     }
 
-    /// Lists the entries of the key that refuses: `; allowed_domains has api.example.com`. Empty if there
-    /// is nothing to say.
+    /// Lists the entries of the key that refuses: `; allowed_domains has api.example.com`. Empty if
+    /// there is nothing to say.
     pub fn alternatives(&self) -> String {
         let (key, entries) = match &self.rule {
             Rule::Unreachable(_, domains) => {
@@ -67,13 +67,14 @@ impl<'p> Decision<'p> {
             }
             _ => return String::new(),
         };
-        match entries.is_empty() {
-            true => format!("; {key} is empty"),
-            false => format!("; {key} has {}", entries.join(", ")),
+        if entries.is_empty() {
+            format!("; {key} is empty")
+        } else {
+            format!("; {key} has {}", entries.join(", "))
         }
     }
 
-    /// What was asked for.
+    /// Returns the action that was asked for.
     pub fn action(&self) -> Action {
         self.action
     }
@@ -94,7 +95,7 @@ impl<'p> Decision<'p> {
         }
     }
 
-    /// Where that rule stands, if it was read from a file.
+    /// Returns the place of that rule, if it was read from a file.
     pub fn location(&self) -> Option<&'p Location> {
         self.at
     }

@@ -1,4 +1,4 @@
-//! Which hosts may be talked to.
+//! Domains: the hosts that requests may go to.
 //!
 //! A URL is parsed once, by the WHATWG rules. What is decided on is the parsed value, and that
 //! is what a tool then connects to.
@@ -15,7 +15,8 @@ use crate::Location;
 /// The longest URL, in bytes.
 const URL_BYTES: usize = 8192;
 
-/// How often a path is decoded: a server and what stands before it, and one more each.
+/// The count of times that a path is decoded: a server and what stands before it, and one more
+/// each.
 const DECODINGS: usize = 4;
 
 /// The longest name that the domain name system knows, in bytes.
@@ -53,7 +54,7 @@ enum Scheme {
     Https,
 }
 
-/// Why a text is not an entry of `allowed_domains`.
+/// A reason for which a text is not an entry of `allowed_domains`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DomainError {
@@ -140,7 +141,7 @@ impl DomainRule {
         self
     }
 
-    /// Where it stands in a policy file.
+    /// Returns its place in a policy file.
     pub fn location(&self) -> Option<&Location> {
         self.at.as_ref()
     }
@@ -257,7 +258,7 @@ fn is_subdomain(name: &str, of: &str) -> bool {
         .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
 }
 
-/// Where a URL leads: what is decided on.
+/// The destination of a URL, on which is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address<'u> {
     scheme: Scheme,
@@ -265,7 +266,7 @@ pub(crate) struct Address<'u> {
     port: u16,
 }
 
-/// Why a text is not a URL that anything could be granted for.
+/// A reason for which a text is not a URL that anything could be granted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
@@ -334,9 +335,10 @@ pub fn parse_url(text: impl AsRef<[u8]>) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// A URL as a server could read it that decodes more than it should: percent-encodings are decoded until there are none
-/// left, `\` is `/`, parameters of segments (`;x`) are left out, `.`, `..` and empty segments are resolved. `None` if
-/// there is no end to decoding, or what comes out is no text.
+/// A URL as a server could read it that decodes more than it should: percent-encodings are decoded
+/// until there are none left, `\` is `/`, parameters of segments (`;x`) are left out, `.`, `..` and
+/// empty segments are resolved. `None` if there is no end to decoding, or what comes out is no
+/// text.
 pub fn decoded_url(url: &Url) -> Option<String> {
     let mut path = url.path().to_owned();
     let mut rounds = 0;
@@ -374,7 +376,7 @@ pub fn decoded_url(url: &Url) -> Option<String> {
     Some(format!("{before}/{}{end}{after}", names.join("/")))
 }
 
-/// Where a parsed URL leads.
+/// Returns the destination of a parsed URL.
 fn address(url: &Url) -> Result<Address<'_>, UrlError> {
     let scheme = match url.scheme() {
         "http" => Scheme::Http,
@@ -400,7 +402,7 @@ pub(crate) struct Domains {
     index: HashMap<String, Vec<usize>>,
 }
 
-/// What a rule is found by: all that could match a host have one of few keys.
+/// Returns the key by which a rule is found: all that could match a host have one of few keys.
 fn key(rule: &DomainRule) -> &str {
     match &rule.pattern {
         Pattern::Name(name) | Pattern::Subdomains(name) => name,

@@ -7,7 +7,7 @@ use bitflags::bitflags;
 use crate::{GuestPath, Location, PathError, Permission};
 
 bitflags! {
-    /// What may be done in a granted directory.
+    /// The access to a granted directory.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub struct Access: u8 {
         /// Read files, list directories.
@@ -23,7 +23,7 @@ impl Access {
     /// Every access that can be asked for.
     pub(crate) const ALL: [Self; 3] = [Self::READ, Self::WRITE, Self::READ_WRITE];
 
-    /// What it takes.
+    /// Returns the permissions that it takes.
     pub fn permissions(self) -> Permission {
         let mut permissions = Permission::NONE;
         permissions.set(Permission::READ_FILE, self.contains(Self::READ));
@@ -31,7 +31,7 @@ impl Access {
         permissions
     }
 
-    /// How it is written: `read`, `write`, `read_write`, or `nothing`.
+    /// Returns the name: `read`, `write`, `read_write`, or `nothing`.
     pub const fn name(self) -> &'static str {
         match (self.contains(Self::READ), self.contains(Self::WRITE)) {
             (true, true) => "read_write",
@@ -55,11 +55,11 @@ pub struct Grant {
     pub(crate) host: PathBuf,
     pub(crate) access: Access,
     pub(crate) at: Option<Location>,
-    /// Whether `host` is where the path led when the policy was read.
+    /// Set if `host` is where the path led when the policy was read.
     pub(crate) resolved: bool,
 }
 
-/// Why a directory can't be granted.
+/// A reason for which a directory can't be granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantError {
@@ -68,7 +68,7 @@ pub enum GrantError {
     Path {
         /// The path.
         path: String,
-        /// What is wrong with it.
+        /// The mistake in it.
         error: PathError,
     },
     /// Two entries would decide about the same files.
@@ -140,7 +140,7 @@ impl Grant {
         self.resolved
     }
 
-    /// Where the script finds the directory.
+    /// Returns the path at which the script finds the directory.
     pub fn guest(&self) -> &GuestPath {
         &self.guest
     }
@@ -150,12 +150,12 @@ impl Grant {
         &self.host
     }
 
-    /// What may be done in it, as far as the policy's permissions allow it too.
+    /// Returns the access, as far as the policy's permissions allow it too.
     pub fn access(&self) -> Access {
         self.access
     }
 
-    /// Where it stands in a policy file.
+    /// Returns its place in a policy file.
     pub fn location(&self) -> Option<&Location> {
         self.at.as_ref()
     }
@@ -186,7 +186,8 @@ impl Grant {
 ///
 /// # Errors
 ///
-/// [`GrantError`] says which of the two it holds, or that it is the kernel's: `/proc`, `/sys`, `/dev`.
+/// [`GrantError`] says which of the two it holds, or that it is the kernel's: `/proc`, `/sys`,
+/// `/dev`.
 pub fn check_host(host: &Path, home: Option<&Path>, policy: &[PathBuf]) -> Result<(), GrantError> {
     if host.parent().is_none() {
         return Err(GrantError::Root("`/`"));
@@ -197,12 +198,13 @@ pub fn check_host(host: &Path, home: Option<&Path>, policy: &[PathBuf]) -> Resul
     if policy.iter().any(|file| file.starts_with(host)) {
         return Err(GrantError::HoldsPolicy(host.to_owned()));
     }
-    match ["/proc", "/sys", "/dev"]
+    if ["/proc", "/sys", "/dev"]
         .iter()
         .any(|of_kernel| host.starts_with(of_kernel))
     {
-        true => Err(GrantError::Kernel(host.to_owned())),
-        false => Ok(()),
+        Err(GrantError::Kernel(host.to_owned()))
+    } else {
+        Ok(())
     }
 }
 

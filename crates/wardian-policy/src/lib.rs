@@ -1,4 +1,4 @@
-//! What may this agent do? Permissions, directories, domains, limits, and files that say so.
+//! Policies: permissions, directories, domains, limits, and the files that state them.
 //!
 //! Pure: no file system, no clock, no environment, no name server. [`Policy::check`] is the one
 //! place that decides; whoever enforces asks it.
@@ -23,7 +23,6 @@
 #![forbid(unsafe_code)]
 
 mod action;
-mod code;
 mod decision;
 mod domain;
 mod file;
@@ -35,10 +34,10 @@ mod narrowing;
 mod path;
 mod permission;
 mod policy;
+mod source_rules;
 mod tool;
 
 pub use action::{Action, UnclearName, UnknownAction};
-pub use code::{Code, Profile};
 pub use decision::Decision;
 pub use domain::{DomainError, DomainRule, UrlError, decoded_url, parse_url};
 pub use file::{Base, FILE_BYTES, Problem, Problems, nearest, schema};
@@ -49,6 +48,7 @@ pub use names::{is_env_variable, is_identifier, is_tool_name};
 pub use narrowing::{Widening, leaves};
 pub use path::{GuestPath, PathError};
 pub use permission::Permission;
-pub use policy::{Meaning, Policy};
+pub use policy::{CanonicalPolicy, Policy};
+pub use source_rules::{Profile, SourceRules};
 pub use tool::{Constraint, ToolRules};
-pub use wardian_abi::{CodeRules, Names};
+pub use wardian_abi::{NameSet, ScreenRules};

@@ -1,4 +1,4 @@
-//! How much of everything a run may use.
+//! Resource limits of a run.
 //!
 //! [`Limit`]'s table is the one place where a default, a floor or a ceiling stands.
 
@@ -42,7 +42,7 @@ impl Allowance<u64> {
     }
 }
 
-/// What a limit's number counts, and hence how it is written.
+/// The unit of a limit's number, and hence how it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
@@ -54,7 +54,7 @@ pub enum Unit {
     Count,
 }
 
-/// One of the things that are limited.
+/// A resource that is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -69,13 +69,13 @@ pub enum Limit {
     /// Linear memory, in bytes, the interpreter's own 40 MiB included. `MemoryError` where
     /// Python can raise one, else `Limit(Memory)`.
     Memory,
-    /// What is kept of standard output, in bytes: head and tail, the cut marked.
+    /// The part of standard output that is kept, in bytes: head and tail, the cut marked.
     Stdout,
-    /// What is kept of standard error, as for standard output.
+    /// The part of standard error that is kept, as for standard output.
     Stderr,
     /// The value that comes back, in bytes of JSON. A larger one is left out, the reason stated.
     Value,
-    /// How deeply that value may be nested; a number or a string has depth 0.
+    /// The nesting of that value; a number or a string has depth 0.
     ValueDepth,
     /// The size of a file that is opened, and to which one can grow, in bytes: `EFBIG`.
     FileSize,
@@ -89,15 +89,15 @@ pub enum Limit {
     ToolCalls,
     /// The arguments of a call, and its reply, in bytes of JSON each: `ValueError`, `ToolError`.
     ToolBytes,
-    /// How long a call waits for its tool, and for approval before that: `TimeoutError`.
+    /// The time that a call waits for its tool, and for approval before that: `TimeoutError`.
     ToolWait,
     /// Records that a run causes in the audit log, if there is one. Ends the run:
     /// `Limit(Records)`.
     Records,
     /// Those records, in bytes. Ends the run: `Limit(RecordBytes)`.
     RecordBytes,
-    /// Memory of the host that calls of tools take at once, in bytes: arguments, replies, rows, files on their way. A
-    /// call waits until it fits; one that never does is a `ValueError`.
+    /// Memory of the host that calls of tools take at once, in bytes: arguments, replies, rows,
+    /// files on their way. A call waits until it fits; one that never does is a `ValueError`.
     HostMemory,
 }
 
@@ -106,8 +106,8 @@ struct Row {
     key: &'static str,
     unit: Unit,
     default: u64,
-    least: u64,
-    most: u64,
+    min: u64,
+    max: u64,
     may_be_unlimited: bool,
 }
 
@@ -136,14 +136,14 @@ impl Limit {
 
     #[rustfmt::skip]
     const fn row(self) -> Row {
-        const fn row(key: &'static str, unit: Unit, default: u64, least: u64, most: u64, may_be_unlimited: bool) -> Row {
-            Row { key, unit, default, least, most, may_be_unlimited }
+        const fn row(key: &'static str, unit: Unit, default: u64, min: u64, max: u64, may_be_unlimited: bool) -> Row {
+            Row { key, unit, default, min, max, may_be_unlimited }
         }
         use Unit::{Bytes, Count, Time};
         const MS: u64 = 1_000_000;
         const S: u64 = 1_000 * MS;
         match self {
-            //                        key                    unit   default          least      most           unlimited?
+            //                        key                    unit   default          min        max            unlimited?
             Self::Source       => row("limits.source",        Bytes, MIB,             1,         16 * MIB,      false),
             Self::Timeout      => row("limits.timeout",       Time,  10 * S,          MS,        86_400 * S,    true),
             Self::Fuel         => row("limits.fuel",          Count, 100_000_000_000, 1_000_000, 10u64.pow(18), true),
@@ -165,33 +165,44 @@ impl Limit {
         }
     }
 
-    /// Its name: its key in a policy file.
+    /// Returns the name: its key in a policy file.
     pub const fn key(self) -> &'static str {
         self.row().key
     }
 
-    /// What its number counts.
+    /// Returns the short name, as verdicts have it: `time`, `fuel`, `tool_calls`.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Timeout => "time",
+            limit => {
+                let key = limit.key();
+                key.strip_prefix("limits.").unwrap_or(key)
+            }
+        }
+    }
+
+    /// Returns the unit of its number.
     pub const fn unit(self) -> Unit {
         self.row().unit
     }
 
-    /// What it is if nothing is said.
+    /// Returns the default.
     pub const fn default_amount(self) -> u64 {
         self.row().default
     }
 
-    /// The least and the most that it can be, and whether it can be unlimited.
+    /// Returns its floor and its ceiling, and whether it can be unlimited.
     pub const fn bounds(self) -> (u64, u64, bool) {
         let Row {
-            least,
-            most,
+            min,
+            max,
             may_be_unlimited,
             ..
         } = self.row();
-        (least, most, may_be_unlimited)
+        (min, max, may_be_unlimited)
     }
 
-    /// An amount of it, as people write it.
+    /// Shows an amount of it, as people write it.
     pub fn show(self, amount: Allowance<u64>) -> String {
         match (amount, self.unit()) {
             (Allowance::Unlimited, _) => "unlimited".to_owned(),
@@ -258,9 +269,9 @@ impl fmt::Display for Limit {
     }
 }
 
-/// How much of everything a run may use. [`Limit`] says what each is and when it is hit.
+/// Resource limits of a run. [`Limit`] says what each is and when it is hit.
 ///
-/// | limit | default | least | most |
+/// | limit | default | min | most |
 /// |---|---|---|---|
 /// | source | 1 MiB | 1 byte | 16 MiB |
 /// | timeout | 10 s | 1 ms | 1 day, or unlimited |
@@ -292,17 +303,17 @@ impl Default for Limits {
 
 /// A limit that is out of its bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} is {given}; it can be {least} to {most}")]
+#[error("{limit} is {given}; it can be {min} to {max}")]
 #[non_exhaustive]
 pub struct LimitError {
-    /// Which limit.
+    /// The limit.
     pub limit: Limit,
-    /// What was asked for.
+    /// The amount that was asked for.
     pub given: String,
-    /// The least that it can be.
-    pub least: String,
-    /// The most that it can be.
-    pub most: String,
+    /// The floor.
+    pub min: String,
+    /// The ceiling.
+    pub max: String,
 }
 
 impl Limits {
@@ -312,20 +323,21 @@ impl Limits {
     ///
     /// [`LimitError`] if the amount is below the limit's floor or above its ceiling.
     pub fn with(mut self, limit: Limit, amount: Allowance<u64>) -> Result<Self, LimitError> {
-        let (least, most, may_be_unlimited) = limit.bounds();
+        let (min, max, may_be_unlimited) = limit.bounds();
         let allowed = match amount {
-            Allowance::AtMost(amount) => (least..=most).contains(&amount),
+            Allowance::AtMost(amount) => (min..=max).contains(&amount),
             Allowance::Unlimited => may_be_unlimited,
         };
         if !allowed {
-            let most = limit.show(Allowance::AtMost(most));
+            let max = limit.show(Allowance::AtMost(max));
             return Err(LimitError {
                 limit,
                 given: limit.show(amount),
-                least: limit.show(Allowance::AtMost(least)),
-                most: match may_be_unlimited {
-                    true => format!("{most}, or unlimited"),
-                    false => most,
+                min: limit.show(Allowance::AtMost(min)),
+                max: if may_be_unlimited {
+                    format!("{max}, or unlimited")
+                } else {
+                    max
                 },
             });
         }
@@ -335,7 +347,7 @@ impl Limits {
         Ok(self)
     }
 
-    /// How much of one thing may be used. Times are in nanoseconds.
+    /// Returns the amount of one resource that may be used. Times are in nanoseconds.
     pub fn get(&self, limit: Limit) -> Allowance<u64> {
         let amount = self.amounts.get(limit as usize).copied();
         amount.unwrap_or(Allowance::AtMost(limit.default_amount()))
@@ -404,12 +416,12 @@ mod tests {
     #[test]
     fn floors_and_ceilings() {
         for limit in Limit::ALL {
-            let (least, most, may_be_unlimited) = limit.bounds();
-            for inside in [least, most] {
+            let (min, max, may_be_unlimited) = limit.bounds();
+            for inside in [min, max] {
                 let limits = Limits::default().with(limit, AtMost(inside)).unwrap();
                 assert_eq!(limits.get(limit), AtMost(inside));
             }
-            let outside = [least.checked_sub(1), Some(most + 1), Some(u64::MAX)];
+            let outside = [min.checked_sub(1), Some(max + 1), Some(u64::MAX)];
             for outside in outside.into_iter().flatten() {
                 let error = Limits::default().with(limit, AtMost(outside)).unwrap_err();
                 assert_eq!(error.limit, limit);

@@ -1,4 +1,4 @@
-//! Where in a policy file something stands.
+//! Source locations in policy files.
 
 use std::fmt;
 use std::ops::Range;
@@ -28,18 +28,19 @@ impl fmt::Display for Location {
 /// A policy file's text, and what a path in it is relative to.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// What the file is called in messages.
+    /// The name of the file in messages.
     pub file: Arc<Path>,
     /// Its text.
     pub text: Arc<str>,
     /// Its absolute path with no symbolic link in it. Relative paths in it start in its
     /// directory, and no grant may hold it. `None` for a text that is no file.
     pub path: Option<PathBuf>,
-    /// Its absolute path as it was given, links and all: none of the directories that it leads through may be granted
-    /// either.
+    /// Its absolute path as it was given, links and all: none of the directories that it leads
+    /// through may be granted either.
     pub given: Option<PathBuf>,
-    /// Finds the real path of an absolute path, links followed; `None` if nothing is there. What a path of the policy
-    /// leads to is found once, here, so that `extends` compares places and not words.
+    /// Finds the real path of an absolute path, links followed; `None` if nothing is there. What a
+    /// path of the policy leads to is found once, here, so that `extends` compares places and not
+    /// words.
     pub resolve: fn(&Path) -> Option<PathBuf>,
     /// The user's home directory, which no grant may be or hold.
     pub home: Option<PathBuf>,

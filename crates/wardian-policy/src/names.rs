@@ -1,4 +1,4 @@
-//! What can be a name: of a variable in Python, of one in the environment.
+//! Names: of variables in Python, of variables in the environment.
 
 /// Can this be a name in Python?
 pub fn is_identifier(name: &str) -> bool {

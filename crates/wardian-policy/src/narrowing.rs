@@ -1,4 +1,4 @@
-//! What one policy allows that another does not.
+//! Comparison of two policies: the things that one allows and the other does not.
 //!
 //! The one comparison behind `extends`, command-line flags and `policy diff`.
 
@@ -15,13 +15,14 @@ use crate::{Limit, Location, Permission, Policy};
 pub struct Widening {
     /// The key that says it: `permissions`, `limits.timeout`, `env.TZ`.
     pub key: String,
-    /// What it allows, in a few words.
+    /// The grant, in a few words.
     pub what: String,
-    /// Where it stands, if the policy was read from a file.
+    /// The place, if the policy was read from a file.
     pub at: Option<Location>,
 }
 
-/// The values of a tool's configuration, each with its key: `recipients[0]`, `databases.orders.sqlite`.
+/// The values of a tool's configuration, each with its key: `recipients[0]`,
+/// `databases.orders.sqlite`.
 pub fn leaves(config: &Map<String, Value>) -> Vec<(String, &Value)> {
     fn collect<'v>(key: String, value: &'v Value, leaves: &mut Vec<(String, &'v Value)>) {
         match value {
@@ -111,7 +112,7 @@ impl Policy {
                 );
             }
         }
-        for what in self.code.widenings(&base.code) {
+        for what in self.source_rules.widenings(&base.source_rules) {
             add("code".to_owned(), what, None);
         }
         for (name, value) in &self.env {

@@ -18,7 +18,7 @@ const NAME_BYTES: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GuestPath(String);
 
-/// Why a text is not a path.
+/// A reason for which a text is not a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathError {
@@ -55,7 +55,7 @@ impl GuestPath {
         Self::root().join(path)
     }
 
-    /// Where `path` leads from here, whether it starts with a slash or not.
+    /// Resolves `path` from here, whether it starts with a slash or not.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl GuestPath {
         self.0.split('/').filter(|name| !name.is_empty())
     }
 
-    /// What follows `base` in this path: empty for `base` itself, `None` outside of it.
+    /// Returns what follows `base` in this path: empty for `base` itself, `None` outside of it.
     pub fn within(&self, base: &Self) -> Option<&str> {
         let rest = self.0.strip_prefix(base.0.trim_end_matches('/'))?;
         match rest.strip_prefix('/') {

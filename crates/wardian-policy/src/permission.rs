@@ -1,8 +1,6 @@
-//! What an agent can be allowed to do at all.
+//! Permissions: the kinds of things that an agent can be allowed to do at all.
 
 use bitflags::bitflags;
-
-use crate::Action;
 
 bitflags! {
     /// A set of permissions. None implies another; an agent that has none can do nothing.
@@ -39,14 +37,7 @@ bitflags! {
 }
 
 impl Permission {
-    /// The permission of this name, in any case: `READ_FILE`, `read_file`, or the name of the
-    /// [`Action`](crate::Action) that takes it, `db_read`.
-    pub fn named(name: &str) -> Option<Self> {
-        let named = Self::from_name(&name.to_uppercase());
-        named.or_else(|| Some(name.parse::<Action>().ok()?.permission()))
-    }
-
-    /// The names of the single permissions in it.
+    /// Iterates over the names of the single permissions in it.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.iter_names().map(|(name, _)| name)
     }

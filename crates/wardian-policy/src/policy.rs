@@ -9,11 +9,11 @@ use url::Url;
 use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::{
-    Access, Action, Code, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission,
-    Problem, Profile, Source, ToolRules,
+    Access, Action, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission, Profile,
+    Source, SourceRules, ToolRules,
 };
 
-/// What one agent may do. Nothing is granted that is not in here.
+/// The authority of one agent. Nothing is granted that is not in here.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(crate) agent: String,
@@ -23,12 +23,12 @@ pub struct Policy {
     pub(crate) grants: Vec<Grant>,
     pub(crate) domains: Domains,
     pub(crate) limits: Limits,
-    pub(crate) code: Code,
+    pub(crate) source_rules: SourceRules,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) tools: BTreeMap<String, ToolRules>,
     /// The file that it was read from, and those that this extends, by their real paths.
     pub(crate) files: Vec<PathBuf>,
-    /// Where each key stands, if the policy was read from a file.
+    /// The place of each key, if the policy was read from a file.
     pub(crate) locations: BTreeMap<String, Location>,
     /// The texts that it was read from, that of the file itself last.
     pub(crate) sources: Vec<Source>,
@@ -45,7 +45,7 @@ impl Policy {
             grants: Vec::new(),
             domains: Domains::default(),
             limits,
-            code: Profile::Standard.code(),
+            source_rules: Profile::Standard.source_rules(),
             env: BTreeMap::new(),
             tools: BTreeMap::new(),
             files: Vec::new(),
@@ -75,8 +75,8 @@ impl Policy {
     }
 
     /// The same policy with other rules about source.
-    pub fn with_code(mut self, code: Code) -> Self {
-        self.code = code;
+    pub fn with_source_rules(mut self, rules: impl Into<SourceRules>) -> Self {
+        self.source_rules = rules.into();
         self
     }
 
@@ -96,8 +96,8 @@ impl Policy {
         Ok(self)
     }
 
-    /// The same policy, whose directories lie elsewhere on the host: scripts find and may do the same as
-    /// before, in other files. For trying a policy out without touching what it is about.
+    /// The same policy, whose directories lie elsewhere on the host: scripts find and may do the
+    /// same as before, in other files. For trying a policy out without touching what it is about.
     ///
     /// # Errors
     ///
@@ -135,9 +135,12 @@ impl Policy {
     pub(crate) fn add_grant(&mut self, grant: Grant) -> Result<(), GrantError> {
         if let Some(other) = self.grants.iter().find(|other| other.overlaps(&grant)) {
             let in_guest = grant.shares_guest(other);
-            let [what, with] = [&grant, other].map(|grant| match in_guest {
-                true => grant.guest.to_string(),
-                false => grant.host.to_string_lossy().into_owned(),
+            let [what, with] = [&grant, other].map(|grant| {
+                if in_guest {
+                    grant.guest.to_string()
+                } else {
+                    grant.host.to_string_lossy().into_owned()
+                }
             });
             return Err(GrantError::Overlap { what, with });
         }
@@ -153,12 +156,12 @@ impl Policy {
         &self.agent
     }
 
-    /// What the policy is for, in its author's words.
+    /// Returns the purpose of the policy, in its author's words.
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// What is permitted.
+    /// Returns the permissions.
     pub fn permissions(&self) -> Permission {
         self.permissions
     }
@@ -173,14 +176,14 @@ impl Policy {
         self.domains.iter()
     }
 
-    /// How much of everything a run may use.
+    /// Returns the limits of a run.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The rules about source.
-    pub fn code(&self) -> &Code {
-        &self.code
+    /// Returns the rules about source.
+    pub fn source_rules(&self) -> &SourceRules {
+        &self.source_rules
     }
 
     /// The environment variables that every run gets.
@@ -204,7 +207,7 @@ impl Policy {
         source.map(|source| &*source.file)
     }
 
-    /// Where a key of the policy's file stands: `permissions`, `limits.timeout`.
+    /// Returns the place of a key in the policy's file: `permissions`, `limits.timeout`.
     pub fn location(&self, key: &str) -> Option<&Location> {
         self.locations.get(key)
     }
@@ -217,32 +220,6 @@ impl Policy {
                 .strip_suffix("\"]")
         })
         .collect()
-    }
-
-    /// Something that is wrong with this key, where it or the nearest key above it stands.
-    pub fn problem(&self, key: &str, message: impl Into<String>, help: Option<String>) -> Problem {
-        self.problem_at(self.nearest_location(key), key, message, help)
-    }
-
-    /// Something that is wrong with this key, at a place of one of the policy's files.
-    pub fn problem_at(
-        &self,
-        at: Option<&Location>,
-        key: &str,
-        message: impl Into<String>,
-        help: Option<String>,
-    ) -> Problem {
-        let of = |at: &Location| self.sources.iter().find(|source| source.file == at.file);
-        let source = at.and_then(of).or(self.sources.last()).cloned();
-        let source = source.unwrap_or_else(|| Source::text(&self.agent, ""));
-        Problem {
-            at: at.cloned().unwrap_or_else(|| source.location(0..0)),
-            source,
-            key: key.to_owned(),
-            message: message.into(),
-            help,
-            is_warning: false,
-        }
     }
 
     /// Returns whether a key stands in the policy's own file, not in one that it extends.
@@ -260,7 +237,7 @@ impl Policy {
         above.find_map(|key| self.locations.get(key))
     }
 
-    /// What may really be done in a directory: what its entry says, as far as permitted.
+    /// Returns the access to a directory: what its entry says, as far as permitted.
     pub fn access(&self, grant: &Grant) -> Access {
         let parts = grant.access.iter();
         parts
@@ -316,7 +293,8 @@ impl Policy {
         self.decide(action, rule)
     }
 
-    /// May a script know what is at this path? It may if it can read or write there; to it, nothing else exists.
+    /// May a script know what is at this path? It may if it can read or write there; to it, nothing
+    /// else exists.
     pub fn shows(&self, path: &GuestPath) -> bool {
         let allowed = |action| self.check_path(action, path.clone()).allowed();
         allowed(Action::ReadFile) || allowed(Action::WriteFile)
@@ -337,9 +315,10 @@ impl Policy {
 
     /// The permission comes first: without it, no entry allows anything.
     fn decide<'p>(&'p self, action: Action, rule: Rule<'p>) -> Decision<'p> {
-        let rule = match self.permissions.contains(action.permission()) {
-            true => rule,
-            false => Rule::Lacking,
+        let rule = if self.permissions.contains(action.permission()) {
+            rule
+        } else {
+            Rule::Lacking
         };
         let key = |key| self.locations.get(key);
         let at = match &rule {
@@ -353,16 +332,16 @@ impl Policy {
         Decision { action, rule, at }
     }
 
-    /// What the policy grants, and nothing of how it was written.
-    pub fn meaning(&self) -> Meaning<'_> {
+    /// Returns the canonical form: what the policy grants, and nothing of how it was written.
+    pub fn canonical(&self) -> CanonicalPolicy<'_> {
         let mut allowed_domains: Vec<_> = self.domains.iter().map(ToString::to_string).collect();
         allowed_domains.sort();
-        Meaning {
+        CanonicalPolicy {
             agent: &self.agent,
             permissions: self.permissions.names().collect(),
             allowed_paths: self
                 .effective_grants()
-                .map(|grant| GrantMeaning {
+                .map(|grant| CanonicalGrant {
                     path: grant.guest.to_string(),
                     host: grant.host,
                     access: grant.access.name(),
@@ -373,36 +352,36 @@ impl Policy {
                 .into_iter()
                 .map(|limit| (limit.key(), limit.show_exactly(self.limits.get(limit))))
                 .collect(),
-            code: &self.code,
+            code: &self.source_rules,
             env: &self.env,
             tools: &self.tools,
         }
     }
 
-    /// SHA-256 of the [`meaning`](Self::meaning), in hex: the same for two files that grant the
-    /// same, however they are written.
+    /// Returns SHA-256 of the [canonical form](Self::canonical), in hex: the same for two files
+    /// that grant the same, however they are written.
     pub fn sha256(&self) -> String {
         // Maps with text for keys, and nothing that can't be written.
-        let meaning = serde_json::to_vec(&self.meaning()).unwrap_or_default();
-        wardian_abi::sha256(meaning)
+        let canonical = serde_json::to_vec(&self.canonical()).unwrap_or_default();
+        wardian_abi::sha256(canonical)
     }
 }
 
-/// What a policy grants. Every list is sorted; times are in nanoseconds.
+/// The canonical form of a policy: what it grants. Every list is sorted; times are in nanoseconds.
 #[derive(Debug, Serialize)]
-pub struct Meaning<'p> {
+pub struct CanonicalPolicy<'p> {
     agent: &'p str,
     permissions: Vec<&'static str>,
-    allowed_paths: Vec<GrantMeaning>,
+    allowed_paths: Vec<CanonicalGrant>,
     allowed_domains: Vec<String>,
     limits: BTreeMap<&'static str, serde_json::Value>,
-    code: &'p Code,
+    code: &'p SourceRules,
     env: &'p BTreeMap<String, String>,
     tools: &'p BTreeMap<String, ToolRules>,
 }
 
 #[derive(Debug, Serialize)]
-struct GrantMeaning {
+struct CanonicalGrant {
     path: String,
     host: PathBuf,
     access: &'static str,

@@ -1,5 +1,5 @@
-//! What a policy says of a tool, whatever the tool does: how often, with which arguments, whether
-//! somebody has to approve.
+//! Rules of a policy for a tool, whatever the tool does: the count of calls, the arguments, the
+//! approval.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use serde_json::{Map, Number, Value};
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ToolRules {
-    /// How often a run may call it; `None` for as often as the run may call any.
+    /// The most calls in a run; `None` for as many as the run may make at all.
     pub max_calls: Option<u64>,
-    /// Whether somebody has to approve of each call.
+    /// Set if somebody has to approve of each call.
     pub approval: bool,
-    /// What its arguments may be.
+    /// Constraints on its arguments, by name.
     pub args: BTreeMap<String, Constraint>,
-    /// What the tool itself is told. It says what it understands.
+    /// The tool's own configuration, which it reads itself.
     pub config: Map<String, Value>,
 }
 
-/// What an argument may be. Of a list, every entry.
+/// A constraint on an argument. On a list, it holds for every entry.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -140,7 +140,7 @@ fn a_file_says_everything() {
         assert_eq!(limits.get(limit), Allowance::AtMost(amount), "{limit}");
     }
     assert_eq!(limits.get(Limit::BytesWritten), Allowance::Unlimited);
-    let code = policy.code();
+    let code = policy.source_rules();
     assert_eq!(code.profile, Profile::Standard);
     assert!(
         code.rules
@@ -524,7 +524,9 @@ fn the_hash_is_of_the_meaning() {
     }
     // A change of this value is a change of what old audit trails mean.
     assert_eq!(
-        Policy::computing().with_code(Profile::Open.code()).sha256(),
+        Policy::computing()
+            .with_source_rules(Profile::Open)
+            .sha256(),
         "98489957106b87ae41fefdb6b158f75ff336010a39d0c8896d682532f4e8421b"
     );
 }
@@ -711,12 +713,13 @@ fn the_schema_knows_every_key() {
     assert_eq!(schema["required"], serde_json::json!(["version"]));
 }
 
-/// A module that a policy forbids is forbidden with all its parts, unless the policy itself allows one of them.
+/// A module that a policy forbids is forbidden with all its parts, unless the policy itself allows
+/// one of them.
 #[test]
 fn what_a_policy_forbids_has_no_allowed_parts() {
     let source = "version = 1\n[code]\nforbid_imports = [\"sys\", \"urllib\", \"concurrent\", \"os\"]\nallow_imports = [\"os.path\"]\n";
     let policy = parse(source);
-    let rules = &policy.code().rules;
+    let rules = &policy.source_rules().rules;
     for module in [
         "sys",
         "sys.maxsize",

@@ -1,4 +1,4 @@
-//! What holds of every policy, shown on random ones.
+//! Properties of every policy, shown on random ones.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -95,7 +95,7 @@ proptest! {
         prop_assert_eq!(base.widenings(&base), []);
     }
 
-    /// What was loaded through `extends` never allows more than its base.
+    /// A policy that was loaded through `extends` never allows more than its base.
     #[test]
     fn extends_never_widens(
         base in policy(),

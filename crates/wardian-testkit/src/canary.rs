@@ -1,4 +1,5 @@
-//! What has to be as it was, whatever hostile code has done: the files outside, the network.
+//! A canary: files outside and a socket that have to be as they were, whatever hostile code has
+//! done.
 
 use std::fs;
 use std::io;
@@ -10,11 +11,11 @@ use std::path::{Path, PathBuf};
 use rand::RngExt;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-/// What nobody may see, change or reach: a directory that is granted to nobody, directories that are granted for
-/// reading only, a socket of the host.
+/// A canary that nobody may see, change or reach: a directory that is granted to nobody,
+/// directories that are granted for reading only, a socket of the host.
 ///
 /// ```
-/// use wardian::{Access, Grant, Limits, Permission, Policy, Profile, Sandbox};
+/// use wardian::{Limits, Policy, Sandbox, policy::{Access, Grant, Permission, Profile}};
 /// use wardian_testkit::{Canary, runtime};
 ///
 /// let dir = tempfile::tempdir()?;
@@ -25,7 +26,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 /// canary.look()?;
 ///
 /// let policy = Policy::new(Permission::EXECUTE_CODE | Permission::READ_FILE, Limits::default())
-///     .with_code(Profile::Open.code())
+///     .with_source_rules(Profile::Open)
 ///     .with_grant(Grant::new("/data", &data, Access::READ)?)?;
 /// let sandbox = Sandbox::new(runtime(), policy)?;
 /// // A link that leads out of the directory.
@@ -55,8 +56,8 @@ struct Entry {
 }
 
 impl Canary {
-    /// Makes the directory `outside` in `beside`, where the granted directories are too, with a secret in its
-    /// `canary.txt`; and watches over those that are granted for reading only.
+    /// Makes the directory `outside` in `beside`, where the granted directories are too, with a
+    /// secret in its `canary.txt`; and watches over those that are granted for reading only.
     ///
     /// # Errors
     ///
@@ -76,8 +77,8 @@ impl Canary {
         Ok(canary)
     }
 
-    /// Puts into a granted directory what a careless host may have there: files, a pipe, a socket, and links that lead
-    /// out, in circles, nowhere, or a long way.
+    /// Puts into a granted directory what a careless host may have there: files, a pipe, a socket,
+    /// and links that lead out, in circles, nowhere, or a long way.
     ///
     /// # Errors
     ///
@@ -86,7 +87,7 @@ impl Canary {
         plant(directory, &self.outside)
     }
 
-    /// What is found nowhere by chance: it is random.
+    /// Returns a text that is found nowhere by chance: it is random.
     pub fn secret(&self) -> &str {
         &self.secret
     }
@@ -115,7 +116,7 @@ impl Canary {
         Ok(self.socket.local_addr()?.port())
     }
 
-    /// What is not as it was when it was last looked at, or has been connected to.
+    /// Lists what is not as it was when it was last looked at, or has been connected to.
     pub fn findings(&self) -> Vec<String> {
         let mut findings = Vec::new();
         match self.entries() {

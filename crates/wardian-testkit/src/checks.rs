@@ -1,8 +1,11 @@
 //! Assertions on a policy alone, without running anything.
 
-use wardian::{Action, Decision, Policy};
+use wardian::{
+    Policy,
+    policy::{Action, Decision},
+};
 
-/// What a policy has to say, for tests.
+/// Assertions on a policy, for tests.
 pub trait PolicyChecks {
     /// Asserts that the policy allows `action` on `resource`.
     ///
@@ -39,8 +42,8 @@ impl PolicyChecks for Policy {
 }
 
 impl Refused<'_> {
-    /// Asserts which key of the policy has refused: `permissions`, `allowed_paths`, `allowed_domains`, or
-    /// one entry of it, `allowed_paths["/data"]`.
+    /// Asserts which key of the policy has refused: `permissions`, `allowed_paths`,
+    /// `allowed_domains`, or one entry of it, `allowed_paths["/data"]`.
     ///
     /// # Panics
     ///

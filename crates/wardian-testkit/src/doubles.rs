@@ -7,24 +7,25 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wardian::{Action, Approval, Approver, Tool, ToolDefinitionError, ToolError};
-
-use crate::Fixture;
-use crate::fixture::unanswered;
+use wardian::{
+    Tool, ToolError,
+    policy::Action,
+    tool::{Approval, ApprovalRequest, Approver, ToolDefinitionError},
+};
 
 /// Answers of tools.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Doubles {
     #[serde(default)]
-    approve: bool,
+    pub(crate) approve: bool,
     #[serde(flatten)]
-    answers: BTreeMap<String, Answer>,
+    pub(crate) answers: BTreeMap<String, Answer>,
 }
 
 /// The answer of one tool.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+pub(crate) struct Answer {
     action: Option<String>,
     arguments: Option<Vec<String>>,
     answer: Option<String>,
@@ -54,14 +55,15 @@ impl Doubles {
 
     /// Somebody who approves of everything.
     pub fn approver() -> Arc<dyn Approver> {
-        <dyn Approver>::new(|_| async {
+        Arc::new(|_: ApprovalRequest| async {
             Approval::Approved {
                 by: "the test".to_owned(),
             }
         })
     }
 
-    /// These tools, of which those that the file names answer as it says; with those of the host's own that it declares.
+    /// These tools, of which those that the file names answer as it says; with those of the host's
+    /// own that it declares.
     ///
     /// # Errors
     ///
@@ -80,29 +82,9 @@ impl Doubles {
                 (None, None) => continue,
             };
             let double = double.map_err(|error| error.to_string())?;
-            tools.push(double.answered_by(move |_| answer.clone()));
+            tools.push(double.with_mock_handler(move |_| answer.clone()));
         }
         Ok(tools)
-    }
-
-    /// The fixture, with tools that answer so.
-    pub(crate) fn answer_in(self, mut fixture: Fixture) -> Result<Fixture, String> {
-        for (name, answer) in self.answers {
-            let (declared, answer) = answer.into_double(&name)?;
-            fixture = match declared {
-                Some((action, arguments)) => {
-                    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                    fixture
-                        .with_double(&name, action, &arguments, move |_| answer.clone())
-                        .map_err(|error| error.to_string())?
-                }
-                None => fixture.answering(&name, move |_| answer.clone()),
-            };
-        }
-        Ok(match self.approve {
-            true => fixture.approving(),
-            false => fixture,
-        })
     }
 }
 
@@ -112,7 +94,7 @@ pub(crate) fn own_double(
     action: Action,
     arguments: &[&str],
 ) -> Result<Tool, ToolDefinitionError> {
-    let tool = Tool::double(name, action, arguments, |_| Err(unanswered()))?;
+    let tool = Tool::mock(name, action, arguments, |_| Err(unanswered()))?;
     match arguments.first() {
         Some(first) => tool.resource(first),
         None => Ok(tool),
@@ -123,7 +105,10 @@ pub(crate) fn own_double(
 type Declared = Option<(Action, Vec<String>)>;
 
 impl Answer {
-    fn into_double(self, name: &str) -> Result<(Declared, Result<Value, ToolError>), String> {
+    pub(crate) fn into_double(
+        self,
+        name: &str,
+    ) -> Result<(Declared, Result<Value, ToolError>), String> {
         let answer = match (self.answer, self.fails) {
             (Some(json), None) => Ok(serde_json::from_str(&json)
                 .map_err(|error| format!("[{name}] answer is not JSON: {error}"))?),
@@ -149,4 +134,9 @@ impl Answer {
         };
         Ok((declared, answer))
     }
+}
+
+/// The error of a mock that the test does not answer for.
+pub(crate) fn unanswered() -> ToolError {
+    ToolError::failed("this test has no answer of this tool")
 }

@@ -10,11 +10,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wardian::audit::Memory;
 use wardian::{
-    Access, Action, Gate, GrantError, Log, Policy, Sandbox, Script, Tool, ToolDefinitionError,
-    ToolError,
+    Gate, Log, Policy, Sandbox, Script, Tool, ToolError,
+    policy::{Access, Action, GrantError},
+    tool::ToolDefinitionError,
 };
 
-use crate::doubles::own_double;
+use crate::doubles::{own_double, unanswered};
 use crate::{Doubles, Ran, runtime};
 
 /// Tools that are not doubled: they work on the fixture's own directories.
@@ -22,10 +23,10 @@ const FILE_TOOLS: &[&str] = &["read_file", "write_file", "list_dir"];
 
 /// A policy, with directories and tools that are there for a test only.
 ///
-/// Every directory that the policy grants is an empty temporary one, under the same path for scripts. The
-/// ready tools for files work in these; other ready tools fail until [`answering`](Self::answering) says what
-/// they answer. Nobody approves of calls until [`approving`](Self::approving). All that happens is
-/// recorded in memory.
+/// Every directory that the policy grants is an empty temporary one, under the same path for
+/// scripts. The ready tools for files work in these; other ready tools fail until
+/// [`answering`](Self::answering) says what they answer. Nobody approves of calls until
+/// [`approving`](Self::approving). All that happens is recorded in memory.
 #[derive(Debug)]
 pub struct Fixture {
     policy: Policy,
@@ -46,16 +47,16 @@ pub struct RecordedCall {
     pub args: Value,
 }
 
-/// What a fixture can't be made of.
+/// A reason for which a fixture can't be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FixtureError {
     /// A temporary file or directory.
     #[error("cannot prepare {}: {error}", path.display())]
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
     /// A path that is not in a directory that the policy grants.
@@ -64,13 +65,13 @@ pub enum FixtureError {
     /// The policy's directories.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// What the policy tells a ready tool.
+    /// The policy configures a ready tool wrongly.
     #[error(transparent)]
     Config(#[from] wardian_tools::ConfigError),
     /// A double.
     #[error(transparent)]
     Tool(#[from] ToolDefinitionError),
-    /// What the policy says of a tool.
+    /// The policy is wrong about a tool.
     #[error(transparent)]
     Wardian(#[from] wardian::Error),
 }
@@ -80,8 +81,8 @@ impl Fixture {
     ///
     /// # Errors
     ///
-    /// [`FixtureError`] if the policy tells a ready tool what it does not understand, or there is no room for
-    /// temporary files.
+    /// [`FixtureError`] if the policy tells a ready tool what it does not understand, or there is
+    /// no room for temporary files.
     pub fn new(policy: Policy) -> Result<Self, FixtureError> {
         Self::in_directory(policy, &std::env::temp_dir())
     }
@@ -141,8 +142,8 @@ impl Fixture {
         }
     }
 
-    /// The same fixture, in which the ready tool of this name answers so. One that the policy does not
-    /// grant stays out of reach.
+    /// The same fixture, in which the ready tool of this name answers so. One that the policy does
+    /// not grant stays out of reach.
     pub fn answering(
         mut self,
         tool: &str,
@@ -193,7 +194,7 @@ impl Fixture {
         answer: impl Fn(&Value) -> Result<Value, ToolError> + Send + Sync + 'static,
     ) {
         let (calls, name) = (self.calls.clone(), tool.name().to_owned());
-        self.tools.push(tool.answered_by(move |args| {
+        self.tools.push(tool.with_mock_handler(move |args| {
             let answered = answer(&args);
             let tool = name.clone();
             lock(&calls).push(RecordedCall { tool, args });
@@ -210,7 +211,30 @@ impl Fixture {
         &self.policy
     }
 
-    /// What a policy is to a host: a gate to the fixture's directories and tools, which records in `log`.
+    /// The same fixture, with tools that answer as a file says.
+    ///
+    /// # Errors
+    ///
+    /// Says which mock can't be made.
+    pub(crate) fn with_doubles(mut self, doubles: Doubles) -> Result<Self, String> {
+        for (name, answer) in doubles.answers {
+            let (declared, answer) = answer.into_double(&name)?;
+            self = match declared {
+                Some((action, arguments)) => {
+                    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                    self.with_double(&name, action, &arguments, move |_| answer.clone())
+                        .map_err(|error| error.to_string())?
+                }
+                None => self.answering(&name, move |_| answer.clone()),
+            };
+        }
+        if doubles.approve {
+            self = self.approving();
+        }
+        Ok(self)
+    }
+
+    /// Makes the gate of the policy: to the fixture's directories and tools, with records in `log`.
     ///
     /// # Errors
     ///
@@ -225,7 +249,7 @@ impl Fixture {
         let strange = policy.tools().keys().filter(|name| !known(name));
         // Of the host's own tools, a policy says no more than their names.
         let strange: Vec<_> = strange
-            .filter_map(|name| Tool::double(name, Action::Execute, &[], |_| Err(unanswered())).ok())
+            .filter_map(|name| Tool::mock(name, Action::Execute, &[], |_| Err(unanswered())).ok())
             .collect();
         let mut gate = Gate::new(policy)?
             .with_tools(self.tools.iter().cloned().chain(strange))?
@@ -257,7 +281,7 @@ impl Fixture {
     /// As [`Gate::with_tools`] and [`Sandbox::run`].
     pub fn try_run(&self, script: impl Into<Script>) -> Result<Ran, wardian::Error> {
         let (log, memory) = Log::memory();
-        let sandbox = Sandbox::behind(runtime(), self.gate(log)?);
+        let sandbox = Sandbox::with_gate(runtime(), self.gate(log)?);
         let outcome = sandbox.run_blocking(script)?;
         Ok(Ran::new(outcome, records(&memory)))
     }
@@ -280,7 +304,7 @@ impl Fixture {
         Ok(files)
     }
 
-    /// Where on the host a script's file is.
+    /// Returns the place of a script's file on the host.
     pub fn host_path(&self, path: &str) -> Option<PathBuf> {
         self.policy.grants().find_map(|grant| {
             let within = path
@@ -301,10 +325,6 @@ impl Fixture {
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
-}
-
-pub(crate) fn unanswered() -> ToolError {
-    ToolError::failed("this test has no answer of this tool")
 }
 
 /// The records of a log, one object each.

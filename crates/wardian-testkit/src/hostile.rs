@@ -1,7 +1,9 @@
-//! Programs for the hostile guest: system calls that Python can't make, with any argument, in any order.
+//! Programs for the hostile guest: system calls that Python can't make, with any argument, in any
+//! order.
 //!
 //! [`Runtime::hostile`](wardian::Runtime::hostile) runs them: the source of a run is
-//! [`Program::source`]. They meet the host's functions as a script does whose interpreter has been taken over.
+//! [`Program::source`]. They meet the host's functions as a script does whose interpreter has been
+//! taken over.
 
 use std::fmt::Write;
 
@@ -13,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 #[macro_use]
 mod imports;
 
-/// What a parameter is.
+/// The kind of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(non_camel_case_types, reason = "named as in the table of imports")]
 enum Kind {
@@ -43,7 +45,7 @@ pub enum Arg {
     At(u32),
 }
 
-/// How WebAssembly ends a guest, or does not.
+/// The way in which WebAssembly ends a guest, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// `unreachable`.
@@ -64,10 +66,11 @@ pub enum Ending {
     GrowHuge,
 }
 
-/// Where a program can keep its data: 8 MiB from here are not used by the guest itself.
+/// The address at which a program can keep its data: 8 MiB from here are not used by the guest
+/// itself.
 pub const DATA: u32 = 16 << 20;
 
-/// What the hostile guest does, step by step.
+/// A program of the hostile guest, step by step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program(Vec<u8>);
 
@@ -77,7 +80,7 @@ impl Program {
         Self::default()
     }
 
-    /// What it is as the source of a run.
+    /// Returns the program as the source of a run.
     pub fn source(&self) -> String {
         self.0.iter().fold(String::new(), |mut source, byte| {
             let _ = write!(source, "{byte:02x}");
@@ -167,32 +170,32 @@ impl Program {
         self.0.extend(number.to_le_bytes());
     }
 
-    /// So many calls in an order and with arguments that follow from `seed`: boundary values, pointers to
-    /// paths beneath `directories`, to lists of buffers, to the end of memory and beyond; descriptors that
-    /// earlier calls have opened, and some that nobody has.
+    /// So many calls in an order and with arguments that follow from `seed`: boundary values,
+    /// pointers to paths beneath `directories`, to lists of buffers, to the end of memory and
+    /// beyond; descriptors that earlier calls have opened, and some that nobody has.
     pub fn random(seed: u64, calls: usize, directories: &[&str]) -> Self {
         Random::new(seed, directories).program(calls)
     }
 }
 
-/// Where the random programs keep things.
+/// The address at which the random programs keep things.
 const PATHS: u32 = DATA;
 const BUFFERS: u32 = DATA + (1 << 20);
 const OPENED: u32 = DATA + (2 << 20);
 const SCRATCH: u32 = DATA + (3 << 20);
 
-/// How many buffers of a list lie in memory, before some that don't.
+/// The count of buffers of a list that lie in memory, before some that don't.
 const GOOD_BUFFERS: usize = 64;
 
-/// How rarely an argument is one that ends the run.
+/// The rarity of an argument that ends the run.
 const FATAL: u32 = 500;
 
-/// How many descriptors a random program remembers.
+/// The count of descriptors that a random program remembers.
 const REMEMBERED: u32 = 16;
 
 struct Random {
     rng: StdRng,
-    /// Where each path is, and how long.
+    /// The address and the length of each path.
     paths: Vec<(u32, u32)>,
     program: Program,
 }
@@ -243,8 +246,8 @@ impl Random {
             random.paths.push((at, len));
             at += len;
         }
-        // Lists of buffers, each an address and a length: many that are good, and then those that lead out
-        // of memory.
+        // Lists of buffers, each an address and a length: many that are good, and then those that
+        // lead out of memory.
         let good = [
             (SCRATCH, 16),
             (SCRATCH, 0),
@@ -392,9 +395,10 @@ impl Random {
                 &[],
             ),
         };
-        let numbers = match !fatal.is_empty() && self.rng.random_ratio(1, FATAL) {
-            true => fatal,
-            false => common,
+        let numbers = if !fatal.is_empty() && self.rng.random_ratio(1, FATAL) {
+            fatal
+        } else {
+            common
         };
         Arg::Is(numbers.choose(&mut self.rng).copied().unwrap_or(0))
     }

@@ -1,11 +1,12 @@
 //! Tests what a policy lets Python do: with scenarios, with assertions, and with hostile code.
 //!
-//! A policy is tried out in a [`Fixture`]: the same rules, limits and code profile, but directories that
-//! are temporary, and tools that are doubles. So neither tests nor attacks touch what the policy is about.
+//! A policy is tried out in a [`Fixture`]: the same rules, limits and code profile, but directories
+//! that are temporary, and tools that are doubles. So neither tests nor attacks touch what the
+//! policy is about.
 //!
 //! ```
 //! use serde_json::json;
-//! use wardian::{Action, Policy, Source};
+//! use wardian::{Policy, policy::{Action, Source}};
 //! use wardian_testkit::{Fixture, PolicyChecks};
 //!
 //! let policy = Policy::parse(&Source::text("policy.toml", r#"
@@ -31,8 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile code gets
-//! is [`attack`].
+//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile
+//! code gets is [`attack`].
 
 #![forbid(unsafe_code)]
 

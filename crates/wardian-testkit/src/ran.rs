@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use serde_json::Value;
-use wardian::{LimitKind, Outcome, Verdict};
+use wardian::{Outcome, Verdict, policy::Limit};
 
 /// A run that has ended, and its records.
 #[derive(Debug)]
@@ -26,13 +26,13 @@ impl Ran {
         Self { outcome, records }
     }
 
-    /// What the audit log has of the run: one object for each record.
+    /// Returns the audit log of the run: one object for each record.
     pub fn records(&self) -> &[Value] {
         &self.records
     }
 
-    /// How it ended: `completed`, `raised`, `exited`, `rejected`, `denied`, `crashed`, or the limit that
-    /// stopped it: `time`, `fuel`, `memory`, `tool_calls`, `records`.
+    /// Returns the ending: `completed`, `raised`, `exited`, `rejected`, `denied`, `crashed`, or the
+    /// limit that stopped it: `time`, `fuel`, `memory`, `tool_calls`, `records`.
     pub fn ending(&self) -> &'static str {
         self.outcome.verdict.ending()
     }
@@ -58,16 +58,17 @@ impl Ran {
 
     /// Asserts that it was stopped at this limit.
     #[track_caller]
-    pub fn stopped_by(&self, limit: LimitKind) -> &Self {
-        self.ended(limit.name())
+    pub fn stopped_by(&self, limit: Limit) -> &Self {
+        self.ended(limit.short_name())
     }
 
     /// Asserts how it [ended](Self::ending).
     #[track_caller]
     pub fn ended(&self, ending: &str) -> &Self {
-        match self.ending() == ending {
-            true => self,
-            false => self.is_not(ending),
+        if self.ending() == ending {
+            self
+        } else {
+            self.is_not(ending)
         }
     }
 
@@ -93,12 +94,12 @@ impl Ran {
     #[track_caller]
     pub fn returned(&self) -> &Value {
         match &self.outcome.value {
-            Some(wardian::Value::Json(value)) => value,
+            Some(wardian::outcome::Value::Json(value)) => value,
             other => self.is_not(&format!("one with a value that is JSON: {other:?}")),
         }
     }
 
-    /// What came of the run.
+    /// Returns the outcome.
     pub fn into_outcome(self) -> Outcome {
         self.outcome
     }

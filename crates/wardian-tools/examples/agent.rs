@@ -5,8 +5,8 @@
 //! cargo run --release -p wardian-tools --example agent
 //! ```
 //!
-//! The model is scripted. It is told of its tools by their stubs, calls three of them, and is refused
-//! one call: a page that the policy does not allow.
+//! The model is scripted. It is told of its tools by their stubs, calls three of them, and is
+//! refused one call: a page that the policy does not allow.
 
 #![expect(clippy::print_stdout, reason = "an example")]
 
@@ -16,10 +16,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wardian::audit::{Event, records};
 use wardian::{
-    Action, Call, Gate, Log, Outcome, Policy, Runtime, Sandbox, Source, Tool, ToolError,
+    Call, Gate, Log, Outcome, Policy, Runtime, Sandbox, Tool, ToolError,
+    policy::{Action, Source},
 };
 
-/// What the agent may do: one file, which somebody can read and review.
+/// The policy of the agent: one file, which somebody can read and review.
 const POLICY: &str = r#"
 version = 1
 agent = "support"
@@ -77,7 +78,7 @@ async fn find_order(args: FindOrder, _: Call) -> Result<Order, ToolError> {
 struct Note {
     /// The order's number.
     order: String,
-    /// What to note.
+    /// Text to note.
     text: String,
 }
 
@@ -91,7 +92,7 @@ async fn note(args: Note, call: Call) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// What a model would write, one answer after the other.
+/// A model that writes what it was given, one answer after the other.
 struct ScriptedModel(std::vec::IntoIter<&'static str>);
 
 impl ScriptedModel {
@@ -113,17 +114,18 @@ impl ScriptedModel {
     }
 }
 
-/// What the model is told of a run.
+/// Says what the model is told of a run.
 fn observation(outcome: &Outcome) -> String {
     let json = outcome.json();
-    match outcome.success() {
-        true => format!("value: {}", json.get("value").cloned().unwrap_or_default()),
-        false => format!(
+    if outcome.success() {
+        format!("value: {}", json.get("value").cloned().unwrap_or_default())
+    } else {
+        format!(
             "error: {}",
             json.get("error")
                 .and_then(|error| error.as_str())
                 .unwrap_or_default()
-        ),
+        )
     }
 }
 
@@ -139,7 +141,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (log, record) = Log::memory();
     let gate = Gate::new(policy)?.with_tools(tools)?.with_audit(log)?;
-    let sandbox = Sandbox::behind(&Runtime::new()?, gate);
+    let sandbox = Sandbox::with_gate(&Runtime::new()?, gate);
 
     let stubs: String = sandbox.gate().tools().map(Tool::stub).collect();
     println!("The model is told:\n\n{stubs}");

@@ -1,4 +1,4 @@
-//! What a policy tells a tool: `[tools.NAME.config]`.
+//! Configuration of a tool in a policy: `[tools.NAME.config]`.
 
 use std::fmt;
 use std::fs::File;
@@ -8,55 +8,54 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use wardian::{Policy, ToolDefinitionError};
+use wardian::{Policy, policy::Location, tool::ToolDefinitionError};
 
 /// The longest secret, in bytes.
 const SECRET_BYTES: u64 = 64 << 10;
 
-/// A tool can't be made of what a policy tells it.
+/// A mistake in a tool's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{key}: {why}", at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
+#[error("{}{key}: {reason}", location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default())]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The key: `tools.send_email.config.from`.
     pub key: String,
-    /// Where it stands: file and line.
-    pub at: Option<String>,
-    /// What is wrong.
-    pub why: String,
+    /// Its place, if the policy was read from a file.
+    pub location: Option<Location>,
+    /// The mistake, in one sentence.
+    pub reason: String,
 }
 
 /// One tool's part of a policy.
 #[derive(Clone, Copy)]
-pub(crate) struct Setting<'p> {
+pub(crate) struct ToolConfig<'p> {
     pub(crate) policy: &'p Policy,
     pub(crate) tool: &'p str,
-    /// Whether secrets are read, and not only named.
+    /// Set if secrets are read, and not only named.
     pub(crate) with_secrets: bool,
 }
 
-impl Setting<'_> {
+impl ToolConfig<'_> {
     /// This key, or the nearest that is in the file, is wrong.
-    pub(crate) fn wrong(self, key: &str, why: impl Into<String>) -> ConfigError {
+    pub(crate) fn wrong(self, key: &str, reason: impl Into<String>) -> ConfigError {
         let table = format!("tools.{}.config", self.tool);
         let key = match key {
             "" => table,
             key => format!("{table}.{key}"),
         };
-        let at = self.policy.nearest_location(&key);
         ConfigError {
-            at: at.map(ToString::to_string),
+            location: self.policy.nearest_location(&key).cloned(),
             key,
-            why: why.into(),
+            reason: reason.into(),
         }
     }
 
     /// The tool can't be declared so.
     pub(crate) fn undeclared(self, error: ToolDefinitionError) -> ConfigError {
-        self.wrong("", error.why)
+        self.wrong("", error.reason)
     }
 
-    /// What the policy tells the tool, as the tool's own type.
+    /// Reads the configuration, as the tool's own type.
     pub(crate) fn config<T: DeserializeOwned>(self) -> Result<T, ConfigError> {
         let rules = self.policy.tools().get(self.tool);
         let config = Value::Object(rules.map(|rules| rules.config.clone()).unwrap_or_default());
@@ -94,14 +93,15 @@ impl Setting<'_> {
                 text.trim_end_matches(['\n', '\r']).to_owned()
             }
         };
-        match text.is_empty() {
-            true => Err(self.wrong(key, "the secret is empty")),
-            false => Ok(Secret(text)),
+        if text.is_empty() {
+            Err(self.wrong(key, "the secret is empty"))
+        } else {
+            Ok(Secret(text))
         }
     }
 }
 
-/// Where a key or a password is: in a variable of the environment, or in a file.
+/// The source of a key or a password: a variable of the environment, or a file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SecretSource {

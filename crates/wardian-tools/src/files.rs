@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wardian::{Action, Call, DirectoryEntry, Tool, ToolError};
+use wardian::{Call, Tool, ToolError, policy::Action, tool::DirectoryEntry};
 
 use crate::ConfigError;
-use crate::config::Setting;
+use crate::config::ToolConfig;
 
 /// The most entries of a directory that are listed.
 const ENTRIES: usize = 10_000;
@@ -26,9 +26,9 @@ struct ReadFile {
 struct WriteFile {
     /// Its absolute path.
     path: String,
-    /// What to write.
+    /// Text to write.
     content: String,
-    /// Whether to add to what is there, instead of replacing it.
+    /// Add to what is there, instead of replacing it.
     #[serde(default)]
     append: bool,
 }
@@ -40,7 +40,7 @@ struct ListDir {
     path: String,
 }
 
-pub(crate) fn read_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn read_file(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let NoConfig {} = setting.config()?;
     let handler = |args: ReadFile, call: Call| async move {
         let most = call.reply_bytes();
@@ -52,7 +52,7 @@ pub(crate) fn read_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     on_path(setting, Tool::new(setting.tool, Action::ReadFile, handler))
 }
 
-pub(crate) fn write_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn write_file(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let NoConfig {} = setting.config()?;
     let handler = |args: WriteFile, call: Call| async move {
         let bytes = args.content.into_bytes();
@@ -61,7 +61,7 @@ pub(crate) fn write_file(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     on_path(setting, Tool::new(setting.tool, Action::WriteFile, handler))
 }
 
-pub(crate) fn list_dir(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn list_dir(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let NoConfig {} = setting.config()?;
     let handler = |args: ListDir, call: Call| async move {
         let entries: Vec<DirectoryEntry> = call.files().list(&args.path, ENTRIES).await?;
@@ -71,8 +71,8 @@ pub(crate) fn list_dir(setting: Setting<'_>) -> Result<Tool, ConfigError> {
 }
 
 fn on_path(
-    setting: Setting<'_>,
-    tool: Result<Tool, wardian::ToolDefinitionError>,
+    setting: ToolConfig<'_>,
+    tool: Result<Tool, wardian::tool::ToolDefinitionError>,
 ) -> Result<Tool, ConfigError> {
     tool.and_then(|tool| tool.resource("path"))
         .map_err(|error| setting.undeclared(error))

@@ -5,7 +5,7 @@
 //! sets. Keys and passwords are named in the policy, read by the host, and attached by the host.
 //!
 //! ```
-//! use wardian::{Policy, Runtime, Sandbox, Source};
+//! use wardian::{Policy, Runtime, Sandbox, policy::Source};
 //!
 //! let policy = Policy::parse(&Source::text("policy.toml", r#"
 //!     version = 1
@@ -41,13 +41,13 @@ mod tls;
 
 use wardian::{Policy, Tool};
 
-use config::Setting;
+use config::ToolConfig;
 pub use config::{ConfigError, Secret};
 #[cfg(feature = "http")]
 pub use http::{Resolver, http_request_with};
 
-/// How a tool is made of what a policy says.
-type Make = fn(Setting<'_>) -> Result<Tool, ConfigError>;
+/// A maker of a tool, from its configuration.
+type Make = fn(ToolConfig<'_>) -> Result<Tool, ConfigError>;
 
 /// Every ready tool, by name.
 const READY: &[(&str, Make)] = &[
@@ -88,8 +88,8 @@ pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
     made(policy, true).collect()
 }
 
-/// The same tools without a secret: enough to check what the policy tells them, to list them, and to put
-/// a double in their places.
+/// The same tools without a secret: enough to check what the policy tells them, to list them, and
+/// to put a double in their places.
 ///
 /// # Errors
 ///
@@ -98,8 +98,8 @@ pub fn declared(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
     made(policy, false).collect()
 }
 
-/// The same tools, and what is wrong with the configurations of the others. `with_secrets`: whether secrets are read, as
-/// [`ready`] does, or only named, as for [`declared`].
+/// The same tools, and what is wrong with the configurations of the others. `with_secrets`: whether
+/// secrets are read, as [`ready`] does, or only named, as for [`declared`].
 pub fn check(policy: &Policy, with_secrets: bool) -> (Vec<Tool>, Vec<ConfigError>) {
     let (mut tools, mut errors) = (Vec::new(), Vec::new());
     for made in made(policy, with_secrets) {
@@ -116,7 +116,7 @@ fn made(policy: &Policy, with_secrets: bool) -> impl Iterator<Item = Result<Tool
         .iter()
         .filter(|(name, _)| policy.tools().contains_key(*name));
     granted.map(move |(tool, make)| {
-        make(Setting {
+        make(ToolConfig {
             policy,
             tool,
             with_secrets,

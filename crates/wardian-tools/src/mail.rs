@@ -10,9 +10,12 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wardian::{Access, Action, Call, Tool, ToolError};
+use wardian::{
+    Call, Tool, ToolError,
+    policy::{Access, Action},
+};
 
-use crate::config::{SecretSource, Setting};
+use crate::config::{SecretSource, ToolConfig};
 use crate::{ConfigError, Secret};
 
 /// The most recipients of one mail.
@@ -29,14 +32,14 @@ struct Config {
     server: String,
     /// Its port. [default: 465 for `tls`, 587 for `starttls`, 25 for `none`]
     port: Option<u16>,
-    /// How the connection is encrypted.
+    /// The encryption of the connection.
     #[serde(default)]
     encryption: Encryption,
     username: Option<String>,
     password: Option<SecretSource>,
-    /// Who every mail is from: `Shop <shop@example.com>`.
+    /// The sender of every mail: `Shop <shop@example.com>`.
     from: String,
-    /// Who mail can be sent to: `ada@example.com`, `*@example.com`.
+    /// The recipients that mail can be sent to: `ada@example.com`, `*@example.com`.
     recipients: Vec<String>,
     /// The longest text of a mail: `100KiB`.
     #[serde(default = "max_bytes")]
@@ -64,7 +67,7 @@ fn max_bytes() -> ByteSize {
 struct Mail {
     /// The addresses of those who get it: `ada@example.com`.
     to: Vec<String>,
-    /// What it is about.
+    /// Subject.
     subject: String,
     /// Its text.
     body: String,
@@ -98,7 +101,7 @@ impl Recipient {
     }
 }
 
-pub(crate) fn send_email(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn send_email(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let config: Config = setting.config()?;
     let wrong = |key: &str, why: String| setting.wrong(key, why);
     let from: Mailbox = config
@@ -155,7 +158,7 @@ pub(crate) fn send_email(setting: Setting<'_>) -> Result<Tool, ConfigError> {
         None => tool,
     };
     Ok(match secret {
-        Some(secret) => tool.keeping_secret(secret.reveal()),
+        Some(secret) => tool.with_secret(secret.reveal()),
         None => tool,
     })
 }
@@ -209,11 +212,11 @@ fn check(mail: &Mail, recipients: &[Recipient], most: usize) -> Result<(), ToolE
     for to in &mail.to {
         let address = address(to)?;
         if !recipients.iter().any(|recipient| recipient.is(&address)) {
-            return Err(ToolError::Refused {
+            return Err(ToolError::Denied {
                 resource: to.clone(),
                 rule: "tools.send_email.config.recipients".to_owned(),
                 reason: format!("no entry of recipients allows {to}"),
-                told: Some(format!(
+                message: Some(format!(
                     "send_email may not write to {to}: the policy's recipients do not have it"
                 )),
             });
@@ -222,17 +225,19 @@ fn check(mail: &Mail, recipients: &[Recipient], most: usize) -> Result<(), ToolE
     Ok(())
 }
 
-/// An address and nothing else: no name, no list, no line end, and nothing in front of the `@` by which a server could
-/// send it on to elsewhere: `x%evil.com@example.com`, `evil.com!x@example.com`, a path, a program.
+/// An address and nothing else: no name, no list, no line end, and nothing in front of the `@` by
+/// which a server could send it on to elsewhere: `x%evil.com@example.com`,
+/// `evil.com!x@example.com`, a path, a program.
 fn address(text: &str) -> Result<Address, ToolError> {
     let wrong = |why: &str| ToolError::argument("to", format!("{text:?} {why}"));
     let address: Address = text.parse().map_err(|_| wrong("is not an address"))?;
     let plain = |char: char| char.is_alphanumeric() || "#&'*+-.=?^_{}~$".contains(char);
-    match address.user().chars().all(plain) && !address.user().starts_with('-') {
-        true => Ok(address),
-        false => Err(wrong(
+    if address.user().chars().all(plain) && !address.user().starts_with('-') {
+        Ok(address)
+    } else {
+        Err(wrong(
             "has a character before the @ that mail servers act upon",
-        )),
+        ))
     }
 }
 
@@ -241,8 +246,8 @@ fn message(mail: &Mail, from: &Mailbox) -> Result<Message, ToolError> {
     for to in &mail.to {
         message = message.to(address(to)?.into());
     }
-    // Encoded, so that what goes on the wire are clean lines of text whatever the body is: a bare CR or LF is no end of a
-    // line to some servers, and one to others.
+    // Encoded, so that what goes on the wire are clean lines of text whatever the body is: a bare
+    // CR or LF is no end of a line to some servers, and one to others.
     let lines = mail.body.replace("\r\n", "\n").replace('\r', "\n");
     let lines = lines.replace('\n', "\r\n");
     let encoding = ContentTransferEncoding::QuotedPrintable;

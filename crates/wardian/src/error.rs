@@ -1,8 +1,8 @@
-//! What can go wrong that is not the script's doing.
+//! Errors of the host or the embedder; a script's failures are verdicts.
 
 use std::time::Duration;
 
-use crate::session::Stop;
+use wardian_policy::Location;
 
 /// The host's fault, or the caller's. What a script did wrong is a [`Verdict`](crate::Verdict).
 #[derive(Debug, thiserror::Error)]
@@ -13,18 +13,18 @@ pub enum Error {
         "all {slots} slots were busy for {waited:?}; try again later, or allow more runs at once"
     )]
     Busy {
-        /// How many runs the [`Runtime`](crate::Runtime) has going at once.
+        /// The count of runs that the [`Runtime`](crate::Runtime) has at once.
         slots: usize,
-        /// How long this run waited for one to end.
+        /// The time that this run waited for one to end.
         waited: Duration,
     },
     /// The script's inputs, arguments and environment are too large together.
-    #[error("the script's inputs take {bytes} bytes; at most {most} are passed on")]
+    #[error("the script's inputs take {bytes} bytes; at most {max_bytes} are passed on")]
     InputsTooLarge {
         /// Their size as JSON.
         bytes: usize,
-        /// The most that is passed on.
-        most: usize,
+        /// The most that is passed on, in bytes.
+        max_bytes: usize,
     },
     /// An input's name can't be a variable of the script.
     #[error("input {name:?} is not a name that a Python variable can have")]
@@ -37,7 +37,7 @@ pub enum Error {
     ModuleName {
         /// The name.
         name: String,
-        /// Why not, to follow the name.
+        /// The reason, to follow the name.
         reason: &'static str,
     },
     /// A variable of the environment has a name or a value that none can have.
@@ -49,30 +49,30 @@ pub enum Error {
         name: String,
     },
     /// A directory that the policy grants can't be opened, or should not be.
-    #[error("cannot grant {host:?}{}: {reason}", at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default())]
+    #[error("cannot grant {host:?}{}: {reason}", place(location.as_ref()))]
     Grant {
         /// The directory.
         host: std::path::PathBuf,
-        /// Where the policy names it: file and line.
-        at: Option<String>,
-        /// What is wrong with it.
+        /// The place of the grant, if the policy was read from a file.
+        location: Option<Location>,
+        /// The reason, in one sentence.
         reason: String,
     },
     /// A tool that the policy grants is not there, or not as the policy says.
-    #[error("the tool {tool:?} {why}{}", at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default())]
+    #[error("the tool {tool:?} {reason}{}", place(location.as_ref()))]
     Tool {
         /// Its name.
         tool: String,
-        /// Where the policy says it: file and line.
-        at: Option<String>,
-        /// What is wrong.
-        why: String,
+        /// The place in the policy, if it was read from a file.
+        location: Option<Location>,
+        /// The mistake, to follow the name.
+        reason: String,
     },
-    /// What was allowed or refused could not be recorded. The run was stopped.
-    #[error("the audit can't be written: {0}")]
+    /// A record could not be written. The run was stopped.
+    #[error("the audit log can't be written: {0}")]
     Audit(String),
-    /// This machine can't run the guest: too few threads or descriptors, too little address space (some GiB are
-    /// needed), or a processor without SSE4.2 and POPCNT. Can be tried again.
+    /// This machine can't run the guest: too few threads or descriptors, too little address space
+    /// (some GiB are needed), or a processor without SSE4.2 and POPCNT. Can be tried again.
     #[error("the engine did not start: {0}")]
     Engine(String),
     /// The host failed where no script could make it: it is short of threads, or wasmtime failed.
@@ -80,12 +80,7 @@ pub enum Error {
     Host(String),
 }
 
-impl From<Stop> for Error {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Audit(why) => Self::Audit(why),
-            // A limit is a verdict; only a bug would bring it here.
-            Stop::Limit(..) | Stop::Host(_) => Self::Host(stop.to_string()),
-        }
-    }
+/// Shows a place in a policy, to follow what stands there.
+fn place(location: Option<&Location>) -> String {
+    location.map_or_else(String::new, |location| format!(" ({location})"))
 }

@@ -7,21 +7,22 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{io, thread};
 
+use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::Error;
 use crate::threads::{FILES, LOGS, Once};
 
-/// How many tools can work at once without waiting for each other, besides those that wait.
+/// The count of tools that can work at once without waiting for each other, besides those that
+/// wait.
 const TOOL_THREADS: usize = 4;
 
-/// How many descriptors the executors and the engine take at start.
+/// The count of descriptors that the executors and the engine take at start.
 const DESCRIPTORS: usize = 16;
 
 struct Executor {
@@ -35,7 +36,8 @@ impl Executor {
         FILES
             .start()
             .and_then(|()| LOGS.start())
-            // tokio panics where it can't have these, or waits for ever, so that they are tried before.
+            // tokio panics where it can't have these, or waits for ever, so that they are tried
+            // before.
             .and_then(|()| spare_threads(TOOL_THREADS + 1))
             .map_err(|error| lacking("threads", "ulimit -u", &error))?;
         spare_descriptors(DESCRIPTORS)
@@ -64,8 +66,8 @@ impl Executor {
 /// The address space that a run takes, in bytes: a 32-bit memory, and guards around it.
 const ADDRESS_SPACE: u64 = 4 << 30;
 
-/// Checks that this process may have the address space of a run. With less, the standard library can panic where it
-/// starts a thread.
+/// Checks that this process may have the address space of a run. With less, the standard library
+/// can panic where it starts a thread.
 pub(crate) fn check_address_space() -> io::Result<()> {
     match getrlimit(Resource::As).current {
         Some(max) if max < ADDRESS_SPACE => Err(io::Error::other(format!(

@@ -1,7 +1,7 @@
 //! The modules that the interpreter has.
 
-/// The names of every module that a script can import, sorted: Python's standard library without what needs an operating
-/// system, and no packages.
+/// The names of every module that a script can import, sorted: Python's standard library without
+/// what needs an operating system, and no packages.
 pub fn modules() -> impl Iterator<Item = &'static str> {
     // A test keeps the list true.
     include_str!("modules.txt").lines()

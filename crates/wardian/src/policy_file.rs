@@ -6,13 +6,12 @@ use std::path::Path;
 
 use wardian_policy::{Base, FILE_BYTES, Policy, Problems, Source};
 
-use crate::grants::home;
-use crate::paths;
+use crate::files::{home, real};
 
-/// How many files may extend each other in a row.
-const DEPTH: usize = 8;
+/// The most files that extend each other in a row.
+const MAX_DEPTH: usize = 8;
 
-/// Why a policy can't be loaded.
+/// A reason for which a policy can't be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
@@ -21,10 +20,10 @@ pub enum PolicyError {
     Unreadable {
         /// The file.
         file: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// What it says is wrong.
+    /// The file holds mistakes.
     #[error(transparent)]
     Wrong(#[from] Problems),
 }
@@ -44,14 +43,15 @@ pub fn load_policy(file: impl AsRef<Path>) -> Result<Policy, PolicyError> {
         file: file.display().to_string(),
         reason,
     })?;
-    Ok(parse(&source, DEPTH)?)
+    Ok(parse(&source, MAX_DEPTH)?)
 }
 
 fn parse(source: &Source, depth: usize) -> Result<Policy, Problems> {
     Policy::parse_with(source, |base| {
         if depth == 0 {
-            let why = format!("more than {DEPTH} files extend each other; is there a circle?");
-            return Err(Base::Unreadable(why));
+            let reason =
+                format!("more than {MAX_DEPTH} files extend each other; is there a circle?");
+            return Err(Base::Unreadable(reason));
         }
         // Named as the file names it: relative to where that file is.
         let directory = source.file.parent().unwrap_or(Path::new(""));
@@ -67,23 +67,23 @@ fn parse(source: &Source, depth: usize) -> Result<Policy, Problems> {
 }
 
 fn source(file: &Path, shown: &Path) -> Result<Source, String> {
-    let explained = |error: std::io::Error| match error.kind() {
+    let explain = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         _ => error.to_string(),
     };
-    let path = file.canonicalize().map_err(explained)?;
+    let path = file.canonicalize().map_err(explain)?;
     // Whoever can change a link on the way decides as well.
-    let given = std::path::absolute(file).map_err(explained)?;
+    let given = std::path::absolute(file).map_err(explain)?;
     // A pipe would block, and a device never end.
-    if !path.metadata().map_err(explained)?.is_file() {
+    if !path.metadata().map_err(explain)?.is_file() {
         return Err("it is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();
-    let open = File::open(&path).map_err(explained)?;
+    let open = File::open(&path).map_err(explain)?;
     // One byte more than is allowed shows that there are too many.
     open.take(FILE_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(explained)?;
+        .map_err(explain)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         format!("byte {at} is not part of a UTF-8 character")
@@ -94,6 +94,6 @@ fn source(file: &Path, shown: &Path) -> Result<Source, String> {
         path: Some(path),
         given: Some(given),
         home: home(),
-        resolve: paths::real,
+        resolve: real,
     })
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use wardian_policy::{Permission, Policy, Problem, nearest};
 
-use crate::authorizer::unfit_tools;
-use crate::grants::Grants;
+use crate::files::Grants;
+use crate::tools::unfit_tools;
 use crate::{Tool, modules};
 
-/// Problems of a policy's `[tools]`, given all tools that there are: what [`Gate::with_tools`](crate::Gate::with_tools)
-/// refuses.
+/// Problems of a policy's `[tools]`, given all tools that there are: what
+/// [`Gate::with_tools`](crate::Gate::with_tools) refuses.
 pub fn tool_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     let named: BTreeMap<_, _> = tools
         .iter()
@@ -17,7 +17,7 @@ pub fn tool_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
         .collect();
     let unfit = unfit_tools(policy, &named).into_iter();
     unfit
-        .map(|unfit| policy.problem(&unfit.key, format!("{} {}", unfit.tool, unfit.why), None))
+        .map(|unfit| policy.problem(&unfit.key, format!("{} {}", unfit.tool, unfit.reason), None))
         .collect()
 }
 
@@ -58,8 +58,8 @@ pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     problems
 }
 
-/// Problems that only this host can show: directories that can't be granted, files of tools that are not there or lie
-/// where scripts get at them.
+/// Problems that only this host can show: directories that can't be granted, files of tools that
+/// are not there or lie where scripts get at them.
 pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     if !policy.permissions().contains(Permission::EXECUTE_CODE) {
         return Vec::new();
@@ -69,16 +69,16 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
         .iter()
         .map(|failure| {
             let message = format!("cannot grant {:?}: {}", failure.host, failure.reason);
-            policy.problem_at(failure.at.as_ref(), "allowed_paths", message, None)
+            policy.problem_at(failure.location.as_ref(), "allowed_paths", message, None)
         })
         .collect();
     for tool in tools {
         for (file, access) in &tool.0.files {
             let apart = grants.check_apart(file, *access);
             let is_there = file.exists().then_some(()).ok_or("is not there".to_owned());
-            if let Err(why) = apart.and(is_there) {
+            if let Err(reason) = apart.and(is_there) {
                 let key = format!("tools.{}.config", tool.name());
-                let message = format!("relies on {}, which {why}", file.display());
+                let message = format!("relies on {}, which {reason}", file.display());
                 problems.push(policy.problem(&key, message, None));
             }
         }

@@ -1,4 +1,4 @@
-//! The engine, shared by everything in the process, and who may use it at once.
+//! The runtime: the engine, shared by everything in the process, and the slots of those who use it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,85 +6,39 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wardian_abi::tool;
-use wasmtime::{Engine, InstancePre, Linker};
-use wasmtime_wasi::p1::wasi_snapshot_preview1;
+use wardian_engine::{Engine, EngineError, Guest, GuestKind, artifacts};
 
-use crate::engine_config::engine_config;
-use crate::guest::RunState;
-use crate::mapping::Code;
+use crate::host::RunHost;
 use crate::threads::{LOGS, Once};
-use crate::{Error, calls, executor, files, fuel, mapping, run};
+use crate::{Error, executor};
 
 /// The most runs that there are at once. Each takes address space of about 4 GiB.
-const MOST_RUNS: usize = 1_000;
-
-/// The deepest native stack of a run. The guest's own stack in linear memory is 1 MiB, which
-/// RustPython watches, and for which this is about four times as much: so most of what nests
-/// too deeply is a `RecursionError`, and the rest a trap.
-const WASM_STACK_BYTES: usize = 4 << 20;
-
-/// What host functions have of a run's stack, beyond what wasm may use. Exhausting it would
-/// abort the process.
-const HOST_STACK_BYTES: usize = 1 << 20;
+const MAX_RUNS: usize = 1_000;
 
 /// The engine with the guest loaded. There is one in a process.
-pub(crate) struct Machine {
+struct Machine {
     engine: Engine,
-    guest: InstancePre<RunState>,
-    /// Drives timers, and does what may wait for a disk, whatever executor a run is polled on.
+    python: Guest<RunHost>,
+    /// The context in which timers can be made, whatever executor a run is polled on.
     timers: &'static Handle,
 }
 
 impl Machine {
     fn get() -> Result<&'static Self, Error> {
         static MACHINE: Once<Machine> = Once::new();
-        let unstarted = |error: wasmtime::Error| match error.downcast() {
-            Ok(known) => known,
-            Err(error) => Error::Engine(format!("{error:#}")),
-        };
-        MACHINE.get_or_try(Self::new).map_err(unstarted)
+        MACHINE.get_or_try(Self::new)
     }
 
-    fn new() -> wasmtime::Result<Self> {
+    fn new() -> Result<Self, Error> {
         let timers = executor::timers()?;
-        let mut config = engine_config();
-        config
-            .with_custom_code_memory(Some(Arc::new(mapping::InPlace)))
-            .with_host_memory(Arc::new(mapping::Memories::new()?))
-            .with_host_stack(Arc::new(mapping::Stacks::default()))
-            .max_wasm_stack(WASM_STACK_BYTES)
-            .async_stack_size(WASM_STACK_BYTES + HOST_STACK_BYTES);
-        let engine = Engine::new(&config)?;
-        let guest = linked(&engine, Code::Python)?;
+        let failed = |error: EngineError| Error::Engine(error.to_string());
+        let engine = Engine::new().map_err(failed)?;
         Ok(Self {
+            python: engine.load(GuestKind::Python).map_err(failed)?,
             engine,
-            guest,
             timers,
         })
     }
-
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    /// The context in which timers can be made.
-    pub(crate) fn timers(&self) -> &'static Handle {
-        self.timers
-    }
-}
-
-/// A guest with all that it can call.
-fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>> {
-    let mut linker = Linker::new(engine);
-    wasi_snapshot_preview1::add_to_linker(&mut linker, RunState::wasi)?;
-    // wasmtime-wasi's does not let others have their turn, and takes milliseconds for megabytes.
-    linker.allow_shadowing(true);
-    linker.func_wrap_async(files::WASI_MODULE, "random_get", files::random_get)?;
-    linker.allow_shadowing(false);
-    linker.func_wrap_async(tool::MODULE, tool::FUNCTION, calls::host_function)?;
-    fuel::add_to_linker(&mut linker)?;
-    linker.instantiate_pre(&mapping::load(engine, code)?)
 }
 
 /// Runs Python, several scripts at a time. Cheap to clone; clones share their slots.
@@ -94,7 +48,7 @@ fn linked(engine: &Engine, code: Code) -> wasmtime::Result<InstancePre<RunState>
 #[derive(Clone)]
 pub struct Runtime {
     machine: &'static Machine,
-    guest: &'static InstancePre<RunState>,
+    guest: &'static Guest<RunHost>,
     slots: Arc<Semaphore>,
     slot_count: usize,
     admission_wait: Duration,
@@ -120,39 +74,42 @@ impl Runtime {
         Self::builder().build()
     }
 
-    /// Asks for a runtime with other settings.
+    /// Returns a builder for a runtime with other settings.
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder {
             concurrent_runs: 200,
             admission_wait: Duration::from_secs(10),
-            verify_memory: false,
         }
     }
 
-    /// The same runtime, whose scripts are not Python but programs of a guest that plays by no rule: for
+    /// The same runtime, whose scripts are not Python but programs of an adversarial guest: for
     /// testing what stands between guests and this host. `wardian-testkit` writes such programs.
     ///
     /// # Errors
     ///
     /// [`Error::Engine`] if this machine can't run them.
-    #[cfg(feature = "hostile")]
+    #[cfg(feature = "testing")]
     pub fn hostile(mut self) -> Result<Self, Error> {
-        static HOSTILE: Once<InstancePre<RunState>> = Once::new();
+        static HOSTILE: Once<Guest<RunHost>> = Once::new();
         self.guest = HOSTILE
-            .get_or_try(|| linked(&self.machine.engine, Code::Hostile))
-            .map_err(|error| Error::Engine(format!("{error:#}")))?;
+            .get_or_try(|| self.machine.engine.load(GuestKind::Hostile))
+            .map_err(|error| Error::Engine(error.to_string()))?;
         Ok(self)
     }
 
-    pub(crate) fn machine(&self) -> &'static Machine {
-        self.machine
+    pub(crate) fn engine(&self) -> &'static Engine {
+        &self.machine.engine
     }
 
-    pub(crate) fn guest(&self) -> &'static InstancePre<RunState> {
+    pub(crate) fn guest(&self) -> &'static Guest<RunHost> {
         self.guest
     }
 
-    /// Waits for a free slot, in the context of [`Machine::timers`].
+    pub(crate) fn timers(&self) -> &'static Handle {
+        self.machine.timers
+    }
+
+    /// Waits for a free slot, in the context of [`timers`](Self::timers).
     pub(crate) async fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let permit = self.slots.clone().acquire_owned();
         match tokio::time::timeout(self.admission_wait, permit).await {
@@ -165,30 +122,33 @@ impl Runtime {
         }
     }
 
-    /// The names of every module that a script can import, sorted.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::run`](crate::Sandbox::run).
-    pub fn modules(&self) -> Result<Vec<String>, Error> {
-        pollster::block_on(run::modules(self.clone()))
+    /// Counts the pages of memory that were restored after runs, in this process so far: those that
+    /// runs had written to. They are most of what it costs to start fresh. A run that has written
+    /// to more than 512 is not counted: all of its memory is thrown away instead.
+    #[cfg(feature = "testing")]
+    pub fn pages_restored(&self) -> u64 {
+        self.machine.engine.pages_restored()
     }
 
-    /// How many pages of memory were restored after runs, in this process so far: those that runs had written to. They
-    /// are most of what it costs to start fresh. A run that has written to more than 512 is not counted: all
-    /// of its memory is thrown away instead.
-    pub fn pages_restored() -> u64 {
-        mapping::pages_restored()
+    /// Compares the memory of every run with the interpreter's snapshot, byte by byte, before the
+    /// run starts: for finding out whether anything was left from an earlier run. [`Error::Host`]
+    /// if so. Takes some 10 ms for each run, and holds for all runtimes of the process from here
+    /// on.
+    #[cfg(feature = "testing")]
+    pub fn verify_memory(&self) {
+        self.machine.engine.verify_memory();
     }
 
-    /// Waits until the last records of runs that were given up are written, for so long at most. Returns whether that is
-    /// so. For a process that is about to end: dropping a run does not wait for its log.
-    pub fn settle(most: Duration) -> bool {
-        LOGS.settle(most)
+    /// Waits until the last records of runs that were abandoned are written, at most for
+    /// `max_wait`. Returns whether they are. For a process that is about to end: dropping a run
+    /// does not wait for its log.
+    pub fn settle(max_wait: Duration) -> bool {
+        LOGS.settle(max_wait)
     }
 
-    /// Checks that this process may have the address space that a run takes, without starting anything: for a program
-    /// that starts threads of its own before. [`new`](Self::new) checks it too.
+    /// Checks that this process may have the address space that a run takes, without starting
+    /// anything: for a program that starts threads of its own before. [`new`](Self::new) checks it
+    /// too.
     ///
     /// # Errors
     ///
@@ -197,20 +157,20 @@ impl Runtime {
         executor::check_address_space().map_err(|error| Error::Engine(error.to_string()))
     }
 
-    /// What this build is made of.
+    /// Returns the versions and hashes of the parts of this build.
     pub fn versions() -> Versions {
         Versions {
             wardian: env!("CARGO_PKG_VERSION"),
-            wasmtime: wardian_guest::WASMTIME_VERSION,
-            rustpython: wardian_guest::RUSTPYTHON_VERSION,
-            module_sha256: wardian_guest::MODULE_SHA256,
-            image_sha256: wardian_guest::IMAGE_SHA256,
-            code_sha256: wardian_guest::CODE_SHA256,
+            wasmtime: artifacts::WASMTIME_VERSION,
+            rustpython: artifacts::RUSTPYTHON_VERSION,
+            module_sha256: artifacts::MODULE_SHA256,
+            image_sha256: artifacts::IMAGE_SHA256,
+            code_sha256: artifacts::CODE_SHA256,
         }
     }
 }
 
-/// What a build is made of.
+/// The parts of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Versions {
@@ -236,45 +196,33 @@ pub struct Versions {
 pub struct RuntimeBuilder {
     concurrent_runs: usize,
     admission_wait: Duration,
-    verify_memory: bool,
 }
 
 impl RuntimeBuilder {
-    /// How many runs there are at once, 1 to 1,000.
+    /// Sets the most runs that there are at once, 1 to 1,000.
     ///
     /// Each takes what its script uses: some 2 MiB, and up to its memory limit.
     pub fn concurrent_runs(mut self, runs: usize) -> Self {
-        self.concurrent_runs = runs.clamp(1, MOST_RUNS);
+        self.concurrent_runs = runs.clamp(1, MAX_RUNS);
         self
     }
 
-    /// How long a run waits for a free slot before it is [`Error::Busy`].
+    /// Sets the time that a run waits for a free slot before it is [`Error::Busy`].
     pub fn admission_wait(mut self, wait: Duration) -> Self {
         self.admission_wait = wait;
         self
     }
 
-    /// Compares the memory of every run with the interpreter's snapshot, byte by byte, before the run starts: for
-    /// finding out whether anything was left from an earlier run. [`Error::Host`] if so. Takes some 10 ms for each
-    /// run, and holds for all runtimes of the process from here on.
-    pub fn verify_memory(mut self) -> Self {
-        self.verify_memory = true;
-        self
-    }
-
-    /// The runtime.
+    /// Makes the runtime.
     ///
     /// # Errors
     ///
     /// [`Error::Engine`] if this machine can't run the guest.
     pub fn build(self) -> Result<Runtime, Error> {
         let machine = Machine::get()?;
-        if self.verify_memory {
-            mapping::verify();
-        }
         Ok(Runtime {
             machine,
-            guest: &machine.guest,
+            guest: &machine.python,
             slots: Arc::new(Semaphore::new(self.concurrent_runs)),
             slot_count: self.concurrent_runs,
             admission_wait: self.admission_wait,

@@ -1,14 +1,17 @@
-//! Where scripts run: a runtime and a policy.
+//! The sandbox: a runtime and a gate.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
+use wardian_abi::Violation;
 use wardian_audit::Log;
+use wardian_engine::Stream;
 use wardian_policy::{Permission, Policy};
 
-use crate::grants::Grants;
-use crate::output::Sink;
-use crate::run::{self, Running, Setting};
-use crate::{Approver, Error, Gate, Outcome, Runtime, Script, Stream, Tool, Violation};
+use crate::files::Grants;
+use crate::run::{self, Running, SharedSink};
+use crate::tools::Approver;
+use crate::{Error, Gate, Outcome, Runtime, Script, Tool};
 
 /// Runs scripts under one policy. Cheap to clone.
 ///
@@ -16,14 +19,15 @@ use crate::{Approver, Error, Gate, Outcome, Runtime, Script, Stream, Tool, Viola
 /// what it writes into a granted directory.
 #[derive(Clone)]
 pub struct Sandbox {
-    setting: Setting,
+    runtime: Runtime,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sandbox")
-            .field("runtime", &self.setting.runtime)
-            .field("gate", &self.setting.gate)
+            .field("runtime", &self.runtime)
+            .field("gate", &self.gate)
             .finish_non_exhaustive()
     }
 }
@@ -46,24 +50,24 @@ impl Sandbox {
     /// the granted directories. Files that a script writes are its author's; do not run them,
     /// and do not grant a directory from which something is run or imported.
     pub fn new(runtime: &Runtime, policy: Policy) -> Result<Self, Error> {
-        let grants = match policy.permissions().contains(Permission::EXECUTE_CODE) {
-            true => Grants::open(&policy)?,
-            false => Grants::default(),
+        let grants = if policy.permissions().contains(Permission::EXECUTE_CODE) {
+            Grants::open(&policy)?
+        } else {
+            Grants::default()
         };
-        Ok(Self::behind(runtime, Gate::between(policy, grants)?))
+        Ok(Self::with_gate(runtime, Gate::from_grants(policy, grants)?))
     }
 
     /// A sandbox on `runtime`, whose scripts are behind `gate`: what it allows them they can do.
-    pub fn behind(runtime: &Runtime, gate: Gate) -> Self {
+    pub fn with_gate(runtime: &Runtime, gate: Gate) -> Self {
         let runtime = runtime.clone();
-        Self {
-            setting: Setting { runtime, gate },
-        }
+        Self { runtime, gate }
     }
 
-    fn at(self, change: impl FnOnce(Gate) -> Result<Gate, Error>) -> Result<Self, Error> {
-        let Setting { runtime, gate } = self.setting;
-        Ok(Self::behind(&runtime, change(gate)?))
+    fn map_gate(self, change: impl FnOnce(Gate) -> Result<Gate, Error>) -> Result<Self, Error> {
+        let Self { runtime, gate } = self;
+        let gate = change(gate)?;
+        Ok(Self { runtime, gate })
     }
 
     /// The same sandbox, whose scripts can call those of these tools that the policy grants:
@@ -73,43 +77,44 @@ impl Sandbox {
     ///
     /// As [`Gate::with_tools`].
     pub fn with_tools(self, tools: impl IntoIterator<Item = Tool>) -> Result<Self, Error> {
-        self.at(|gate| gate.with_tools(tools))
+        self.map_gate(|gate| gate.with_tools(tools))
     }
 
     /// The same sandbox, in which `approver` approves of calls where the policy asks for it.
     #[must_use]
     pub fn with_approver(mut self, approver: Arc<dyn Approver>) -> Self {
-        self.setting.gate = self.setting.gate.with_approver(approver);
+        self.gate = self.gate.with_approver(approver);
         self
     }
 
-    /// The same sandbox, which records in `log` what its runs are allowed and refused.
+    /// The same sandbox, which records in `log` what its runs are allowed and denied.
     ///
     /// # Errors
     ///
     /// As [`Gate::with_audit`].
     pub fn with_audit(self, log: Log) -> Result<Self, Error> {
-        self.at(|gate| gate.with_audit(log))
+        self.map_gate(|gate| gate.with_audit(log))
     }
 
-    /// What is between a script and everything else.
+    /// Returns the gate, which stands between a script and everything else.
     pub fn gate(&self) -> &Gate {
-        &self.setting.gate
+        &self.gate
     }
 
-    /// What scripts may do here.
+    /// Returns the policy.
     pub fn policy(&self) -> &Policy {
-        self.setting.gate.policy()
+        self.gate.policy()
     }
 
-    /// Says what of `source` and the modules that it brings along breaks the policy's rules about source, without running it; nothing if
-    /// it could run. Reads it in a fresh guest, as a run does, under the same limits.
+    /// Screens `source` and the modules that it brings along by the policy's rules about source,
+    /// without running it. Returns the violations; none if it could run. Reads it in a fresh guest,
+    /// as a run does, under the same limits.
     ///
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn validate(&self, source: impl Into<Script>) -> Running<Vec<Violation>> {
-        run::validate(self.setting.clone(), source.into())
+    pub fn screen(&self, source: impl Into<Script>) -> Running<Vec<Violation>> {
+        run::screen(self.runtime.clone(), self.gate.clone(), source.into())
     }
 
     /// Runs a script to its end, whatever end that is.
@@ -151,7 +156,7 @@ impl Sandbox {
         pollster::block_on(self.run(script))
     }
 
-    fn start(&self, script: Script, sink: Option<Arc<Mutex<Sink>>>) -> Running {
-        run::run(self.setting.clone(), script, sink)
+    fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {
+        run::run(self.runtime.clone(), self.gate.clone(), script, sink)
     }
 }

@@ -1,20 +1,21 @@
-//! Threads for what blocks: disks, logs, name servers, databases. That a thread can't be had is an error, and no panic
-//! as it is with tokio's own.
+//! Threads for what blocks: disks, logs, name servers, databases. That a thread can't be had is an
+//! error, and no panic as it is with tokio's own.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-/// How long a thread stays when there is nothing to do. Idle ones take turns, so a long time would keep as many as were
-/// ever needed at once.
-const IDLE: Duration = Duration::from_millis(100);
+/// The time that a thread stays when there is nothing to do. Idle ones take turns, so a long time
+/// would keep as many as were ever needed at once.
+const MAX_IDLE: Duration = Duration::from_millis(100);
 
-/// Threads of one purpose, so that what waits for one thing does not keep others waiting. The first stays for good: once
-/// it is there, work can be late, and never fails for want of a thread.
+/// Threads of one purpose, so that what waits for one thing does not keep others waiting. The first
+/// stays for good: once it is there, work can be late, and never fails for want of a thread.
 pub(crate) struct Pool {
     name: &'static str,
     max: usize,
@@ -37,10 +38,10 @@ pub(crate) static FILES: Pool = Pool::new("wardian-files", 64);
 /// Records of audit logs.
 pub(crate) static LOGS: Pool = Pool::new("wardian-logs", 64);
 
-/// What tools say that blocks.
+/// Blocking work of tools.
 pub(crate) static TOOLS: Pool = Pool::new("wardian-blocking", 64);
 
-/// Why blocking work has not returned.
+/// A reason for which blocking work has not returned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfinished {
     /// It has not begun.
@@ -66,13 +67,9 @@ impl Pool {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes sure of the first thread.
     pub(crate) fn start(&'static self) -> io::Result<()> {
-        self.ensure(&mut self.state())
+        self.ensure(&mut self.state.lock())
     }
 
     fn ensure(&'static self, state: &mut State) -> io::Result<()> {
@@ -91,15 +88,15 @@ impl Pool {
 
     /// Has `work` done as soon as a thread is free.
     pub(crate) fn spawn(&'static self, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         self.ensure(&mut state)?;
         state.work.push_back(Box::new(work));
         self.changed.notify_all();
         Ok(())
     }
 
-    /// Does `work`, which may wait for a disk or a server. Given up before a thread has come to it, it is not done;
-    /// after, it goes on to its end.
+    /// Does `work`, which may wait for a disk or a server. Given up before a thread has come to it,
+    /// it is not done; after, it goes on to its end.
     pub(crate) async fn run<T: Send + 'static>(
         &'static self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -115,25 +112,21 @@ impl Pool {
     }
 
     fn serve(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         loop {
             if let Some(work) = state.work.pop_front() {
                 drop(state);
                 // Its panic is its caller's to know: what it would have sent is dropped.
                 let _ = panic::catch_unwind(AssertUnwindSafe(work));
-                state = self.state();
+                state = self.state.lock();
                 continue;
             }
             state.idle += 1;
             self.changed.notify_all();
-            let wait = |state: &mut State| state.work.is_empty();
-            let (woken, timeout) = self
-                .changed
-                .wait_timeout_while(state, IDLE, wait)
-                .unwrap_or_else(PoisonError::into_inner);
-            state = woken;
+            let is_idle = |state: &mut State| state.work.is_empty();
+            let waited = self.changed.wait_while_for(&mut state, is_idle, MAX_IDLE);
             state.idle -= 1;
-            if timeout.timed_out() && state.threads > 1 {
+            if waited.timed_out() && state.work.is_empty() && state.threads > 1 {
                 state.threads -= 1;
                 return;
             }
@@ -141,22 +134,22 @@ impl Pool {
     }
 
     /// Waits until there is nothing to do, for so long at most. Returns whether that is so.
-    pub(crate) fn settle(&self, most: Duration) -> bool {
-        let deadline = Instant::now() + most;
-        let mut state = self.state();
+    pub(crate) fn settle(&self, max_wait: Duration) -> bool {
+        let deadline = Instant::now() + max_wait;
+        let mut state = self.state.lock();
         while !state.work.is_empty() || state.idle < state.threads {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            let woken = self.changed.wait_timeout(state, left);
-            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.changed.wait_for(&mut state, left);
         }
         true
     }
 }
 
-/// A value that is made once for the process. A failure is not kept: what was short for a moment can be there later.
+/// A value that is made once for the process. A failure is not kept: what was short for a moment
+/// can be there later.
 pub(crate) struct Once<T> {
     made: OnceLock<T>,
     making: Mutex<()>,
@@ -174,7 +167,7 @@ impl<T> Once<T> {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self.making.lock();
         if let Some(made) = self.made.get() {
             return Ok(made);
         }

@@ -12,7 +12,7 @@ use crate::{Context, Decimal, MAX_EXPONENT, Rounding, Status};
 /// The digits that are computed beyond the precision at first.
 const GUARD: u64 = 8;
 
-/// How far, in units of its last digit, an approximation may be from the result.
+/// The most units of its last digit by which an approximation may differ from the result.
 const WRONG: u128 = 1000;
 
 /// The largest precision of these functions, whose time grows faster than the digits do.
@@ -28,9 +28,10 @@ impl Context {
             return nan;
         }
         if number.is_infinite() {
-            return match number.is_negative() {
-                true => Decimal::finite(false, Coefficient::ZERO, 0),
-                false => number.clone(),
+            return if number.is_negative() {
+                Decimal::finite(false, Coefficient::ZERO, 0)
+            } else {
+                number.clone()
             };
         }
         if number.is_zero() {

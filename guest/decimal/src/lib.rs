@@ -94,7 +94,7 @@ pub struct Context {
     pub emax: i64,
     /// The smallest one of a normal number; -[`MAX_EXPONENT`] to 0.
     pub emin: i64,
-    /// Where to.
+    /// The direction of rounding.
     pub rounding: Rounding,
     /// Exponents of the last digit, too, are limited from above, as in the formats of IEEE 754.
     pub clamp: bool,

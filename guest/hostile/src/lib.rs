@@ -17,13 +17,13 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use sha2::{Digest, Sha256};
 
-/// Where the request is put, the program unpacked, and the reply written. The harness knows the first
+/// The addresses of the request, of the unpacked program, and of the reply. The harness knows the first
 /// free place, 16 MiB, as its own.
 const REQUEST: usize = 24 << 20;
 const PROGRAM: usize = 32 << 20;
 const REPLY: usize = 36 << 20;
 
-/// What an instruction above the imports does.
+/// The effects of instructions above the imports.
 mod instruction {
     pub(crate) const TOOL: u8 = 64;
     pub(crate) const STORE: u8 = 65;
@@ -120,11 +120,12 @@ impl Program {
     fn argument(&mut self) -> Option<u64> {
         let indirect = self.byte()? == 1;
         let number = self.number(8)?;
-        Some(match indirect {
-            true => (0..4).fold(0, |word, i| {
+        Some(if indirect {
+            (0..4).fold(0, |word, i| {
                 word | u64::from(load(number as usize + i)) << (8 * i)
-            }),
-            false => number,
+            })
+        } else {
+            number
         })
     }
 }
@@ -139,7 +140,7 @@ fn store(at: usize, byte: u8) {
     unsafe { (at as *mut u8).write_volatile(byte) }
 }
 
-/// Where the request goes, however long it is.
+/// Returns the address of the request, however long it is.
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_allocate(_len: usize) -> usize {
     REQUEST
@@ -161,14 +162,15 @@ pub extern "C" fn wardian_run() -> u64 {
 /// The program, and SHA-256 of its source.
 fn unpack() -> (Program, [u8; 32]) {
     let mut at = REQUEST;
-    while !b"\"code\":\""
+    const KEY: &[u8] = b"\"source\":\"";
+    while !KEY
         .iter()
         .enumerate()
         .all(|(i, byte)| load(at + i) == *byte)
     {
         at += 1;
     }
-    at += 8;
+    at += KEY.len();
     let mut hash = Sha256::new();
     let mut end = PROGRAM;
     let digit = |byte: u8| match byte {

@@ -13,7 +13,7 @@ use wardian_decimal::Status;
 
 use self::context::NumberContext;
 
-/// What Python's side of the module defines.
+/// Objects that Python's side of the module defines.
 struct Python {
     /// `raise_signal(name, causes)`: raises the exception of a signal.
     raise: PyObjectRef,
@@ -53,7 +53,7 @@ const SIGNALS: [(&str, Status); 9] = [
     ("Clamped", Status::CLAMPED),
 ];
 
-/// What makes an operation invalid, each with its own name.
+/// The causes of an invalid operation, each with its own name.
 const CAUSES: [(&str, Status); 4] = [
     ("InvalidOperation", Status::INVALID_OPERATION),
     ("ConversionSyntax", Status::CONVERSION_SYNTAX),

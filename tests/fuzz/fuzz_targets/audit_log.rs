@@ -1,7 +1,8 @@
-//! Any bytes are a log or are not one. Of a log, no byte can be changed, and it goes on from each of its records.
+//! Any bytes are a log or are not one. Of a log, no byte can be changed, and it goes on from each
+//! of its records.
 //!
-//! Lines are sealed first, so that what stands in them is reached: each gets its hash, and `PREV` in it becomes
-//! the hash of the line before.
+//! Lines are sealed first, so that what stands in them is reached: each gets its hash, and `PREV`
+//! in it becomes the hash of the line before.
 
 #![no_main]
 

@@ -10,7 +10,10 @@ use anyhow::{Context, Result, ensure};
 use procfs::process::Process;
 use serde_json::{Value, json};
 use wardian::audit::{Chain, Draft, Sink};
-use wardian::{Allowance, Limits, Log, Policy, Profile, Runtime, Sandbox};
+use wardian::{
+    Limits, Log, Policy, Runtime, Sandbox,
+    policy::{Allowance, Profile},
+};
 
 use crate::args::BenchArgs;
 use crate::attack::progress;
@@ -26,26 +29,27 @@ const STARTS: [(&str, &str); 3] = [
 ];
 const HELLO: &str = "print(\"hi\")";
 
-/// How often each of them runs, and how often before that.
+/// The count of timed runs of each script, and of those before them.
 const RUNS: usize = 2_000;
 const WARM_UP: usize = 200;
 
-/// How long every processor is kept busy.
+/// The time for which every processor is kept busy.
 const LOAD: Duration = Duration::from_secs(3);
 
-/// How many sandboxes are alive when their memory is measured, and how long each of them is given to be so.
+/// The count of sandboxes that are alive when their memory is measured, and the time that each is
+/// given for it.
 const LIVE: usize = 200;
 const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Writes to so many pages, by counting references to every object, that all memory of the run is thrown away: so the
-/// pages of the next one are its own.
+/// Writes to so many pages, by counting references to every object, that all memory of the run is
+/// thrown away: so the pages of the next one are its own.
 const MANY_PAGES: &str = "import gc\ngc.get_objects()";
 
-/// How often each of them runs.
+/// The count of runs of each kernel.
 const TURNS: usize = 9;
 
-/// What was measured. Times in milliseconds.
+/// The figures. Times in milliseconds.
 struct Measured {
     starts: Vec<(&'static str, [f64; 2])>,
     processors: usize,
@@ -54,7 +58,7 @@ struct Measured {
     kernels: Vec<Kernel>,
 }
 
-/// What a script takes on every machine.
+/// The cost of a script on every machine.
 struct Cost {
     name: &'static str,
     fuel: u64,
@@ -77,11 +81,10 @@ impl Kernel {
 pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
     if args.costs {
         let costs = costs()?;
-        match args.json {
-            true => {
-                print_json(&json!({"costs": costs.iter().map(Cost::json).collect::<Vec<_>>()}))?
-            }
-            false => print(&table(&costs))?,
+        if args.json {
+            print_json(&json!({"costs": costs.iter().map(Cost::json).collect::<Vec<_>>()}))?
+        } else {
+            print(&table(&costs))?
         }
         return Ok(Exit::SUCCESS);
     }
@@ -92,9 +95,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Exit> {
     });
     bar.finish_and_clear();
     let measured = ended?;
-    match args.json {
-        true => print_json(&measured.json())?,
-        false => print(&measured.tables())?,
+    if args.json {
+        print_json(&measured.json())?
+    } else {
+        print(&measured.tables())?
     }
     Ok(Exit::SUCCESS)
 }
@@ -126,17 +130,17 @@ fn measure(begins: impl Fn(&'static str)) -> Result<Measured> {
     })
 }
 
-/// What the same scripts take whatever the machine.
+/// Measures what the same scripts take whatever the machine.
 fn costs() -> Result<Vec<Cost>> {
     let runtime = Runtime::new()?;
     let sandbox = Sandbox::new(&runtime, Policy::computing())?;
-    let unscreened = Policy::computing().with_code(Profile::Open.code());
+    let unscreened = Policy::computing().with_source_rules(Profile::Open);
     let unscreened = Sandbox::new(&runtime, unscreened)?;
     let cost = |(name, source)| {
         unscreened.run_blocking(MANY_PAGES)?;
-        let before = Runtime::pages_restored();
+        let before = runtime.pages_restored();
         let outcome = sandbox.run_blocking(source)?;
-        let pages = Runtime::pages_restored() - before;
+        let pages = runtime.pages_restored() - before;
         Ok(Cost {
             name,
             fuel: outcome.usage.fuel,
@@ -175,12 +179,12 @@ impl Sink for LastLine {
         })
     }
 
-    fn waits(&self) -> bool {
+    fn may_block(&self) -> bool {
         false
     }
 }
 
-/// How long fresh runs take: p50 and p99.
+/// Measures the time of fresh runs: p50 and p99.
 fn percentiles(sandbox: &Sandbox, script: &str) -> Result<[f64; 2]> {
     let mut times = Vec::with_capacity(RUNS);
     for turn in 0..WARM_UP + RUNS {
@@ -199,7 +203,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// How many fresh runs a second there are with so many threads.
+/// Counts the fresh runs a second with so many threads.
 fn throughput(sandbox: &Sandbox, threads: usize) -> Result<f64> {
     let runs = AtomicU64::new(0);
     let started = Instant::now();
@@ -241,7 +245,8 @@ fn kernel(sandbox: &Sandbox, name: &'static str, source: &str) -> Result<Kernel>
     Ok(Kernel { name, ms, fuel })
 }
 
-/// What one more live sandbox takes, of this process's memory and its share of what processes share.
+/// Measures the memory of one more live sandbox: this process's own and its share of what processes
+/// share.
 fn memory(runtime: &Runtime) -> Result<u64> {
     let limits = Limits::default().with_timeout(Allowance::Unlimited)?;
     let sandbox = Sandbox::new(runtime, Policy::computing().with_limits(limits))?;

@@ -35,7 +35,8 @@ fn b_6_a_missing_module_says_what_there_is_instead() {
         ("maths", "did you mean `math`?"),
         ("some_package", "and no packages"),
     ] {
-        // Refused by the profile, and looked for in vain without one: the same advice, which names nothing that does not help.
+        // Refused by the profile, and looked for in vain without one: the same advice, which names
+        // nothing that does not help.
         for profile in ["standard", "open"] {
             // What stands in for them says so when it is used.
             if profile == "open" && ["subprocess", "socket"].contains(&module) {
@@ -233,7 +234,7 @@ fn c_4_a_second_file_is_imported() {
     );
 }
 
-/// What `run` prints of violations, without its own remarks.
+/// Returns what `run` prints of violations, without its own remarks.
 fn advice_apart(stderr: &str) -> &str {
     &stderr[..stderr.find("wardian: ").unwrap_or(stderr.len())]
 }
@@ -417,7 +418,7 @@ fn c_5_the_lines_that_are_suggested_work() {
     );
 }
 
-/// What the gate tells a script: the rule's own words, which can be followed.
+/// The gate tells a script the rule's own words, which can be followed.
 #[test]
 fn b_7_a_script_is_told_what_it_may_do_instead() {
     let files = Files::new(&[

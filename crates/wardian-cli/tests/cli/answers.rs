@@ -1,4 +1,5 @@
-//! What the commands say of a policy is what a run does: one decision, one list of problems, one shape of JSON.
+//! Commands that explain a policy say what a run does: one decision, one list of problems, one
+//! shape of JSON.
 
 use std::fs;
 use std::path::Path;
@@ -281,7 +282,8 @@ fn b_5_a_scenario_finds_the_policy_of_the_folders_above() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
-/// Every way in which a run can end, or not begin. That all have the published shape is what `run` checks.
+/// Every way in which a run can end, or not begin. That all have the published shape is what `run`
+/// checks.
 #[test]
 fn b_9_json_has_one_shape() {
     let files = Files::new(&[
@@ -422,7 +424,7 @@ fn b_9_an_interruption_is_json_too() {
 
 #[test]
 fn b_9_the_schema_is_published() {
-    let schema = format!("{:#}\n", wardian::Report::schema());
+    let schema = format!("{:#}\n", wardian::report::Report::schema());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/run.schema.json");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::write(&file, &schema).unwrap();
@@ -648,7 +650,8 @@ fn c_7_a_log_can_be_followed() {
         assert!(Instant::now() < until, "{shown}");
         std::thread::sleep(Duration::from_millis(50));
     }
-    interrupt(&child);
+    // Not Ctrl-C, which a shell in the background has its children ignore.
+    child.kill().unwrap();
     child.wait().unwrap();
     check(
         &["audit", "show", "--follow", &log, &log],

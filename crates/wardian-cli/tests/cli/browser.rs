@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{run, text};
 
-/// What must be shown and not run, and a word that fits on no line.
+/// Text that must be shown and not run, and a word that fits on no line.
 const HOSTILE: &str = "<script>top.ran = 1</script><img src=x onerror='top.ran = 2'></style>";
 
 /// Of phones, and of a screen.
@@ -42,7 +42,8 @@ onload = () => {
 };
 </script>";
 
-/// What hostile code and policies say is text, nothing is run or loaded, and no line is wider than a phone.
+/// Words of hostile code and of policies are text, nothing is run or loaded, and no line is wider
+/// than a phone.
 #[test]
 fn the_report_is_safe_and_fits_on_a_phone() {
     let dir = tempfile::tempdir().unwrap();
@@ -83,7 +84,7 @@ fn the_report_is_safe_and_fits_on_a_phone() {
     }
 }
 
-/// What Chromium makes of a page, in a frame of this width.
+/// Looks at a page in Chromium, in a frame of this width.
 fn look(page: &str, width: u64, dir: &Path) -> Result<Value, String> {
     let file = dir.join("look.html");
     let page = page.replace('&', "&amp;").replace('"', "&quot;");

@@ -1,4 +1,5 @@
-//! A guard against getting slower that does not depend on the machine: what scripts cost is on record.
+//! A guard against getting slower that does not depend on the machine: what scripts cost is on
+//! record.
 //!
 //! `UPDATE_EXPECT=1` writes the record anew, for changes that are meant.
 
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{run, text};
 
-/// By what part a cost may differ from the record, either way: what got better belongs on record too.
+/// By what part a cost may differ from the record, either way: what got better belongs on record
+/// too.
 const TOLERANCE: [(&str, f64); 3] = [("fuel", 0.05), ("pages", 0.1), ("bytes", 0.05)];
 
 /// Every cost by its name: `fuel of print("hi")`.
@@ -21,7 +23,8 @@ fn costs() -> BTreeMap<String, u64> {
     let mut costs = BTreeMap::new();
     for script in told["costs"].as_array().unwrap() {
         for of in ["fuel", "pages"] {
-            // Pages are counted up to 512: what is near that would be on record one day and gone the next.
+            // Pages are counted up to 512: what is near that would be on record one day and gone
+            // the next.
             if let Some(cost) = script[of]
                 .as_u64()
                 .filter(|cost| of != "pages" || *cost < 450)

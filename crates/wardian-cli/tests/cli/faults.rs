@@ -1,7 +1,9 @@
-//! A host that is short of something: threads, descriptors, address space, room in a file or on a disk. A fixed set of runs
-//! is played at levels from nothing to enough. Each ends with an outcome or an error that says what is short; the log holds.
+//! A host that is short of something: threads, descriptors, address space, room in a file or on a
+//! disk. A fixed set of runs is played at levels from nothing to enough. Each ends with an outcome
+//! or an error that says what is short; the log holds.
 //!
-//! Here some levels are tried; `just faults` tries all of them (`WARDIAN_FAULTS=all`), and prints what came of each.
+//! Here some levels are tried; `just faults` tries all of them (`WARDIAN_FAULTS=all`), and prints
+//! what came of each.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -40,7 +42,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("recursion", "def f(): f()\nf()"),
 ];
 
-/// What the host is short of: how a shell says it, and the levels. The last is enough.
+/// A shortage of the host: how a shell says it, and the levels. The last is enough.
 struct Shortage {
     name: &'static str,
     command: &'static str,
@@ -90,7 +92,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// How many threads a user has.
+/// Counts the threads of a user.
 fn threads_of(user: u32) -> u64 {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let threads = processes.filter_map(|process| {
@@ -123,13 +125,12 @@ fn files() -> Files {
 
 /// Runs a shell command, by a user whom limits bind.
 fn shell(command: &str, as_nobody: bool) -> Output {
-    let mut shell = match as_nobody {
-        true => {
-            let mut shell = Command::new("setpriv");
-            shell.args([&format!("--reuid={NOBODY}"), "--clear-groups", "timeout"]);
-            shell
-        }
-        false => Command::new("timeout"),
+    let mut shell = if as_nobody {
+        let mut shell = Command::new("setpriv");
+        shell.args([&format!("--reuid={NOBODY}"), "--clear-groups", "timeout"]);
+        shell
+    } else {
+        Command::new("timeout")
     };
     shell
         .args(["--kill-after=1", "30", "bash", "-c", command])
@@ -138,7 +139,7 @@ fn shell(command: &str, as_nobody: bool) -> Output {
         .unwrap()
 }
 
-/// What came of a run; panics if it is what it must not be.
+/// Returns what came of a run; panics if it is what it must not be.
 #[track_caller]
 fn judge(what: &str, output: &Output, enough: bool, expected: &[i32]) -> String {
     let (stdout, stderr) = (
@@ -215,7 +216,8 @@ fn a_12_a_13_a_14_a_host_that_is_short_of_something() {
     }
 }
 
-/// A disk that is full, of which the log and the granted directory have a part each. Needs to mount one.
+/// A disk that is full, of which the log and the granted directory have a part each. Needs to mount
+/// one.
 #[test]
 fn a_13_a_full_disk() {
     let can_mount = is_root() && shell("unshare --mount true", false).status.success();

@@ -38,7 +38,7 @@ fn run(args: &[&str]) -> Output {
     output
 }
 
-/// What `run --json` has printed: one line, as docs/run.schema.json says.
+/// Reads what `run --json` has printed: one line, as docs/run.schema.json says.
 #[track_caller]
 fn report(stdout: &[u8]) -> Value {
     let json: Value = serde_json::from_slice(stdout).unwrap();
@@ -47,7 +47,7 @@ fn report(stdout: &[u8]) -> Value {
     let fits = jsonschema::validate(&schema, &json);
     assert!(fits.is_ok(), "{json}: {fits:?}");
     // Nothing is in there that the schema does not know.
-    serde_json::from_value::<wardian::Report>(json.clone()).unwrap();
+    serde_json::from_value::<wardian::report::Report>(json.clone()).unwrap();
     json
 }
 
@@ -353,7 +353,8 @@ fn ctrl_c_stops_the_script() {
     }
 }
 
-/// REVIEW A 15: nobody reads standard output, or writes standard input to its end: the time limit holds all the same.
+/// REVIEW A 15: nobody reads standard output, or writes standard input to its end: the time limit
+/// holds all the same.
 #[test]
 fn a_15_readers_and_writers_that_do_not_come() {
     let much = "print('x' * 500_000)";
@@ -645,7 +646,8 @@ fn every_example_policy_does_what_it_says() {
             let expected = if allowed.contains(&i) { 0 } else { 121 };
             assert_eq!(code, Some(expected), "{name}: {action} {resource}");
         }
-        // Those that may run code do, in the directories that lie beside them, with the database that one names.
+        // Those that may run code do, in the directories that lie beside them, with the database
+        // that one names.
         let code = if allowed.contains(&6) { 0 } else { 121 };
         let there = format!("{}/policies/{name}.toml", copied.path().display());
         let output = wardian(&["run", "--policy", &there, "-c", "print(1)"])
@@ -687,7 +689,7 @@ fn an_analyst_reads_data_and_writes_results() {
         for row in csv.DictReader(open('/data/sales.csv')):\n    totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])\n\
         json.dump(totals, open('/results/totals.json', 'w'))\n\
         refused = 0\n\
-        for wish in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:\n    try: wish()\n    except (PermissionError, FileNotFoundError): refused += 1\n\
+        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:\n    try: attempt()\n    except (PermissionError, FileNotFoundError): refused += 1\n\
         print(sum(totals.values()), refused)";
     let policy = files.path("analyst.toml");
     let output = run(&["run", "--policy", &policy, "--quiet", "-c", code]);
@@ -697,15 +699,16 @@ fn an_analyst_reads_data_and_writes_results() {
     while let Some(dir) = pending.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => pending.push(path),
-                false => found.push(
+            if path.is_dir() {
+                pending.push(path)
+            } else {
+                found.push(
                     path.strip_prefix(files.0.path())
                         .unwrap()
                         .to_str()
                         .unwrap()
                         .to_owned(),
-                ),
+                )
             }
         }
     }

@@ -328,7 +328,7 @@ fn a_log_that_can_not_be_written() {
         .unwrap();
     assert!(matches!(output.status.code(), Some(125)), "{output:?}");
     assert!(
-        text(&output.stderr).contains("the audit can't be written"),
+        text(&output.stderr).contains("the audit log can't be written"),
         "{output:?}"
     );
     assert_eq!(
@@ -394,7 +394,7 @@ impl Terminal {
     }
 }
 
-/// Who sits at the terminal is asked, and sees what would be done.
+/// The person at the terminal is asked, and sees what would be done.
 #[test]
 fn the_terminal_is_asked() {
     let files = files();
@@ -441,7 +441,8 @@ fn the_terminal_is_asked() {
     assert!(text(&shown.stdout).contains("approved by the terminal"));
 }
 
-/// REVIEW A 17: what was typed before the question, and what a script's own question has harvested, approves of nothing.
+/// REVIEW A 17: what was typed before the question, and what a script's own question has harvested,
+/// approves of nothing.
 #[test]
 fn a_17_keys_typed_before_a_question_do_not_answer_it() {
     let script = "from wardian import tools\nprint('--- wardian asks ---\\nType bcdf to approve, Enter to refuse: ', end='', flush=True)\n\

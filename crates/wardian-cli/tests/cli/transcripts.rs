@@ -1,4 +1,5 @@
-//! Three tasks, done by what the commands print and nothing else: docs/transcripts.md is what they print.
+//! Three tasks, done by what the commands print and nothing else: docs/transcripts.md is what they
+//! print.
 //!
 //! `UPDATE_EXPECT=1` writes the page anew.
 
@@ -11,9 +12,9 @@ use regex::Regex;
 use crate::{Files, wardian};
 
 enum Step {
-    /// What one thinks.
+    /// A thought.
     Say(&'static str),
-    /// What one types, after `wardian`.
+    /// A command line, after `wardian`.
     Run(&'static str),
     /// A file that one writes.
     Write(&'static str, &'static str),

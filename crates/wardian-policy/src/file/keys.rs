@@ -171,7 +171,8 @@ pub(super) const CONSTRAINT: &[Key] = &[
     ),
 ];
 
-/// The keys of a tool's configuration under which a text is a path of the host, relative to the policy's file.
+/// The keys of a tool's configuration under which a text is a path of the host, relative to the
+/// policy's file.
 pub(super) const PATH_KEYS: &[&str] = &["file", "sqlite"];
 
 /// Every name that `permissions` understands.

@@ -65,9 +65,10 @@ impl Policy {
             reader.problem(span, "", error.message(), None);
         }
         // What follows a syntax error would only repeat it.
-        let policy = match reader.problems.is_empty() {
-            true => reader.policy(document.get_ref(), base),
-            false => None,
+        let policy = if reader.problems.is_empty() {
+            reader.policy(document.get_ref(), base)
+        } else {
+            None
         };
         let mut problems = reader.problems;
         match policy {
@@ -82,7 +83,7 @@ impl Policy {
     }
 }
 
-/// Why a base policy can't be had.
+/// A reason for which a base policy can't be had.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Base {
@@ -257,7 +258,7 @@ impl Reader<'_> {
                 Ok(limits) => policy.limits = limits,
                 Err(error) => {
                     let message = format!("{} is out of bounds", error.given);
-                    let help = format!("it can be {} to {}", error.least, error.most);
+                    let help = format!("it can be {} to {}", error.min, error.max);
                     self.problem(item.span(), limit.key(), message, Some(help));
                 }
             }
@@ -273,8 +274,9 @@ impl Reader<'_> {
         let profile = table
             .get("profile")
             .and_then(|item| self.choice(item, "code.profile", &all, Profile::named));
-        let mut code = profile.map_or_else(|| policy.code.clone(), Profile::code);
-        let rules = &mut code.rules;
+        let mut source_rules =
+            profile.map_or_else(|| policy.source_rules.clone(), Profile::source_rules);
+        let rules = &mut source_rules.rules;
         let [allowed, forbidden] =
             ["allow_imports", "forbid_imports"].map(|name| self.code_names(policy, table, name));
         let [allowed_calls, forbidden_calls] =
@@ -291,7 +293,8 @@ impl Reader<'_> {
         let names = |listed: Vec<(String, String, Range<usize>)>| {
             listed.into_iter().map(|(_, name, _)| name)
         };
-        // What a policy forbids is forbidden with all its parts, whichever of them the profile allows.
+        // What a policy forbids is forbidden with all its parts, whichever of them the profile
+        // allows.
         let forbidden: Vec<_> = names(forbidden).collect();
         if let Some(allowed) = &mut rules.allowed_imports {
             let is_forbidden = |name: &str| {
@@ -314,7 +317,7 @@ impl Reader<'_> {
             rules.forbidden_calls.remove(&call);
         }
         rules.forbidden_calls.extend(names(forbidden_calls));
-        policy.code = code;
+        policy.source_rules = source_rules;
     }
 
     /// The names of a list of `[code]`: the key of each, the name, and where it stands.
@@ -329,18 +332,15 @@ impl Reader<'_> {
         };
         let mut named = Vec::new();
         for (key, text, span) in self.strings(item, &format!("code.{list}")) {
-            match text.split('.').all(is_identifier) {
-                true => {
-                    let at = self.source.location(span.clone());
-                    policy
-                        .locations
-                        .insert(format!("code.{list}[{text:?}]"), at);
-                    named.push((key, text.to_owned(), span));
-                }
-                false => {
-                    let message = format!("{text:?} is not a name that Python knows");
-                    self.problem(span, key, message, None);
-                }
+            if text.split('.').all(is_identifier) {
+                let at = self.source.location(span.clone());
+                policy
+                    .locations
+                    .insert(format!("code.{list}[{text:?}]"), at);
+                named.push((key, text.to_owned(), span));
+            } else {
+                let message = format!("{text:?} is not a name that Python knows");
+                self.problem(span, key, message, None);
             }
         }
         named

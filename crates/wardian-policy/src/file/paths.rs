@@ -53,7 +53,7 @@ impl Reader<'_> {
         Some(resolved(normal(&directory.join(path))))
     }
 
-    /// What a tool is told. Under the keys of [`PATH_KEYS`], texts are paths.
+    /// Reads the configuration of a tool. Under the keys of [`PATH_KEYS`], texts are paths.
     pub(super) fn config(&mut self, table: &Table<'_>, prefix: &str) -> Map<String, Value> {
         let members = table.iter().filter_map(|(name, item)| {
             let name = name.get_ref().as_ref();
@@ -102,9 +102,10 @@ impl Reader<'_> {
         let Some(table) = item.get_ref().as_table() else {
             let text = self.string(item, key)?;
             let host = self.host_path(item.span(), key, text)?;
-            let guest = match text.starts_with('/') {
-                true => text.to_owned(),
-                false => self.guest_path(item.span(), key, text)?,
+            let guest = if text.starts_with('/') {
+                text.to_owned()
+            } else {
+                self.guest_path(item.span(), key, text)?
             };
             return self.checked(
                 item.span(),
@@ -128,9 +129,10 @@ impl Reader<'_> {
                 self.host_path(host.span(), &key, text)?
             }
         };
-        let guest = match guest.starts_with('/') {
-            true => guest.to_owned(),
-            false => self.guest_path(path.span(), &path_key, guest)?,
+        let guest = if guest.starts_with('/') {
+            guest.to_owned()
+        } else {
+            self.guest_path(path.span(), &path_key, guest)?
         };
         let access = match table.get("access") {
             None => Access::READ_WRITE,
@@ -139,7 +141,7 @@ impl Reader<'_> {
         self.checked(item.span(), key, Grant::new(&guest, host, access))
     }
 
-    /// Where a script finds a directory that was named relative to the file.
+    /// Returns the path at which a script finds a directory that was named relative to the file.
     fn guest_path(&mut self, span: Range<usize>, key: &str, text: &str) -> Option<String> {
         let guest = (!text.split('/').any(|name| name == ".."))
             .then(|| GuestPath::root().join(text).ok())

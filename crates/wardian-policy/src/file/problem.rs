@@ -1,4 +1,4 @@
-//! What is wrong with a policy file.
+//! Problems of a policy file.
 
 use std::fmt;
 
@@ -12,16 +12,44 @@ use crate::{Location, Policy, Source};
 pub struct Problem {
     /// The file with its text.
     pub source: Source,
-    /// Where in it.
+    /// The place in the file.
     pub at: Location,
     /// The key, in full: `limits.timeout`, `allowed_paths[2].access`. Empty for the file itself.
     pub key: String,
-    /// What is wrong.
+    /// The mistake, in one sentence.
     pub message: String,
-    /// What to do about it.
+    /// A way out.
     pub help: Option<String>,
     /// Set if the policy can be used all the same: only the host that scripts run on can know.
     pub is_warning: bool,
+}
+
+impl Policy {
+    /// Makes a problem of this key, where it or the nearest key above it stands.
+    pub fn problem(&self, key: &str, message: impl Into<String>, help: Option<String>) -> Problem {
+        self.problem_at(self.nearest_location(key), key, message, help)
+    }
+
+    /// Makes a problem of this key, at a place of one of the policy's files.
+    pub fn problem_at(
+        &self,
+        at: Option<&Location>,
+        key: &str,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> Problem {
+        let of = |at: &Location| self.sources.iter().find(|source| source.file == at.file);
+        let source = at.and_then(of).or(self.sources.last()).cloned();
+        let source = source.unwrap_or_else(|| Source::text(&self.agent, ""));
+        Problem {
+            at: at.cloned().unwrap_or_else(|| source.location(0..0)),
+            source,
+            key: key.to_owned(),
+            message: message.into(),
+            help,
+            is_warning: false,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -77,12 +105,14 @@ impl Problems {
         self.iter().any(|problem| !problem.is_warning)
     }
 
-    /// Returns the policy as far as it could be read: to look for more that is wrong with it, and for nothing else.
+    /// Returns the policy as far as it could be read: to look for more that is wrong with it, and
+    /// for nothing else.
     pub fn draft(&self) -> Option<&Policy> {
         self.draft.as_deref()
     }
 
-    /// The same problems with these, but for those of tools that have one already: they may only repeat it.
+    /// The same problems with these, but for those of tools that have one already: they may only
+    /// repeat it.
     #[must_use]
     pub fn with(self, more: Vec<Problem>) -> Self {
         let of_tool = |problem: &Problem| {

@@ -241,7 +241,8 @@ pub(super) fn names(keys: &[Key]) -> Vec<&'static str> {
     keys.iter().map(|key| key.name).collect()
 }
 
-/// Returns the name among these that was probably meant: one that differs in a third of its letters at most.
+/// Returns the name among these that was probably meant: one that differs in a third of its letters
+/// at most.
 pub fn nearest<'n>(typed: &str, names: &[&'n str]) -> Option<&'n str> {
     let distance =
         |name: &str| strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase());

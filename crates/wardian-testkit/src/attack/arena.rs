@@ -1,4 +1,5 @@
-//! What one payload is played in: directories, tools and a canary of its own, and what is looked at after.
+//! The test bed of one payload: directories, tools and a canary of its own, and the look at all of
+//! them after.
 
 use std::fs;
 use std::io;
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wardian::audit::{Memory, verify};
 use wardian::{
-    Access, Action, Allowance, Gate, Limit, Limits, Log, Outcome, Policy, Profile, Runtime,
-    Sandbox, Script, Source, Tool, ToolRules, Verdict,
+    Gate, Limits, Log, Outcome, Policy, Runtime, Sandbox, Script, Tool, Verdict,
+    policy::{Access, Action, Allowance, Limit, Profile, Source, ToolRules},
 };
 use wardian_tools::{Resolver, http_request_with};
 
@@ -27,45 +28,46 @@ use crate::fixture::records;
 use crate::hostile::Program;
 use crate::{Canary, Fixture, runtime};
 
-/// How late a run may end before that is a finding. The promise is 250 ms; a test that holds the machine to
-/// it would fail on a busy one, so how late it was is in the report, and the soak holds it to the promise.
+/// The lateness of a run's end that is a finding. The promise is 250 ms; a test that holds the
+/// machine to it would fail on a busy one, so how late it was is in the report, and the soak holds
+/// it to the promise.
 const LATE: Duration = Duration::from_secs(2);
 
-/// How long a call waits for its tool.
+/// The time that a call waits for its tool.
 const TOOL_WAIT: Duration = Duration::from_secs(1);
 
-/// What stands around what is kept of an output: the mark where it was cut.
+/// The length of the mark where an output was cut.
 const MARK_BYTES: u64 = 200;
 
 /// Of a benign twin that does not work.
 const PROVES_NOTHING: &str = "does not work, so that the attacks prove nothing";
 
-/// What a payload says that has got what it wanted.
+/// The word of a payload that has got what it wanted.
 const ESCAPED: &str = "ESCAPED";
 
 /// Python for payloads that try one thing after another: none may succeed.
 const ATTEMPT: &str = "
 def attempt(*wishes):
     done = []
-    for number, wish in enumerate(wishes):
+    for number, attempt in enumerate(wishes):
         try:
-            got = wish()
+            got = attempt()
         except Exception:
             continue
         done.append((number, repr(got)[:80]))
     return f'ESCAPED: {done}' if done else 'nothing'
 ";
 
-/// What came of a payload.
+/// The result of a payload.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Played {
-    /// How it ended.
+    /// The ending.
     pub(crate) ending: String,
-    /// Whether that is an ending that it may have.
+    /// Set if that is an ending that it may have.
     pub(crate) right: bool,
-    /// What must not be.
+    /// Findings: everything that must not be.
     pub(crate) findings: Vec<String>,
-    /// How late its end was, in milliseconds.
+    /// The lateness of its end, in milliseconds.
     pub(crate) late_ms: u64,
     /// More about the ending.
     pub(crate) note: String,
@@ -88,7 +90,7 @@ impl Played {
     }
 }
 
-/// Why an arena can't be had.
+/// A reason for which a test bed can't be had.
 pub(crate) type Unready = Box<dyn std::error::Error + Send + Sync>;
 
 /// Everything that one payload is played in.
@@ -169,7 +171,7 @@ impl Arena {
         played
     }
 
-    /// What has changed that nobody may change, and what tools have seen that they may not.
+    /// Lists what has changed that nobody may change, and what tools have seen that they may not.
     pub(crate) fn findings(&self) -> Vec<String> {
         let mut findings = self.canary.findings();
         findings.extend(self.probes.findings());
@@ -187,10 +189,10 @@ impl Arena {
             .fixture
             .policy()
             .clone()
-            .with_code(Profile::Open.code());
+            .with_source_rules(Profile::Open);
         let gate = self.fixture.gate_under(policy, log);
         let gate = gate.map_err(|error| error.to_string())?;
-        Ok(Sandbox::behind(runtime(), gate))
+        Ok(Sandbox::with_gate(runtime(), gate))
     }
 
     /// A directory for reading and writing, as scripts and as the host see it.
@@ -208,8 +210,8 @@ impl Arena {
         };
         let mut played = self.run(runtime(), policy.clone(), &code, Some(may));
         // Screening is advice. What it refuses must be harmless too.
-        if played.ending == "rejected" && policy.code().screening().is_some() {
-            let open = policy.with_code(Profile::Open.code());
+        if played.ending == "rejected" && policy.source_rules().screening().is_some() {
+            let open = policy.with_source_rules(Profile::Open);
             let again = self.run(runtime(), open, &code, Some(may));
             played.findings.extend(again.findings);
             played.late_ms = played.late_ms.max(again.late_ms);
@@ -230,7 +232,7 @@ impl Arena {
             .fixture
             .policy()
             .clone()
-            .with_code(Profile::Open.code());
+            .with_source_rules(Profile::Open);
         match runtime().clone().hostile() {
             Ok(hostile) => self.run(&hostile, policy, &program.source(), None),
             Err(error) => Played::failed(error),
@@ -247,7 +249,7 @@ impl Arena {
     ) -> Played {
         let (log, memory) = Log::memory();
         let sandbox = match self.fixture.gate_under(policy, log) {
-            Ok(gate) => Sandbox::behind(runtime, gate),
+            Ok(gate) => Sandbox::with_gate(runtime, gate),
             Err(error) => return Played::failed(error),
         };
         let started = Instant::now();
@@ -280,14 +282,14 @@ impl Arena {
         let next = self
             .fixture
             .gate_under(
-                sandbox.policy().clone().with_code(Profile::Open.code()),
+                sandbox.policy().clone().with_source_rules(Profile::Open),
                 Log::memory().0,
             )
             .and_then(|gate| {
-                Sandbox::behind(crate::runtime(), gate).run_blocking("sum(range(10))")
+                Sandbox::with_gate(crate::runtime(), gate).run_blocking("sum(range(10))")
             });
         match next {
-            Ok(outcome) if outcome.value == Some(wardian::Value::Json(json!(45))) => {}
+            Ok(outcome) if outcome.value == Some(wardian::outcome::Value::Json(json!(45))) => {}
             Ok(outcome) => findings.push(format!("the next run did not work: {}", outcome.verdict)),
             Err(error) => findings.push(format!("the next run did not start: {error}")),
         }
@@ -431,9 +433,9 @@ impl Arena {
             .filter(|other| other.name() != tool.name())
             .cloned();
         let tools: Vec<_> = others.chain([tool.clone()]).collect();
-        let outcome = Gate::new(policy.with_code(Profile::Open.code()))
+        let outcome = Gate::new(policy.with_source_rules(Profile::Open))
             .and_then(|gate| gate.with_tools(tools))
-            .and_then(|gate| Ok(Sandbox::behind(runtime(), gate.with_audit(log)?)))
+            .and_then(|gate| Ok(Sandbox::with_gate(runtime(), gate.with_audit(log)?)))
             .and_then(|sandbox| sandbox.run_blocking(code));
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -449,9 +451,10 @@ impl Arena {
             verdict => (verdict.ending().to_owned(), benign),
         };
         if (ending == "completed") != benign {
-            findings.push(match benign {
-                true => format!("{PROVES_NOTHING}: {note}"),
-                false => format!("{url} was fetched"),
+            findings.push(if benign {
+                format!("{PROVES_NOTHING}: {note}")
+            } else {
+                format!("{url} was fetched")
             });
         }
         Played {
@@ -475,7 +478,7 @@ pub(crate) fn narrowed(
     fuel: u64,
     timeout: Duration,
     tool_wait: Duration,
-) -> Result<Limits, wardian::LimitError> {
+) -> Result<Limits, wardian::policy::LimitError> {
     let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let mut narrowed = limits.clone();
     for (limit, most) in [
@@ -491,7 +494,7 @@ pub(crate) fn narrowed(
     Ok(narrowed)
 }
 
-/// What has to be true of every record.
+/// Checks what has to be true of every record.
 fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let text = memory.text();
@@ -525,9 +528,10 @@ fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
 
 /// A payload as a whole script.
 pub(crate) fn source(row: &Row, payload: &str) -> String {
-    let attempt = match payload.contains("attempt(") {
-        true => ATTEMPT,
-        false => "",
+    let attempt = if payload.contains("attempt(") {
+        ATTEMPT
+    } else {
+        ""
     };
     format!("{attempt}{}\n{payload}", row.setup)
 }
@@ -544,14 +548,13 @@ fn size(directory: &Path) -> u64 {
         .sum()
 }
 
-/// What a tool is taken to do by its name.
+/// Plays a name of a tool, by which its action is inferred.
 fn name(row: &Row, name: &str, benign: bool) -> Played {
     let guess = Action::infer(name).map_or("refused", Action::name);
-    let finding = match benign {
-        true => (guess == "refused").then(|| format!("{name} {PROVES_NOTHING}")),
-        false => {
-            (!row.may.iter().any(|may| may == guess)).then(|| format!("{name} passes for {guess}"))
-        }
+    let finding = if benign {
+        (guess == "refused").then(|| format!("{name} {PROVES_NOTHING}"))
+    } else {
+        (!row.may.iter().any(|may| may == guess)).then(|| format!("{name} passes for {guess}"))
     };
     Played::plain(guess, finding.into_iter().collect())
 }

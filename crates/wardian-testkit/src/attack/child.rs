@@ -1,4 +1,5 @@
-//! One row, in a process of its own: plays its payloads and its twin, and looks at what is left behind.
+//! One row, in a process of its own: plays its payloads and its twin, and looks at what is left
+//! behind.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -6,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::exit;
 
 use serde::{Deserialize, Serialize};
-use wardian::Limit;
+use wardian::policy::Limit;
 
 use crate::attack::Suite;
 use crate::attack::arena::{Arena, Played};
 use crate::attack::row::{Kind, Row, rows};
 use crate::attack::watch::Held;
 
-/// What a child does, as it tells its parent.
+/// A step of a child, as it tells its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, PreEscaped, html};
 
 use crate::attack::report::{Grade, Report, RowReport};
 
-/// What a page may do: be shown. Hostile code has chosen some of the words in it.
+/// The policy of the page: it may be shown. Hostile code has chosen some of the words in it.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -113,7 +113,7 @@ fn one(row: &RowReport) -> maud::Markup {
     }
 }
 
-/// What turns text around or can't be seen, written out.
+/// Writes out characters that turn text around or can't be seen.
 fn shown(text: &str) -> String {
     text.escape_debug().to_string()
 }

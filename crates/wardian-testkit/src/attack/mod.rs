@@ -1,11 +1,12 @@
 //! Hostile code, tried on a policy: what it gets, and what it does to the host.
 //!
-//! The [rows](rows) are kinds of attack, each with payloads and with a benign twin that has to work. They
-//! run in a [`Fixture`](crate::Fixture) of the policy, so that nothing that the policy is about is touched, with
-//! less fuel and time where it allows more. Each row runs in a process of its own, so that an abort is seen.
-//! After each payload the world is looked at: a canary outside of the granted directories, what is granted for
-//! reading only, a socket that nobody may connect to, the record, memory, descriptors, threads and children of
-//! the process, and whether the next run works.
+//! The [rows](rows) are kinds of attack, each with payloads and with a benign twin that has to
+//! work. They run in a [`Fixture`](crate::Fixture) of the policy, so that nothing that the policy
+//! is about is touched, with less fuel and time where it allows more. Each row runs in a process of
+//! its own, so that an abort is seen. After each payload the world is looked at: a canary outside
+//! of the granted directories, what is granted for reading only, a socket that nobody may connect
+//! to, the record, memory, descriptors, threads and children of the process, and whether the next
+//! run works.
 //!
 //! ```no_run
 //! # // A doctest has no process to start again.
@@ -52,10 +53,10 @@ use crate::attack::row::POLICY;
 /// Tells a process that it is to try one row: its id, and after a colon the directory for its work.
 const CHILD: &str = "WARDIAN_ATTACK_ROW";
 
-/// How often a child is looked at.
+/// The interval at which a child is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How much is kept of what a child that has died said last.
+/// The most bytes that are kept of a dead child's last words.
 const SAID_BYTES: usize = 400;
 
 /// Beyond the limits of its runs: to start, to look around, to settle.
@@ -71,7 +72,7 @@ pub struct Suite {
     stop: Arc<AtomicBool>,
 }
 
-/// Why the suite can't be run.
+/// A reason for which the suite can't be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuiteError {
@@ -108,22 +109,25 @@ impl Suite {
         }
     }
 
-    /// All attacks, on a policy of the suite's own that grants something of everything, so that every
-    /// attack means something.
+    /// All attacks, on a policy of the suite's own that grants something of everything, so that
+    /// every attack means something.
     ///
     /// # Panics
     ///
     /// Never: the policy is part of this crate, and a test reads it.
     #[expect(clippy::panic, reason = "the policy is part of this crate")]
     pub fn built_in() -> Self {
-        match Policy::parse(&wardian::Source::text("attacks/policy.toml", POLICY)) {
+        match Policy::parse(&wardian::policy::Source::text(
+            "attacks/policy.toml",
+            POLICY,
+        )) {
             Ok(policy) => Self::new(policy),
             Err(problems) => panic!("{problems}"),
         }
     }
 
-    /// The same suite with these tools, as the host has them, in place of doubles. They are called by
-    /// hostile code: give them nothing that may not break.
+    /// The same suite with these tools, as the host has them, in place of doubles. They are called
+    /// by hostile code: give them nothing that may not break.
     #[must_use]
     pub fn with_tools(mut self, tools: impl IntoIterator<Item = Tool>) -> Self {
         self.tools.extend(tools);
@@ -159,7 +163,7 @@ impl Suite {
         self
     }
 
-    /// How many rows there are to try.
+    /// Returns the count of rows to try.
     pub fn len(&self) -> usize {
         self.chosen().len()
     }
@@ -175,9 +179,9 @@ impl Suite {
         rows().iter().filter(is_chosen).collect()
     }
 
-    /// Tries every row, each in a process that `command` makes: this program, started again so that it
-    /// comes to this call once more. There the call does not return. `progress` is told of each row that is
-    /// done.
+    /// Tries every row, each in a process that `command` makes: this program, started again so that
+    /// it comes to this call once more. There the call does not return. `progress` is told of each
+    /// row that is done.
     ///
     /// # Errors
     ///
@@ -226,7 +230,8 @@ impl Suite {
         Ok(Report::new(&self.policy, rows, started.elapsed()))
     }
 
-    /// As [`run`](Self::run), in a test of this name, module path included, as `cargo test` prints it.
+    /// As [`run`](Self::run), in a test of this name, module path included, as `cargo test` prints
+    /// it.
     ///
     /// # Panics
     ///
@@ -291,14 +296,14 @@ impl Suite {
     }
 }
 
-/// How a child has ended.
+/// The end of a child.
 enum Ended {
     Itself(ExitStatus),
     /// It did nothing any more.
     Killed,
 }
 
-/// What a child has written of what it does.
+/// Reads the steps that a child has written.
 fn read(steps: &Path) -> Vec<Step> {
     let text = fs::read_to_string(steps).unwrap_or_default();
     text.lines()

@@ -1,13 +1,16 @@
-//! What a row needs of a policy to mean anything.
+//! Preconditions: what a policy must grant for an attack to apply.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use wardian::{Access, Action, DomainRule, Permission, Policy};
+use wardian::{
+    Policy,
+    policy::{Access, Action, DomainRule, Permission},
+};
 
 use crate::attack::row::{Kind, Row};
 
-/// What a row needs of a policy.
+/// A precondition of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Need {
@@ -56,7 +59,7 @@ impl Need {
 }
 
 impl Row {
-    /// Why it means nothing under this policy, if it does.
+    /// Returns the reason for which it does not apply under this policy.
     pub(crate) fn missing(&self, policy: &Policy) -> Option<&'static str> {
         let of_kind: &[Need] = match self.kind {
             Kind::Python => &[Need::Scripts],

@@ -1,4 +1,5 @@
-//! Tools of the suite's own, for hostile code to call. They know what must not have come through the gate.
+//! Tools of the suite's own, for hostile code to call. They know what must not have come through
+//! the gate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,12 +7,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wardian::{Action, Call, Constraint, Policy, Tool, ToolDefinitionError, ToolError, ToolRules};
+use wardian::{
+    Call, Policy, Tool, ToolError,
+    policy::{Action, Constraint, ToolRules},
+    tool::ToolDefinitionError,
+};
 
-/// What some of the tools know and nobody else may.
+/// The secret that some of the tools know and nobody else may.
 pub(crate) const SECRET: &str = "probe-secret-5f2d11c0a9";
 
-/// What the tools have found.
+/// The findings of the tools.
 #[derive(Clone, Default)]
 pub(crate) struct Probes(Arc<Mutex<Vec<String>>>);
 
@@ -35,7 +40,7 @@ struct Path {
 struct Nothing {}
 
 impl Probes {
-    /// What should not have happened.
+    /// Lists what should not have happened.
     pub(crate) fn findings(&self) -> Vec<String> {
         self.0
             .lock()
@@ -152,7 +157,7 @@ impl Probes {
                 tokio::time::sleep(Duration::from_secs(3_600)).await;
                 Ok(())
             })?,
-            Tool::new("probe_panic", execute, panics)?.keeping_secret(SECRET),
+            Tool::new("probe_panic", execute, panics)?.with_secret(SECRET),
             Tool::new("probe_huge", execute, async |_: Nothing, _: Call| {
                 Ok("x".repeat(64 << 20))
             })?,
@@ -164,7 +169,7 @@ impl Probes {
                     _ => Err(ToolError::failed(format!("the key {SECRET} is wrong"))),
                 },
             )?
-            .keeping_secret(SECRET),
+            .with_secret(SECRET),
             Tool::new("probe_nested", execute, nested)?,
         ];
         if let Some(action) = lacking(policy) {
@@ -191,7 +196,7 @@ async fn nested(_: Nothing, _: Call) -> Result<Value, ToolError> {
         .await
         .map_err(failed)?;
     match outcome.value {
-        Some(wardian::Value::Json(value)) => Ok(value),
+        Some(wardian::outcome::Value::Json(value)) => Ok(value),
         _ => Err(ToolError::failed("no value")),
     }
 }

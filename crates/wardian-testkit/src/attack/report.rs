@@ -1,4 +1,4 @@
-//! What came of the suite: a grade for each row, and why.
+//! The report of the suite: a grade for each row, with the reasons.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::attack::arena::Played;
 use crate::attack::child::Step;
 use crate::attack::row::Row;
 
-/// What came of a row.
+/// The grade of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
@@ -46,23 +46,23 @@ impl fmt::Display for Grade {
     }
 }
 
-/// What came of one thing that was tried in a row.
+/// One attempt of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Which: a payload by its number, the benign twin.
+    /// The attempt's name: a payload by its number, the benign twin.
     pub what: String,
     /// Its grade.
     pub grade: Grade,
-    /// How it ended.
+    /// The ending.
     pub ending: String,
     /// More about that. Hostile code can have chosen the words.
     pub note: String,
-    /// What must not be; empty if only the ending was not among the expected.
+    /// Findings: everything that must not be; empty if only the ending was not among the expected.
     pub findings: Vec<String>,
 }
 
-/// What came of one row.
+/// The report of one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RowReport {
@@ -72,17 +72,17 @@ pub struct RowReport {
     pub name: String,
     /// Its grade.
     pub grade: Grade,
-    /// Why it is not applicable.
+    /// The reason for which it is not applicable.
     pub reason: Option<String>,
-    /// What was tried, the benign twin included.
+    /// The attempts, the benign twin included.
     pub attempts: Vec<Attempt>,
-    /// How late the latest of its runs was, in milliseconds.
+    /// The lateness of the latest of its runs, in milliseconds.
     pub late_ms: u64,
-    /// How long it took, in milliseconds.
+    /// The time that it took, in milliseconds.
     pub wall_ms: u64,
 }
 
-/// What came of the suite.
+/// The report of the suite.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -92,7 +92,7 @@ pub struct Report {
     pub policy_sha256: String,
     /// Row by row.
     pub rows: Vec<RowReport>,
-    /// How long all of it took, in milliseconds.
+    /// The time that all of it took, in milliseconds.
     pub wall_ms: u64,
 }
 
@@ -122,7 +122,7 @@ impl RowReport {
         self.id.split('-').next().unwrap_or_default()
     }
 
-    /// How the payloads have ended, each way once.
+    /// Lists the endings of the payloads, each once.
     pub fn endings(&self) -> Vec<&str> {
         let mut endings = Vec::new();
         for tried in &self.attempts {
@@ -133,7 +133,7 @@ impl RowReport {
         endings
     }
 
-    /// What was not as it should be.
+    /// Lists the attempts that did not go as they should.
     pub fn not_safe(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts
             .iter()
@@ -146,7 +146,7 @@ impl RowReport {
     }
 }
 
-/// What a row comes to, by what its process has said, and how that ended.
+/// Grades a row, by what its process has said, and how that ended.
 pub(crate) fn judge(
     row: &Row,
     steps: &[Step],
@@ -218,7 +218,7 @@ impl Report {
         self.count(Grade::Unsafe) == 0 && self.rows.len() > self.count(Grade::NotApplicable)
     }
 
-    /// How many rows have this grade.
+    /// Counts the rows of this grade.
     pub fn count(&self, grade: Grade) -> usize {
         self.rows.iter().filter(|row| row.grade == grade).count()
     }
@@ -238,7 +238,7 @@ impl Report {
         classes
     }
 
-    /// How late the latest run was, in milliseconds.
+    /// Returns the lateness of the latest run, in milliseconds.
     pub fn late_ms(&self) -> u64 {
         self.rows.iter().map(|row| row.late_ms).max().unwrap_or(0)
     }

@@ -30,25 +30,25 @@ pub(crate) const POLICY: &str = include_str!("../../attacks/policy.toml");
 pub struct Row {
     /// Its name for good: `ESC-01`.
     pub id: String,
-    /// What kind of attack it is.
+    /// The kind of attack.
     pub name: String,
-    /// How its payloads are played.
+    /// The way in which its payloads are played.
     #[serde(default)]
     pub(crate) kind: Kind,
-    /// What a policy has to grant for it to mean anything.
+    /// Preconditions: what a policy has to grant for it to mean anything.
     #[serde(default)]
     pub(crate) needs: Vec<Need>,
     /// Python that goes before each payload and before the benign twin.
     #[serde(default)]
     pub(crate) setup: String,
-    /// How payloads may end, besides being rejected by the code profile: the name of an ending
-    /// (`completed`, `raised`, `fuel`), or the type of an exception.
+    /// The endings that payloads may have, besides being rejected by the profile: the name of an
+    /// ending (`completed`, `raised`, `fuel`), or the type of an exception.
     #[serde(default)]
     pub(crate) may: Vec<String>,
-    /// What is tried: Python, URLs, policies, names of functions.
+    /// The payloads: Python, URLs, policies, names of functions.
     #[serde(default)]
     pub(crate) payloads: Vec<String>,
-    /// What is no attack and has to work: a policy that refused everything would pass otherwise.
+    /// The benign twin, which has to work: a policy that denied everything would pass otherwise.
     #[serde(default)]
     pub(crate) benign: Option<String>,
     /// Fuel for each run, if not [`FUEL`].
@@ -57,16 +57,16 @@ pub struct Row {
     /// Seconds for each run, if not [`SECONDS`].
     #[serde(default)]
     pub(crate) seconds: Option<f64>,
-    /// Why it is not tried.
+    /// The reason for which it is not tried.
     #[serde(default)]
     pub(crate) left_out: Option<String>,
 }
 
-/// What a run of a row may use, unless the row says more or the policy less.
+/// The fuel of a run of a row, unless the row says more or the policy less.
 pub(crate) const FUEL: u64 = 5_000_000_000;
 pub(crate) const SECONDS: u64 = 3;
 
-/// How payloads are played.
+/// A way in which payloads are played.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {

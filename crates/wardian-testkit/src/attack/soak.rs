@@ -1,5 +1,5 @@
-//! Hostile and benign runs, mixed at random from a seed, for as long as one likes: what a process that does
-//! this holds on to is for another process to look at.
+//! Hostile and benign runs, mixed at random from a seed, for as long as one likes: what a process
+//! that does this holds on to is for another process to look at.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Write};
@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wardian::audit::{Chain, Draft, Sink, verify};
-use wardian::{Error, Log, Policy, Profile, Sandbox, Tool};
+use wardian::{Error, Log, Policy, Sandbox, Tool, policy::Profile};
 
 use crate::attack::Suite;
 use crate::attack::arena::{Arena, Played, Unready, narrowed, source};
@@ -25,16 +25,16 @@ use crate::runtime;
 /// The wall clock of each run.
 const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How long a call waits for its tool.
+/// The time that a call waits for its tool.
 const TOOL_WAIT: Duration = Duration::from_millis(50);
 
-/// How many runs share a sandbox and a log, before these are given up.
+/// The count of runs that share a sandbox and a log, before these are dropped.
 const ROUND: usize = 100;
 
-/// Where a round's log is, in its directory.
+/// The name of a round's log, in its directory.
 const LOG: &str = "audit.jsonl";
 
-/// What is played, by how often.
+/// The kinds of runs, by how often each is played.
 const MIX: [(What, u32); 6] = [
     (What::Benign, 45),
     (What::Hostile, 25),
@@ -69,17 +69,17 @@ pub enum What {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SoakRun {
-    /// What it was.
+    /// The kind of run.
     pub what: What,
-    /// How it ended.
+    /// The ending.
     pub ending: String,
     /// When it began, in milliseconds of the system's monotonic clock.
     pub began_ms: i64,
     /// When it was over, and looked at.
     pub over_ms: i64,
-    /// How long after its time limit it ended, in milliseconds.
+    /// The time after its limit at which it ended, in milliseconds.
     pub late_ms: u64,
-    /// What must not be.
+    /// Findings: everything that must not be.
     pub findings: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ const BENIGN: [(&str, &str); 6] = [
     ),
 ];
 
-/// What calls tools that misbehave.
+/// Scripts that call tools that misbehave.
 const TOOLS: [&str; 4] = [
     "tools.probe_slow(text='x')",
     "tools.probe_panic()",
@@ -123,8 +123,8 @@ const GIVEN_UP: [&str; 5] = [
 ];
 
 impl Suite {
-    /// Plays hostile and benign runs at random until `until`, on so many threads, with files in `dir`, and
-    /// tells of each.
+    /// Plays hostile and benign runs at random until `until`, on so many threads, with files in
+    /// `dir`, and tells of each.
     ///
     /// # Errors
     ///
@@ -277,9 +277,10 @@ impl Round {
         let open = rng.random_bool(0.5);
         self.apart(|arena| {
             let policy = arena.fixture().policy().clone();
-            let policy = match open {
-                true => policy.with_code(Profile::Open.code()),
-                false => policy,
+            let policy = if open {
+                policy.with_source_rules(Profile::Open)
+            } else {
+                policy
             };
             arena.run(runtime(), policy, &code, None)
         })
@@ -303,7 +304,7 @@ impl Round {
         let code = format!("from wardian import tools\ntry: {call}\nexcept Exception: pass");
         self.apart(|arena| {
             let policy = arena.fixture().policy().clone();
-            let policy = policy.with_code(Profile::Open.code());
+            let policy = policy.with_source_rules(Profile::Open);
             arena.run(runtime(), policy, &code, None)
         })
     }
@@ -338,7 +339,7 @@ impl Round {
         }
     }
 
-    /// What can't be recorded does not happen.
+    /// Operations that can't be recorded are not done.
     fn full_disk(&self) -> io::Result<Played> {
         let full = FullDisk(
             Chain::default(),

@@ -1,28 +1,30 @@
-//! What a process holds, which has to be as it was, whatever hostile code has done.
+//! The resources of a process, which have to be as they were, whatever hostile code has done.
 
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use procfs::process::Process;
-use wardian::Limit;
+use wardian::policy::Limit;
 
-/// How long what is released later may take: threads of a pool that wait for work end after 10 s.
+/// The longest time until resources are released: threads of a pool that wait for work end after 10
+/// s.
 const SETTLE: Duration = Duration::from_secs(15);
 
 /// Threads that the pool for blocking work may have more than before.
 const SPARE_THREADS: usize = 4;
 
-/// Memory of the process that may be more than before, in bytes: its allocator keeps what calls have given back, which is
-/// no more than they had at once.
+/// Memory of the process that may be more than before, in bytes: its allocator keeps what calls
+/// have given back, which is no more than they had at once.
 fn spare_memory() -> u64 {
     Limit::HostMemory.default_amount()
 }
 
-/// What a process may take at its peak beyond the memory of one run, in bytes: outputs, replies, requests.
+/// The most bytes that a process may take at its peak beyond the memory of one run: outputs,
+/// replies, requests.
 const SPARE_PEAK: u64 = 160 << 20;
 
-/// What a process has, as the kernel counts it.
+/// The resources of a process, as the kernel counts them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Held {
     pub(crate) memory: u64,
@@ -32,7 +34,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// What this process has.
+    /// Counts the resources of this process.
     pub(crate) fn now() -> io::Result<Self> {
         let look = || -> procfs::ProcResult<Self> {
             let process = Process::myself()?;
@@ -52,7 +54,7 @@ impl Held {
         look().map_err(io::Error::other)
     }
 
-    /// What it has taken more than one run may, since it had `before`.
+    /// Says what it has taken more than one run may, since it had `before`.
     pub(crate) fn of_peak(before: &Self, limit: u64) -> Option<String> {
         let peak = Process::myself().and_then(|process| process.status());
         let peak = peak.ok()?.vmhwm? * 1024;
@@ -63,7 +65,7 @@ impl Held {
         })
     }
 
-    /// What has not come back to what it was before, once things had time to settle.
+    /// Lists what has not come back to what it was before, once things had time to settle.
     pub(crate) fn findings(before: &Self) -> Vec<String> {
         let started = Instant::now();
         loop {

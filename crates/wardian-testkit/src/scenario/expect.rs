@@ -20,7 +20,7 @@ const RECORDED: &[&str] = &[
     "limit",
 ];
 
-/// What should come of a scenario.
+/// The expectation of a scenario.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expected {
@@ -54,7 +54,7 @@ enum ExpectedFile {
 }
 
 impl Expected {
-    /// What came of a run, as far as it belongs into `expect.toml`.
+    /// Makes an expectation of what came of a run.
     pub(super) fn of(
         fixture: &Fixture,
         ran: &Ran,
@@ -82,7 +82,7 @@ impl Expected {
         Ok(Self {
             verdict: ran.ending().to_owned(),
             exception: exception(ran),
-            code: code(ran),
+            code: status(ran),
             rules: rules(ran),
             stdout: text(ran.stdout.text().into_owned()),
             // A traceback is the interpreter's business, unless somebody writes it here.
@@ -94,7 +94,7 @@ impl Expected {
         })
     }
 
-    /// What is not as it should be. An error is about the expectation itself.
+    /// Lists what is not as it should be. An error is about the expectation itself.
     pub(super) fn compare(&self, fixture: &Fixture, ran: &Ran) -> Result<Vec<String>, String> {
         let mut wrong = Vec::new();
         let mut same = |what: &str, should: String, is: String| {
@@ -110,7 +110,7 @@ impl Expected {
             same(
                 "code",
                 format!("{should}"),
-                code(ran).map_or_else(String::new, |code| code.to_string()),
+                status(ran).map_or_else(String::new, |status| status.to_string()),
             );
         }
         if let Some(should) = &self.rules {
@@ -204,9 +204,9 @@ fn exception(ran: &Ran) -> Option<String> {
     }
 }
 
-fn code(ran: &Ran) -> Option<i32> {
+fn status(ran: &Ran) -> Option<i32> {
     match ran.verdict {
-        Verdict::Exited { code } => Some(code),
+        Verdict::Exited { status } => Some(status),
         _ => None,
     }
 }
@@ -231,7 +231,7 @@ fn refusals(ran: &Ran) -> Vec<String> {
 
 fn value(ran: &Ran) -> Option<String> {
     match &ran.value {
-        Some(wardian::Value::Json(value)) => Some(value.to_string()),
+        Some(wardian::outcome::Value::Json(value)) => Some(value.to_string()),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use wardian::{PolicyError, Script, load_policy};
+use wardian::{Script, load_policy, policy::PolicyError};
 
 use self::expect::Expected;
 use crate::{Doubles, Fixture, FixtureError, Ran};
@@ -20,8 +20,8 @@ pub const FORMAT: &str = include_str!("format.md");
 /// Asks for `expect.toml` to be written anew.
 const UPDATE: &str = "UPDATE_EXPECT";
 
-/// Tests each of these folders of scenarios, which lie in a directory of the package, and that no other
-/// lies there. One `#[test]` for each.
+/// Tests each of these folders of scenarios, which lie in a directory of the package, and that no
+/// other lies there. One `#[test]` for each.
 ///
 /// ```
 /// wardian_testkit::scenarios!("tests/cases": reads_the_faq, writes_no_secret);
@@ -55,16 +55,17 @@ pub struct Scenario {
     doubles: Doubles,
 }
 
-/// Why a scenario can't be run. What comes of one that can is compared, and is no error.
+/// A reason for which a scenario can't be run. The result of one that can is compared, and is no
+/// error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScenarioError {
     /// A file of the scenario.
     #[error("{}: {why}", file.display())]
     File {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The mistake.
         why: String,
     },
     /// The file of doubles.
@@ -79,7 +80,7 @@ pub enum ScenarioError {
     /// The policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// What the run needs.
+    /// The run's fixture can't be made.
     #[error(transparent)]
     Fixture(#[from] FixtureError),
     /// The run.
@@ -91,17 +92,18 @@ pub enum ScenarioError {
 ///
 /// # Errors
 ///
-/// If there is none, or one has no policy. `policy` is that of those that have none of their own; without it, the nearest in
-/// the folders above.
+/// If there is none, or one has no policy. `policy` is that of those that have none of their own;
+/// without it, the nearest in the folders above.
 pub fn find(directory: &Path, policy: Option<&Path>) -> Result<Vec<Scenario>, ScenarioError> {
     let mut found = Vec::new();
     let above = nearest_policy(directory);
     let policy = policy.or(above.as_deref());
     search(directory, directory, policy, &mut found)?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
-    match found.is_empty() {
-        true => Err(ScenarioError::Nothing(directory.to_owned())),
-        false => Ok(found),
+    if found.is_empty() {
+        Err(ScenarioError::Nothing(directory.to_owned()))
+    } else {
+        Ok(found)
     }
 }
 
@@ -190,10 +192,9 @@ impl Scenario {
         for (path, content) in self.files()? {
             fixture = fixture.with_file(&path, content)?;
         }
-        let fixture = self
-            .doubles()?
-            .answer_in(fixture)
-            .map_err(|why| wrong(&file("tools.toml"), why))?;
+        let fixture = fixture
+            .with_doubles(self.doubles()?)
+            .map_err(|reason| wrong(&file("tools.toml"), reason))?;
         let ran = fixture.try_run(script)?;
         Ok((fixture, ran))
     }
@@ -201,9 +202,10 @@ impl Scenario {
     /// Reads the answers of the tools.
     fn doubles(&self) -> Result<Doubles, ScenarioError> {
         let file = self.folder.join("tools.toml");
-        match file.exists() {
-            true => Doubles::load(&file).map_err(ScenarioError::Doubles),
-            false => Ok(self.doubles.clone()),
+        if file.exists() {
+            Doubles::load(&file).map_err(ScenarioError::Doubles)
+        } else {
+            Ok(self.doubles.clone())
         }
     }
 
@@ -214,7 +216,7 @@ impl Scenario {
         self
     }
 
-    /// What the script finds.
+    /// Reads the files that the script finds.
     fn files(&self) -> Result<BTreeMap<String, Vec<u8>>, ScenarioError> {
         let root = self.folder.join("files");
         let mut files = BTreeMap::new();
@@ -225,8 +227,8 @@ impl Scenario {
     }
 }
 
-/// Tests one scenario, or updates it if `UPDATE_EXPECT` is set: what [`scenarios!`](crate::scenarios)
-/// calls.
+/// Tests one scenario, or updates it if `UPDATE_EXPECT` is set: what
+/// [`scenarios!`](crate::scenarios) calls.
 ///
 /// # Panics
 ///
@@ -239,9 +241,10 @@ pub fn check(directory: &str, name: &str) {
     let wrong = scenarios.and_then(|scenarios| {
         let mut wrong = Vec::new();
         for scenario in scenarios {
-            match std::env::var_os(UPDATE).is_some() {
-                true => scenario.update()?,
-                false => wrong.extend(scenario.run()?),
+            if std::env::var_os(UPDATE).is_some() {
+                scenario.update()?
+            } else {
+                wrong.extend(scenario.run()?)
             }
         }
         Ok(wrong)

@@ -1,8 +1,9 @@
 //! Databases, by the names that a policy gives them.
 //!
-//! What a statement may do is judged by the system that does it: a query is what SQLite's authorizer lets through on a
-//! connection that can't write, and what PostgreSQL takes as a cursor; a change is what they say changes rows. Its text is
-//! never looked at. Values cross exactly, as [`exact`](wardian::exact) has them.
+//! What a statement may do is judged by the system that does it: a query is what SQLite's
+//! authorizer lets through on a connection that can't write, and what PostgreSQL takes as a cursor;
+//! a change is what they say changes rows. Its text is never looked at. Values cross exactly, as
+//! [`exact`](wardian::tool::exact) has them.
 
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -17,9 +18,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::{Access, Action, Call, Limit, Tool, ToolError};
+use wardian::{
+    Call, Tool, ToolError,
+    policy::{Access, Action, Limit},
+};
 
-use crate::config::{SecretSource, Setting};
+use crate::config::{SecretSource, ToolConfig};
 use crate::{ConfigError, Secret};
 
 /// The longest statement, in bytes.
@@ -48,14 +52,14 @@ fn max_rows() -> usize {
 struct DatabaseConfig {
     /// A file, relative to the policy's. It has to exist.
     sqlite: Option<PathBuf>,
-    /// Where the connection string is: `postgres://user:password@host/database`.
+    /// The source of the connection string: `postgres://user:password@host/database`.
     postgres: Option<SecretSource>,
-    /// Whether the role may be one that can do more than read and change rows.
+    /// Set if the role may be one that can do more than read and change rows.
     #[serde(default)]
     trusted_role: bool,
 }
 
-/// What is said of a database whose feature is off.
+/// The message for a database whose feature is off.
 #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
 const UNKNOWN: &str = "this build knows no such database";
 
@@ -73,24 +77,25 @@ struct Statement {
     database: String,
     /// One statement, with `?1`, `?2` (SQLite) or `$1`, `$2` (PostgreSQL) for its parameters.
     sql: String,
-    /// The parameters: None, bool, int, float, str, bytes; for PostgreSQL also Decimal, date, time, datetime, timedelta,
-    /// UUID, lists for arrays, and lists and dicts for JSON.
+    /// The parameters: None, bool, int, float, str, bytes; for PostgreSQL also Decimal, date, time,
+    /// datetime, timedelta, UUID, lists for arrays, and lists and dicts for JSON.
     #[serde(default)]
     params: Vec<Value>,
 }
 
-/// What a query returns.
+/// The result of a query.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Rows {
     /// The names of the columns.
     columns: Vec<String>,
-    /// The rows, a value for each column, as Python's own type: also Decimal, date, time, datetime, timedelta, UUID, bytes.
+    /// The rows, a value for each column, as Python's own type: also Decimal, date, time, datetime,
+    /// timedelta, UUID, bytes.
     rows: Vec<Vec<Value>>,
-    /// Whether there were more rows than are returned.
+    /// True if there were more rows than are returned.
     truncated: bool,
 }
 
-/// What a query may take.
+/// The room for a query.
 #[derive(Clone, Copy)]
 struct Room {
     rows: usize,
@@ -109,7 +114,7 @@ impl Room {
     }
 }
 
-pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn db_query(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let databases = Databases::new(setting)?;
     let shared = databases.clone();
     let handler = move |args: Statement, call: Call| {
@@ -124,7 +129,7 @@ pub(crate) fn db_query(setting: Setting<'_>) -> Result<Tool, ConfigError> {
     tool_of(databases, setting, tool, what)
 }
 
-pub(crate) fn db_execute(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn db_execute(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     let databases = Databases::new(setting)?;
     let shared = databases.clone();
     let handler = move |args: Statement, call: Call| {
@@ -180,7 +185,7 @@ struct Databases {
 }
 
 impl Databases {
-    fn new(setting: Setting<'_>) -> Result<Arc<Self>, ConfigError> {
+    fn new(setting: ToolConfig<'_>) -> Result<Arc<Self>, ConfigError> {
         let config: Config = setting.config()?;
         let mut databases = Self {
             named: BTreeMap::new(),
@@ -233,8 +238,8 @@ impl Databases {
 /// The tool of these databases, as `tool` has been declared.
 fn tool_of(
     databases: Arc<Databases>,
-    setting: Setting<'_>,
-    tool: Result<Tool, wardian::ToolDefinitionError>,
+    setting: ToolConfig<'_>,
+    tool: Result<Tool, wardian::tool::ToolDefinitionError>,
     what: &str,
 ) -> Result<Tool, ConfigError> {
     let mut tool = tool
@@ -242,7 +247,7 @@ fn tool_of(
         .map_err(|error| setting.undeclared(error))?
         .exact();
     for secret in &databases.secrets {
-        tool = tool.keeping_secret(secret.reveal());
+        tool = tool.with_secret(secret.reveal());
     }
     for file in &databases.secret_files {
         tool = tool.relies_on(file, Access::READ_WRITE);
@@ -275,18 +280,18 @@ fn check(sql: &str, params: &[Value]) -> Result<(), ToolError> {
 
 /// A statement does more than its tool may: a query that writes, a change of more than rows.
 fn exceeds(reason: &str) -> ToolError {
-    ToolError::Refused {
+    ToolError::Denied {
         resource: String::new(),
         rule: "permissions".to_owned(),
         reason: reason.to_owned(),
-        told: Some(
+        message: Some(
             "the statement does more than this tool may: db_query reads, db_execute changes rows"
                 .to_owned(),
         ),
     }
 }
 
-/// What a value takes of the host's memory, in bytes, at least.
+/// Estimates the bytes of the host's memory that a value takes, at least.
 fn weight(value: &Value) -> usize {
     let inner = match value {
         Value::String(text) => text.len(),

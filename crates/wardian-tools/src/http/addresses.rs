@@ -1,4 +1,4 @@
-//! Which addresses are public: those that IANA's registries of special-purpose addresses
+//! Public addresses: those that IANA's registries of special-purpose addresses
 //! (RFC 6890) say are globally reachable.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,8 +1,8 @@
 //! Requests to web servers: to granted domains, at addresses that were checked.
 //!
 //! Every hop, the first and each redirect, goes the same way: the URL is parsed once, the policy
-//! decides on it, its host is looked up once, all its addresses are checked, and the connection goes
-//! to those and no others.
+//! decides on it, its host is looked up once, all its addresses are checked, and the connection
+//! goes to those and no others.
 
 mod addresses;
 
@@ -24,13 +24,16 @@ use rustls::ClientConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wardian::{Access, Action, Call, DomainRule, Policy, Tool, ToolError, parse_url};
+use wardian::{
+    Call, Policy, Tool, ToolError,
+    policy::{Access, Action, DomainRule, parse_url},
+};
 
-use crate::config::{SecretSource, Setting};
+use crate::config::{SecretSource, ToolConfig};
 use crate::{ConfigError, Secret, tls};
 
-/// Headers that say where a request goes, how long it is, what a proxy does with it, or which form and which part of the
-/// answer comes back. The host writes them itself.
+/// Headers that say where a request goes, how long it is, what a proxy does with it, or which form
+/// and which part of the answer comes back. The host writes them itself.
 const RESERVED: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -54,7 +57,7 @@ const RESERVED: &[&str] = &[
     "x-real-ip",
 ];
 
-/// What an answer's headers are kept of.
+/// The most bytes that are kept of an answer's headers.
 const HEADERS_BYTES: usize = 16 << 10;
 
 /// `[tools.http_request.config]`.
@@ -63,12 +66,12 @@ const HEADERS_BYTES: usize = 16 << 10;
 struct Config {
     /// The longest body of an answer: `256KiB`.
     max_bytes: ByteSize,
-    /// How many redirects are followed.
+    /// The most redirects that are followed.
     redirects: usize,
     /// Private networks that may be connected to: `10.1.0.0/16`. Others are refused whatever a name
     /// resolves to.
     private_networks: Vec<IpNet>,
-    /// What is attached to requests to a domain.
+    /// Credentials that are attached to requests to a domain.
     credentials: Vec<CredentialConfig>,
 }
 
@@ -91,7 +94,7 @@ struct CredentialConfig {
     /// The header that carries it.
     #[serde(default = "authorization")]
     header: String,
-    /// What stands in front of the secret.
+    /// Text in front of the secret.
     #[serde(default = "bearer")]
     prefix: String,
     secret: SecretSource,
@@ -123,15 +126,15 @@ pub trait Resolver: Send + Sync + 'static {
 struct Request {
     /// An absolute URL, by http or https.
     url: String,
-    /// What to do.
+    /// Method.
     #[serde(default)]
     method: Verb,
     /// More headers.
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// What to send, as text.
+    /// Text to send.
     body: Option<String>,
-    /// What to send, as JSON.
+    /// JSON to send.
     json: Option<Value>,
 }
 
@@ -160,12 +163,12 @@ impl From<Verb> for Method {
     }
 }
 
-/// What a server has answered.
+/// The answer of a server.
 #[derive(Serialize, JsonSchema)]
 struct Answer {
     /// The status: 200.
     status: u16,
-    /// Where the answer came from in the end.
+    /// The URL that the answer came from in the end.
     url: String,
     /// Its headers, by their names in lower case.
     headers: BTreeMap<String, String>,
@@ -175,7 +178,7 @@ struct Answer {
     body_base64: Option<String>,
 }
 
-pub(crate) fn http_request(setting: Setting<'_>) -> Result<Tool, ConfigError> {
+pub(crate) fn http_request(setting: ToolConfig<'_>) -> Result<Tool, ConfigError> {
     resolved_by(setting, None)
 }
 
@@ -188,7 +191,7 @@ pub fn http_request_with(
     policy: &Policy,
     resolver: Arc<dyn Resolver>,
 ) -> Result<Tool, ConfigError> {
-    let setting = Setting {
+    let setting = ToolConfig {
         policy,
         tool: "http_request",
         with_secrets: true,
@@ -197,7 +200,7 @@ pub fn http_request_with(
 }
 
 fn resolved_by(
-    setting: Setting<'_>,
+    setting: ToolConfig<'_>,
     resolver: Option<Arc<dyn Resolver>>,
 ) -> Result<Tool, ConfigError> {
     let config: Config = setting.config()?;
@@ -237,7 +240,7 @@ fn resolved_by(
     let tool = Tool::new(setting.tool, Action::HttpRequest, handler)
         .and_then(|tool| tool.resource("url"))
         .map_err(|error| setting.undeclared(error))?;
-    let hiding = |tool: Tool, secret: &Secret| tool.keeping_secret(secret.reveal());
+    let hiding = |tool: Tool, secret: &Secret| tool.with_secret(secret.reveal());
     let apart = |tool: Tool, file| tool.relies_on(file, Access::READ_WRITE);
     let tool = secrets.iter().fold(tool, hiding);
     Ok(files.into_iter().fold(tool, apart))
@@ -246,12 +249,12 @@ fn resolved_by(
 struct Sender {
     config: Config,
     credentials: Vec<Credential>,
-    /// Who looks hosts up; the system if nobody else does.
+    /// The resolver of hosts; the system's if there is none.
     resolver: Option<Arc<dyn Resolver>>,
     tls: ClientConfig,
 }
 
-/// What is sent to one hop.
+/// The request of one hop.
 struct Hop {
     url: Url,
     method: Method,
@@ -362,16 +365,17 @@ impl Sender {
             if !addresses::is_public(ip) && !listed(ip) {
                 let rule = "tools.http_request.config.private_networks";
                 // The script is not told which: it is an address of the host's network.
-                let told =
+                let message =
                     format!("http_request may not connect to {name}: its address is private");
                 let reason = format!("{name} is at {ip}, which is not public");
-                return Err(refused(url, rule, reason, told));
+                return Err(refused(url, rule, reason, message));
             }
         }
-        match found.is_empty() {
-            true => Err(ToolError::failed(format!("{name} has no address"))),
+        if found.is_empty() {
+            Err(ToolError::failed(format!("{name} has no address")))
+        } else {
             // The port is the URL's.
-            false => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect()),
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect())
         }
     }
 
@@ -444,10 +448,10 @@ impl Sender {
 /// The shortest part of a secret that is looked for, in bytes.
 const PART_BYTES: usize = 8;
 
-/// How many parts of a secret are looked for, at most.
+/// The most parts of a secret that are looked for.
 const PARTS: usize = 128;
 
-/// Whether a part of a secret is in `bytes`, `beyond_whole` ones or those included.
+/// Returns whether a part of a secret is in `bytes`, `beyond_whole` ones or those included.
 fn holds_part(bytes: &[u8], secret: &[u8], beyond_whole: bool) -> bool {
     if secret.len() < 4 {
         return false;
@@ -496,7 +500,7 @@ fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, ToolError> {
     Ok(headers)
 }
 
-/// Where an answer sends the client, if anywhere.
+/// Returns where an answer sends the client, if anywhere.
 fn redirected(response: &Response) -> Result<Option<String>, ToolError> {
     let redirects = [301, 302, 303, 307, 308].contains(&response.status().as_u16());
     let location = response.headers().get(LOCATION).filter(|_| redirects);
@@ -551,16 +555,16 @@ fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> 
     })
 }
 
-fn refused(url: &Url, rule: &str, reason: String, told: String) -> ToolError {
-    ToolError::Refused {
+fn refused(url: &Url, rule: &str, reason: String, message: String) -> ToolError {
+    ToolError::Denied {
         resource: url.to_string(),
         rule: rule.to_owned(),
         reason,
-        told: Some(told),
+        message: Some(message),
     }
 }
 
-/// Why nothing came back. Not the error's own words: they name addresses.
+/// Makes the message for a request that failed. Not the error's own words: they name addresses.
 fn unsent(error: &reqwest::Error) -> ToolError {
     ToolError::failed(match error {
         error if error.is_connect() => "the server can't be connected to",

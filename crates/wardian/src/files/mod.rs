@@ -1,60 +1,61 @@
-//! The file guard: every wish of a script for a file comes here, and goes on only if the policy
-//! allows it.
+//! The file guard. It mediates every file operation of a run: authorizes it against the policy,
+//! records the decision, then performs it beneath a granted directory.
 //!
 //! A script sees one tree. Its root and the directories that lead to granted ones exist only
 //! here; a granted directory is a handle that [`Grants`] opened. A path becomes a normalised
 //! [`GuestPath`] first, is decided on as that, and only then resolved, beneath the handle. What
-//! is outside of every grant is refused before any file system is asked, so whether it exists
+//! is outside of every grant is denied before any file system is asked, so whether it exists
 //! does not show.
+//!
+//! One file for each verb; `filesystem.rs` is what the engine sees of them.
 
-mod access;
-mod listing;
-mod operation;
-mod quota;
+mod authority;
+mod beneath;
+mod create;
+mod error;
+mod filesystem;
+mod grants;
+mod io;
+mod link;
+mod list;
+mod open;
+mod paths;
 mod record;
+mod remove;
+mod rename;
 mod stat;
-mod tool;
-mod wasi;
+mod times;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::fs::Dir;
-use wardian_policy::{Access, Action, GuestPath, Limit, PathError, Policy};
-use wasmtime_wasi::p1::types::{Errno, Error, Filestat, Lookupflags};
-use wiggle::{GuestMemory, GuestPtr};
+use rustix::io::Errno;
+use wardian_audit::FileOperation;
+use wardian_engine::ROOT;
+use wardian_policy::{Access, Action, Decision, GuestPath, Limit, PathError};
 
-use self::listing::Listing;
-use self::operation::Failure;
-pub(crate) use self::operation::real_path;
-pub(crate) use self::quota::Quota;
-pub(crate) use self::tool::Held;
-pub use self::tool::{DirectoryEntry, Files};
-pub(crate) use self::wasi::{WASI_MODULE, Wasi, random_get, trap};
-use crate::FileOperation;
-use crate::grants::Grants;
-use crate::session::{Session, Stop};
-use crate::threads::{FILES, Unfinished};
+pub(crate) use self::authority::Authority;
+use self::beneath::leads_outside;
+pub(crate) use self::error::{Denial, FileError};
+use self::error::{Failure, Result};
+pub(crate) use self::grants::{Grants, home};
+use self::list::Listing;
+pub(crate) use self::paths::real;
+use crate::ledger::{RunContext, Stop};
+use crate::threads::FILES;
 
-type Result<T> = std::result::Result<T, Error>;
-
-/// The descriptor of the root, the first after the standard streams: where C libraries look for
-/// the directories that they were given.
-const ROOT: u32 = 3;
-
-/// What the files of one run are, and may become.
+/// The files of one run: what is open, and what may become so.
 pub(crate) struct FileGuard {
-    policy: Arc<Policy>,
-    grants: Arc<Grants>,
-    open: BTreeMap<u32, Open>,
-    session: Arc<Session>,
+    authority: Arc<Authority>,
+    context: Arc<RunContext>,
+    open: BTreeMap<u32, Handle>,
 }
 
-/// Something that a script has open.
-enum Open {
+/// Something that is open.
+enum Handle {
     /// A directory is a name: what is opened relative to it is decided on as a whole path.
     Directory {
         path: GuestPath,
@@ -63,14 +64,15 @@ enum Open {
     File(Arc<OpenFile>),
 }
 
-impl Open {
+impl Handle {
     fn directory(path: GuestPath) -> Self {
         let listing = None;
         Self::Directory { path, listing }
     }
 }
 
-struct OpenFile {
+/// A regular file that is open.
+pub(crate) struct OpenFile {
     file: File,
     path: GuestPath,
     access: Access,
@@ -78,8 +80,37 @@ struct OpenFile {
     device: u64,
 }
 
-/// Something beneath a granted directory that may be touched.
-struct Target {
+/// A path as a script gave it, normalised.
+pub(crate) struct GuestTarget {
+    pub(crate) path: GuestPath,
+    /// Set if it ended with a slash, or with `/.`: only a directory will do.
+    pub(crate) is_directory: bool,
+}
+
+impl GuestTarget {
+    /// Reads an absolute path.
+    pub(crate) fn absolute(text: &str) -> std::result::Result<Self, PathError> {
+        Ok(Self::from_path(GuestPath::new(text)?, text))
+    }
+
+    /// Reads a path that is relative to `base`, unless it is absolute.
+    fn relative(base: &GuestPath, text: &str) -> std::result::Result<Self, PathError> {
+        if text.starts_with('/') {
+            return Self::absolute(text);
+        }
+        Ok(Self::from_path(base.join(text)?, text))
+    }
+
+    fn from_path(path: GuestPath, text: &str) -> Self {
+        Self {
+            path,
+            is_directory: matches!(text.rsplit('/').next(), Some("" | "." | "..")),
+        }
+    }
+}
+
+/// A path beneath a granted directory that may be touched.
+struct Beneath {
     dir: Arc<Dir>,
     /// Relative to the directory; `.` for itself.
     path: PathBuf,
@@ -87,210 +118,206 @@ struct Target {
     device: u64,
 }
 
-impl Target {
+impl Beneath {
     fn is_root(&self) -> bool {
         self.path == Path::new(".")
     }
 }
 
-/// A path as a script gave it.
-struct Asked {
-    path: GuestPath,
-    /// It ended with a slash, or with `/.`: only a directory will do.
-    directory: bool,
-}
-
 impl FileGuard {
-    pub(crate) fn new(policy: Arc<Policy>, grants: Arc<Grants>, session: Arc<Session>) -> Self {
-        let root = Open::directory(GuestPath::root());
+    pub(crate) fn new(authority: Arc<Authority>, context: Arc<RunContext>) -> Self {
+        let root = Handle::directory(GuestPath::root());
         Self {
-            policy,
-            grants,
+            authority,
+            context,
             open: BTreeMap::from([(ROOT, root)]),
-            session,
         }
     }
 
-    /// Reads a path out of the guest, relative to one of its directories.
-    fn asked(&self, memory: &GuestMemory<'_>, dir: u32, path: GuestPtr<str>) -> Result<Asked> {
+    /// Reads a path that is relative to an open directory.
+    fn target(&self, dir: u32, path: &str) -> Result<GuestTarget> {
         let base = match self.open.get(&dir) {
-            Some(Open::Directory { path, .. }) => path,
-            Some(Open::File(_)) => return Err(Errno::Notdir.into()),
-            None => return Err(Errno::Badf.into()),
+            Some(Handle::Directory { path, .. }) => path,
+            Some(Handle::File(_)) => return Err(Errno::NOTDIR.into()),
+            None => return Err(Errno::BADF.into()),
         };
-        // Twice what any path can have, so that its own error is the one that is seen.
-        if path.len() > 8192 {
-            return Err(Errno::Nametoolong.into());
-        }
-        let text = memory.as_cow_str(path)?;
-        let joined = match text.starts_with('/') {
-            true => GuestPath::new(text.as_bytes()),
-            false => base.join(&text),
-        };
-        let path = joined.map_err(|error| match error {
-            PathError::TooLong => Errno::Nametoolong,
-            PathError::NotUtf8 => Errno::Ilseq,
-            _ => Errno::Inval,
-        })?;
-        let directory = matches!(text.rsplit('/').next(), Some("" | "." | ".."));
-        Ok(Asked { path, directory })
+        let target = GuestTarget::relative(base, path).map_err(|error| match error {
+            PathError::TooLong => Errno::NAMETOOLONG,
+            PathError::NotUtf8 => Errno::ILSEQ,
+            _ => Errno::INVAL,
+        });
+        Ok(target?)
     }
 
-    /// The one question: may this be done here? Every answer is recorded.
-    async fn permit(
-        &mut self,
+    /// Authorizes an operation on a path, by all of these actions. Every decision is recorded.
+    async fn authorize(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
         actions: &[Action],
-    ) -> Result<Target> {
-        let policy = self.policy.clone();
+    ) -> Result<Beneath> {
+        let policy = &self.authority.policy;
         let decision = actions
             .iter()
             .map(|action| policy.check_path(*action, path.clone()))
-            // The first refusal decides.
+            // The first denial decides.
             .reduce(|first, next| if first.allowed() { next } else { first })
-            .ok_or(Errno::Inval)?;
-        self.session.decided(operation, path, &decision).await?;
-        if let Some(target) = self.target(&decision) {
-            return Ok(target);
+            .ok_or(Errno::INVAL)?;
+        self.record_decision(operation, path, &decision).await?;
+        if let Some(beneath) = self.beneath(&decision) {
+            return Ok(beneath);
         }
-        // Whether something is there does not show: for a script that looks, there is nothing, as programs expect that
-        // try a file and go on without.
         let only_looks = actions.iter().all(|action| *action == Action::ReadFile);
-        Err(match only_looks && !policy.shows(path) {
-            true => Errno::Noent.into(),
-            false => Errno::Acces.into(),
-        })
+        Err(FileError::Denied(Denial {
+            rule: decision.rule(),
+            reason: decision.to_string(),
+            hidden: only_looks && !policy.shows(path),
+        }))
     }
 
-    /// Where an allowed path leads.
-    fn target(&self, decision: &wardian_policy::Decision<'_>) -> Option<Target> {
+    /// Authorizes a look at a path, by whatever access there is. Only a denial is recorded.
+    async fn authorize_stat(&self, path: &GuestPath) -> Result<Beneath> {
+        let policy = &self.authority.policy;
+        let check = |action| policy.check_path(action, path.clone());
+        let reading = check(Action::ReadFile);
+        let beneath = self.beneath(&reading);
+        if let Some(beneath) = beneath.or_else(|| self.beneath(&check(Action::WriteFile))) {
+            return Ok(beneath);
+        }
+        self.record_decision(FileOperation::Stat, path, &reading)
+            .await?;
+        Err(FileError::Denied(Denial {
+            rule: reading.rule(),
+            reason: reading.to_string(),
+            hidden: true,
+        }))
+    }
+
+    /// Authorizes an operation that moves or links from one path to another. Only within one
+    /// granted directory: they are as if on different disks, for which programs are prepared.
+    async fn authorize_pair(
+        &self,
+        operation: FileOperation,
+        from: &GuestPath,
+        to: &GuestPath,
+    ) -> Result<[Beneath; 2]> {
+        let policy = &self.authority.policy;
+        let decisions = [from, to].map(|path| policy.check_path(Action::WriteFile, path.clone()));
+        let [source, target] = decisions.each_ref().map(|decision| self.beneath(decision));
+        let apart = matches!((&source, &target), (Some(a), Some(b)) if a.device != b.device);
+        let [first, second] = &decisions;
+        let deciding = if first.allowed() { second } else { first };
+        self.record_pair(operation, [from, to], deciding, apart)
+            .await?;
+        let (Some(source), Some(target)) = (source, target) else {
+            return Err(FileError::Denied(Denial {
+                rule: deciding.rule(),
+                reason: deciding.to_string(),
+                hidden: false,
+            }));
+        };
+        if apart {
+            return Err(Errno::XDEV.into());
+        }
+        if source.is_root() || target.is_root() {
+            return Err(Errno::BUSY.into());
+        }
+        Ok([source, target])
+    }
+
+    /// Resolves an allowed path to its granted directory.
+    fn beneath(&self, decision: &Decision<'_>) -> Option<Beneath> {
         let (grant, path) = decision.grant()?;
-        let directory = self.grants.directory(grant.guest())?;
+        let directory = self.authority.grants.directory(grant.guest())?;
         let rest = path.within(grant.guest())?;
-        Some(Target {
+        Some(Beneath {
             dir: directory.dir.clone(),
             path: if rest.is_empty() { "." } else { rest }.into(),
             device: directory.number,
         })
     }
 
-    /// May a script look at this, by whatever access it has? Only a refusal is recorded.
-    async fn visible(&mut self, path: &GuestPath) -> Result<Target> {
-        let policy = self.policy.clone();
-        let check = |action| policy.check_path(action, path.clone());
-        let reading = check(Action::ReadFile);
-        let target = self.target(&reading);
-        if let Some(target) = target.or_else(|| self.target(&check(Action::WriteFile))) {
-            return Ok(target);
-        }
-        let operation = FileOperation::Stat;
-        self.session.decided(operation, path, &reading).await?;
-        Err(Errno::Noent.into())
+    /// Returns the names in a directory that is not granted itself, but leads to granted ones.
+    fn children_of_ancestor(&self, path: &GuestPath) -> Option<Vec<String>> {
+        self.authority.grants.children_of_ancestor(path)
     }
 
-    async fn stat(&mut self, asked: Asked, flags: Lookupflags) -> Result<Filestat> {
-        if self.grants.leading_from(&asked.path).is_some() {
-            return Ok(stat::of_leading_directory());
-        }
-        let Target { dir, path, device } = self.visible(&asked.path).await?;
-        let follow = flags.contains(Lookupflags::SYMLINK_FOLLOW);
-        let found = blocking(move || operation::stat(&dir, &path, follow)).await?;
-        let found = self.done(FileOperation::Stat, &asked.path, found).await?;
-        if asked.directory && !found.is_dir() {
-            return Err(Errno::Notdir.into());
-        }
-        Ok(stat::filestat(&found, device))
-    }
-
-    /// What came of an operation that was allowed. What the run's limits or the directory's
-    /// borders stopped is recorded.
-    async fn done<T>(
-        &mut self,
+    /// Performs what was authorized, on a thread that may wait for a disk. The run's time goes on
+    /// meanwhile, and when it is up the run ends without waiting.
+    async fn perform<T: Send + 'static>(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
-        result: std::result::Result<T, impl Into<Failure>>,
+        work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        match result {
-            Ok(done) => Ok(done),
-            Err(failure) => Err(self.failed(operation, path, failure.into()).await?.into()),
-        }
+        let done = FILES.run(work).await;
+        let done = done.map_err(|error| Stop::Host(format!("a file operation: {error}")))?;
+        self.finish(operation, path, done).await
     }
 
-    /// Why something that was allowed is not done, as the script sees it.
-    async fn failed(
-        &mut self,
+    /// Records what a limit of the run or a border of the directory has stopped.
+    async fn finish<T>(
+        &self,
         operation: FileOperation,
         path: &GuestPath,
-        failure: Failure,
-    ) -> Result<Errno> {
-        Ok(match failure {
+        done: std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let failure = match done {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        Err(match failure {
             Failure::Limit(limit) => {
-                self.session
-                    .limited(operation, path, limit, &self.policy)
-                    .await?;
-                match limit {
-                    Limit::FileSize => Errno::Fbig,
-                    Limit::OpenFiles => Errno::Mfile,
-                    _ => Errno::Nospc,
-                }
+                self.record_limit(operation, path, limit).await?;
+                FileError::Limit(limit)
             }
             Failure::Special => {
                 let reason = "it is a device, a pipe or a socket";
-                self.session
-                    .stopped(operation, path, reason, &self.policy)
-                    .await?;
-                Errno::Acces
+                self.deny(operation, path, reason).await?
             }
             Failure::Io(error) if leads_outside(&error) => {
                 let reason = "a symbolic link leads out of the granted directory";
-                self.session
-                    .stopped(operation, path, reason, &self.policy)
-                    .await?;
-                Errno::Acces
+                self.deny(operation, path, reason).await?
             }
-            Failure::Io(error) => stat::errno(&error),
+            Failure::Io(error) => FileError::Io(error),
         })
     }
 
-    /// Makes room for one more descriptor.
-    async fn descriptor(&mut self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
+    /// Finds a free descriptor.
+    async fn free_descriptor(&self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
         let count = self.open.keys().filter(|fd| **fd != ROOT).count();
-        if count >= self.session.quota.open_files {
-            self.done(operation, path, Err(Failure::Limit(Limit::OpenFiles)))
-                .await?;
+        if count >= self.context.meters.max_open_files {
+            let limit = Err(Failure::Limit(Limit::OpenFiles));
+            self.finish(operation, path, limit).await?;
         }
         let free = (ROOT + 1..).find(|fd| !self.open.contains_key(fd));
-        free.ok_or(Errno::Mfile.into())
+        Ok(free.ok_or(Errno::MFILE)?)
     }
 
+    /// Returns the path of what is open.
+    fn path(&self, fd: u32) -> Result<GuestPath> {
+        match self.open.get(&fd) {
+            Some(Handle::Directory { path, .. }) => Ok(path.clone()),
+            Some(Handle::File(file)) => Ok(file.path.clone()),
+            None => Err(Errno::BADF.into()),
+        }
+    }
+
+    /// Returns an open file.
     fn file(&self, fd: u32) -> Result<Arc<OpenFile>> {
         match self.open.get(&fd) {
-            Some(Open::File(file)) => Ok(file.clone()),
-            Some(Open::Directory { .. }) => Err(Errno::Isdir.into()),
-            None => Err(Errno::Badf.into()),
+            Some(Handle::File(file)) => Ok(file.clone()),
+            Some(Handle::Directory { .. }) => Err(Errno::ISDIR.into()),
+            None => Err(Errno::BADF.into()),
         }
     }
 
+    /// Returns an open file with this access.
     fn file_for(&self, fd: u32, access: Access) -> Result<Arc<OpenFile>> {
         let file = self.file(fd)?;
-        match file.access.contains(access) {
-            true => Ok(file),
-            false => Err(Errno::Badf.into()),
+        if !file.access.contains(access) {
+            return Err(Errno::BADF.into());
         }
+        Ok(file)
     }
-}
-
-/// cap-std has an error of its own for a path that would leave the directory; every other comes
-/// from the system.
-fn leads_outside(error: &io::Error) -> bool {
-    error.raw_os_error().is_none() && error.kind() == io::ErrorKind::PermissionDenied
-}
-
-/// Does something that may wait for a disk, on a thread that may wait. The run's time goes on
-/// meanwhile, and when it is up the run ends without waiting.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let stop = |error: Unfinished| Stop::Host(format!("a file operation: {error}"));
-    let done = FILES.run(work).await;
-    done.map_err(|error| Error::trap(wasmtime::Error::new(stop(error))))
 }

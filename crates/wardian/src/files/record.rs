@@ -1,14 +1,13 @@
-//! What is recorded of a wish for a file, and of the answer.
+//! Records of decisions on files.
 
-use wardian_audit::Event;
-use wardian_policy::{Action, Decision, GuestPath, Limit, Location, Policy};
-use wasmtime_wasi::p1::types::Error;
+use wardian_audit::{Event, FileOperation};
+use wardian_policy::{Action, Decision, GuestPath, Limit, Location};
 
-use crate::session::{Session, data};
-use crate::{FileOperation, Refusal, Wish};
+use super::{Denial, FileError, FileGuard};
+use crate::ledger::{Attempt, Refusal, Stop, data};
 
-/// An answer, on its way to the log and the outcome.
-struct Answer<'a> {
+/// A decision, on its way to the log and the outcome.
+struct Decided<'a> {
     operation: FileOperation,
     path: &'a GuestPath,
     to: Option<&'a GuestPath>,
@@ -18,82 +17,97 @@ struct Answer<'a> {
     reason: String,
 }
 
-impl Session {
-    pub(super) async fn decided(
+impl<'a> Decided<'a> {
+    fn new(operation: FileOperation, path: &'a GuestPath, decision: &Decision<'a>) -> Self {
+        Self {
+            operation,
+            path,
+            to: None,
+            allowed: decision.allowed(),
+            rule: decision.rule(),
+            location: decision.location(),
+            reason: decision.to_string(),
+        }
+    }
+}
+
+impl FileGuard {
+    /// Records a decision of the policy.
+    pub(super) async fn record_decision(
         &self,
         operation: FileOperation,
         path: &GuestPath,
         decision: &Decision<'_>,
-    ) -> Result<(), Error> {
-        if !self.is_recorded() && decision.allowed() {
+    ) -> Result<(), Stop> {
+        if !self.context.recorder.is_on() && decision.allowed() {
             return Ok(());
         }
-        self.answered(answer(operation, path, decision)).await
+        self.record(Decided::new(operation, path, decision)).await
     }
 
-    /// A decision about two paths, which may each be allowed but lie apart.
-    pub(super) async fn between(
+    /// Records a decision about two paths, which may each be allowed but lie apart.
+    pub(super) async fn record_pair(
         &self,
         operation: FileOperation,
         [from, to]: [&GuestPath; 2],
         decision: &Decision<'_>,
         apart: bool,
-    ) -> Result<(), Error> {
-        let mut answer = answer(operation, from, decision);
-        answer.to = Some(to);
+    ) -> Result<(), Stop> {
+        let mut decided = Decided::new(operation, from, decision);
+        decided.to = Some(to);
         if apart {
-            answer.allowed = false;
-            answer.reason = "the two paths are in different granted directories".to_owned();
+            decided.allowed = false;
+            decided.reason = "the two paths are in different granted directories".to_owned();
         }
-        self.answered(answer).await
+        self.record(decided).await
     }
 
-    /// A limit of the run was hit.
-    pub(super) async fn limited(
+    /// Records that a limit of the run was hit.
+    pub(super) async fn record_limit(
         &self,
         operation: FileOperation,
         path: &GuestPath,
         limit: Limit,
-        policy: &Policy,
-    ) -> Result<(), Error> {
-        let most = limit.show(policy.limits().get(limit));
-        self.answered(Answer {
+    ) -> Result<(), Stop> {
+        let policy = &self.authority.policy;
+        let max = limit.show(policy.limits().get(limit));
+        self.record(Decided {
             operation,
             path,
             to: None,
             allowed: false,
             rule: limit.key().to_owned(),
             location: policy.location(limit.key()),
-            reason: format!("{limit} is {most}"),
+            reason: format!("{limit} is {max}"),
         })
         .await
     }
 
-    /// The path was allowed, what is there is not.
-    pub(super) async fn stopped(
+    /// Records that what lies at an allowed path is denied. Returns the denial.
+    pub(super) async fn deny(
         &self,
         operation: FileOperation,
         path: &GuestPath,
         reason: &str,
-        policy: &Policy,
-    ) -> Result<(), Error> {
+    ) -> Result<FileError, Stop> {
+        let policy = &self.authority.policy;
         let decision = policy.check_path(Action::ReadFile, path.clone());
-        self.answered(Answer {
+        let decided = Decided {
             allowed: false,
             reason: reason.to_owned(),
-            ..answer(operation, path, &decision)
-        })
-        .await
+            ..Decided::new(operation, path, &decision)
+        };
+        self.record_denial(decided).await
     }
 
-    /// What no policy allows.
-    pub(super) async fn never(
+    /// Records a denial of what no policy allows. Returns the denial.
+    pub(super) async fn deny_always(
         &self,
         operation: FileOperation,
         path: &GuestPath,
         reason: &str,
-    ) -> Result<(), Error> {
-        self.answered(Answer {
+    ) -> Result<FileError, Stop> {
+        self.record_denial(Decided {
             operation,
             path,
             to: None,
@@ -105,48 +119,41 @@ impl Session {
         .await
     }
 
-    async fn answered(&self, answer: Answer<'_>) -> Result<(), Error> {
-        let [path, to] = [Some(answer.path), answer.to].map(|path| path.map(ToString::to_string));
+    async fn record_denial(&self, decided: Decided<'_>) -> Result<FileError, Stop> {
+        let denial = Denial {
+            rule: decided.rule.clone(),
+            reason: decided.reason.clone(),
+            hidden: false,
+        };
+        self.record(decided).await?;
+        Ok(FileError::Denied(denial))
+    }
+
+    async fn record(&self, decided: Decided<'_>) -> Result<(), Stop> {
+        let [path, to] = [Some(decided.path), decided.to].map(|path| path.map(ToString::to_string));
         let event = Event::File {
-            operation: answer.operation,
-            allowed: answer.allowed,
-            rule: answer.rule.clone(),
+            operation: decided.operation,
+            allowed: decided.allowed,
+            rule: decided.rule.clone(),
         };
         let data = data(|data| {
             data.path.clone_from(&path);
             data.to.clone_from(&to);
-            data.error = (!answer.allowed).then(|| answer.reason.clone());
+            data.error = (!decided.allowed).then(|| decided.reason.clone());
         });
-        let noted = self.note(event, data).await;
-        noted.map_err(|stop| Error::trap(wasmtime::Error::new(stop)))?;
-        if !answer.allowed {
-            self.refuse(Refusal {
-                wish: Wish::File {
-                    operation: answer.operation,
+        self.context.recorder.record((event, data)).await?;
+        if !decided.allowed {
+            self.context.refusals.push(Refusal {
+                attempt: Attempt::File {
+                    operation: decided.operation,
                     path: path.unwrap_or_default(),
                     to,
                 },
-                rule: answer.rule,
-                location: answer.location.cloned(),
-                reason: answer.reason,
+                rule: decided.rule,
+                location: decided.location.cloned(),
+                reason: decided.reason,
             });
         }
         Ok(())
-    }
-}
-
-fn answer<'a>(
-    operation: FileOperation,
-    path: &'a GuestPath,
-    decision: &Decision<'a>,
-) -> Answer<'a> {
-    Answer {
-        operation,
-        path,
-        to: None,
-        allowed: decision.allowed(),
-        rule: decision.rule(),
-        location: decision.location(),
-        reason: decision.to_string(),
     }
 }

@@ -1,104 +1,107 @@
-//! What a script is told of a file, and of what went wrong.
+//! Properties of files.
 
 use std::io;
+use std::path::Path;
 
-use cap_std::fs::{FileType, FileTypeExt, Metadata, MetadataExt};
-use rustix::io::Errno as Os;
-use wasmtime_wasi::p1::types::{Errno, Filestat, Filetype};
+use cap_std::fs::{Dir, FileType, FileTypeExt, Metadata, MetadataExt};
+use rustix::io::Errno;
+use wardian_audit::FileOperation;
+use wardian_engine::{FileKind, Stat};
 
-pub(super) fn filetype(kind: FileType) -> Filetype {
-    if kind.is_file() {
-        Filetype::RegularFile
-    } else if kind.is_dir() {
-        Filetype::Directory
-    } else if kind.is_symlink() {
-        Filetype::SymbolicLink
-    } else if kind.is_block_device() {
-        Filetype::BlockDevice
-    } else if kind.is_char_device() {
-        Filetype::CharacterDevice
+use super::error::Result;
+use super::list::PLACEHOLDER_INODE;
+use super::{Beneath, FileGuard, GuestTarget, Handle};
+
+impl FileGuard {
+    pub(crate) async fn stat_target(&self, target: GuestTarget, follow: bool) -> Result<Stat> {
+        let GuestTarget { path, is_directory } = target;
+        if self.children_of_ancestor(&path).is_some() {
+            return Ok(ANCESTOR);
+        }
+        let Beneath {
+            dir,
+            path: beneath,
+            device,
+        } = self.authorize_stat(&path).await?;
+        let look = move || Ok(metadata(&dir, &beneath, follow)?);
+        let found = self.perform(FileOperation::Stat, &path, look).await?;
+        if is_directory && !found.is_dir() {
+            return Err(Errno::NOTDIR.into());
+        }
+        Ok(stat(&found, device))
+    }
+
+    pub(super) async fn stat_descriptor(&self, fd: u32) -> Result<Stat> {
+        if let Some(Handle::Directory { path, .. }) = self.open.get(&fd) {
+            let target = GuestTarget {
+                path: path.clone(),
+                is_directory: true,
+            };
+            return self.stat_target(target, true).await;
+        }
+        let open = self.file(fd)?;
+        let file = open.clone();
+        let look = move || Ok(Metadata::from_file(&file.file)?);
+        let found = self.perform(FileOperation::Stat, &open.path, look).await?;
+        Ok(stat(&found, open.device))
+    }
+}
+
+/// A directory that only leads to granted ones.
+const ANCESTOR: Stat = Stat {
+    device: 0,
+    inode: PLACEHOLDER_INODE,
+    kind: FileKind::Directory,
+    links: 1,
+    bytes: 0,
+    accessed: 0,
+    modified: 0,
+    changed: 0,
+};
+
+pub(super) fn metadata(dir: &Dir, path: &Path, follow: bool) -> io::Result<Metadata> {
+    if follow {
+        dir.metadata(path)
     } else {
-        Filetype::Unknown
+        dir.symlink_metadata(path)
+    }
+}
+
+pub(super) fn kind(kind: FileType) -> FileKind {
+    if kind.is_file() {
+        FileKind::File
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_symlink() {
+        FileKind::Symlink
+    } else if kind.is_block_device() {
+        FileKind::BlockDevice
+    } else if kind.is_char_device() {
+        FileKind::CharacterDevice
+    } else {
+        FileKind::Other
     }
 }
 
 /// The device is the grant's number, not the host's; the inode is the host's, so that a script
 /// can tell whether two names are one file.
-pub(super) fn filestat(data: &Metadata, device: u64) -> Filestat {
-    Filestat {
-        dev: device,
-        ino: data.ino(),
-        filetype: filetype(data.file_type()),
-        nlink: data.nlink(),
-        size: data.len(),
-        atim: nanos(data.atime(), data.atime_nsec()),
-        mtim: nanos(data.mtime(), data.mtime_nsec()),
-        ctim: nanos(data.ctime(), data.ctime_nsec()),
+fn stat(data: &Metadata, device: u64) -> Stat {
+    Stat {
+        device,
+        inode: data.ino(),
+        kind: kind(data.file_type()),
+        links: data.nlink(),
+        bytes: data.len(),
+        accessed: nanos(data.atime(), data.atime_nsec()),
+        modified: nanos(data.mtime(), data.mtime_nsec()),
+        changed: nanos(data.ctime(), data.ctime_nsec()),
     }
 }
 
-/// Of a directory that only leads to granted ones.
-pub(super) fn of_leading_directory() -> Filestat {
-    Filestat {
-        dev: 0,
-        ino: 1,
-        filetype: Filetype::Directory,
-        nlink: 1,
-        size: 0,
-        atim: 0,
-        mtim: 0,
-        ctim: 0,
-    }
-}
-
-/// A time in nanoseconds since 1970; what can't be said in them is 1970, or the last that can.
+/// Converts a time to nanoseconds since 1970; one that does not fit is 1970, or the last that fits.
 fn nanos(seconds: i64, nanos: i64) -> u64 {
     let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
     u64::try_from(nanos.max(0)).unwrap_or(u64::MAX)
-}
-
-/// The number of an error. No text of the host's goes to the guest.
-pub(super) fn errno(error: &io::Error) -> Errno {
-    let Some(os) = Os::from_io_error(error) else {
-        return match error.kind() {
-            io::ErrorKind::NotFound => Errno::Noent,
-            io::ErrorKind::PermissionDenied => Errno::Acces,
-            io::ErrorKind::AlreadyExists => Errno::Exist,
-            io::ErrorKind::InvalidInput => Errno::Inval,
-            _ => Errno::Io,
-        };
-    };
-    match os {
-        Os::ACCESS => Errno::Acces,
-        Os::AGAIN => Errno::Again,
-        Os::BADF => Errno::Badf,
-        Os::BUSY => Errno::Busy,
-        Os::DQUOT => Errno::Dquot,
-        Os::EXIST => Errno::Exist,
-        Os::FBIG => Errno::Fbig,
-        Os::ILSEQ => Errno::Ilseq,
-        Os::INTR => Errno::Intr,
-        Os::INVAL => Errno::Inval,
-        Os::ISDIR => Errno::Isdir,
-        Os::LOOP => Errno::Loop,
-        Os::MFILE | Os::NFILE => Errno::Mfile,
-        Os::MLINK => Errno::Mlink,
-        Os::NAMETOOLONG => Errno::Nametoolong,
-        Os::NOENT => Errno::Noent,
-        Os::NOMEM => Errno::Nomem,
-        Os::NOSPC => Errno::Nospc,
-        Os::NOTDIR => Errno::Notdir,
-        Os::NOTEMPTY => Errno::Notempty,
-        Os::NOTSUP => Errno::Notsup,
-        Os::NXIO => Errno::Nxio,
-        Os::OVERFLOW => Errno::Overflow,
-        Os::PERM => Errno::Perm,
-        Os::ROFS => Errno::Rofs,
-        Os::SPIPE => Errno::Spipe,
-        Os::TXTBSY => Errno::Txtbsy,
-        Os::XDEV => Errno::Xdev,
-        _ => Errno::Io,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Programs that compute, each for some ten to two hundred milliseconds: the mix that all benchmarks share.
+//! Programs that compute, each for some ten to two hundred milliseconds: the mix that all
+//! benchmarks share.
 
-/// What each is about, and its source.
+/// The kernels: a subject and a source each.
 pub(crate) const KERNELS: [(&str, &str); 6] = [
     ("calls", include_str!("calls.py")),
     ("arithmetic", include_str!("arithmetic.py")),

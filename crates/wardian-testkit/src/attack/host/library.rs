@@ -95,7 +95,7 @@ pub(super) fn drop_order() -> Result {
     works()
 }
 
-/// Where address space for a run is not to be had, the run is an error and not an abort.
+/// Lack of address space for a run is an error and not an abort.
 pub(super) fn little_address_space() -> Result {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     works()?;
@@ -128,7 +128,7 @@ pub(super) fn little_address_space() -> Result {
     works()
 }
 
-/// What is run is what was built, and says what it is.
+/// Code that is run is what was built, and says what it is.
 pub(super) fn artifact_hashes() -> Result {
     let versions = Runtime::versions();
     for hash in [

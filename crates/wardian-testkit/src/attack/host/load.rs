@@ -81,7 +81,8 @@ pub(super) fn huge_inputs() -> Result {
     works()
 }
 
-/// 400 runs at once on 8 slots, half of them bombs: the others work, and who waits too long is told so.
+/// 400 runs at once on 8 slots, half of them bombs: the others work, and who waits too long is told
+/// so.
 pub(super) fn crowd() -> Result {
     let few = Runtime::builder()
         .concurrent_runs(8)
@@ -92,7 +93,9 @@ pub(super) fn crowd() -> Result {
     let limits = policy
         .limits()
         .clone()
-        .with_timeout(wardian::Allowance::AtMost(Duration::from_millis(300)));
+        .with_timeout(wardian::policy::Allowance::AtMost(Duration::from_millis(
+            300,
+        )));
     let sandbox = Sandbox::new(&few, policy.with_limits(limits.map_err(text)?)).map_err(text)?;
     let bombs = [
         "while True: pass",
@@ -107,7 +110,7 @@ pub(super) fn crowd() -> Result {
     let ended = pollster::block_on(join_all(runs));
     for (i, ended) in ended.into_iter().enumerate() {
         let outcome = ended.map_err(text)?;
-        let good = outcome.value == Some(wardian::Value::Json(json!(42)));
+        let good = outcome.value == Some(wardian::outcome::Value::Json(json!(42)));
         // A machine that is busy can be too slow for a benign one, and then it is told the limit.
         let timed_out = matches!(outcome.verdict, Verdict::Limit { .. });
         ensure(
@@ -166,15 +169,18 @@ pub(super) fn cancellations() -> Result {
     works()
 }
 
-/// The limit of time strikes also where the executor of the host does nothing else, or does not run.
+/// The limit of time strikes also where the executor of the host does nothing else, or does not
+/// run.
 pub(super) fn blocked_executor() -> Result {
     let policy = computing()?;
     let limits = policy
         .limits()
         .clone()
-        .with_timeout(wardian::Allowance::AtMost(Duration::from_millis(300)));
+        .with_timeout(wardian::policy::Allowance::AtMost(Duration::from_millis(
+            300,
+        )));
     let limits = limits
-        .and_then(|limits| limits.with_fuel(wardian::Allowance::Unlimited))
+        .and_then(|limits| limits.with_fuel(wardian::policy::Allowance::Unlimited))
         .map_err(text)?;
     let sandbox = Sandbox::new(runtime(), policy.with_limits(limits)).map_err(text)?;
     for script in ["while True: pass", "import time\ntime.sleep(100)"] {

@@ -1,4 +1,5 @@
-//! Attacks that are no script: on the library's interface, on many runs at once, by raw system calls.
+//! Attacks that are no script: on the library's interface, on many runs at once, by raw system
+//! calls.
 //!
 //! Each is a function whose error says what should not be.
 
@@ -12,7 +13,10 @@ mod source;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wardian::{Allowance, Limits, Outcome, Policy, Profile, Sandbox, Script};
+use wardian::{
+    Limits, Outcome, Policy, Sandbox, Script,
+    policy::{Allowance, Profile},
+};
 
 use crate::attack::arena::Arena;
 use crate::runtime;
@@ -80,10 +84,7 @@ pub(crate) fn run(name: &str, arena: &Arena) -> Result {
 }
 
 fn ensure(holds: bool, what: impl Into<String>) -> Result {
-    match holds {
-        true => Ok(()),
-        false => Err(what.into()),
-    }
+    if holds { Ok(()) } else { Err(what.into()) }
 }
 
 fn text(error: impl ToString) -> String {
@@ -98,7 +99,7 @@ fn computing() -> Result<Policy> {
         .map_err(text)?;
     Ok(Policy::computing()
         .with_limits(limits)
-        .with_code(Profile::Open.code()))
+        .with_source_rules(Profile::Open))
 }
 
 fn sandbox() -> Result<Sandbox> {
@@ -113,7 +114,7 @@ fn outcome(script: impl Into<Script>) -> Result<Outcome> {
 fn value(script: impl Into<Script>) -> Result<Value> {
     let outcome = outcome(script)?;
     match outcome.value {
-        Some(wardian::Value::Json(value)) => Ok(value),
+        Some(wardian::outcome::Value::Json(value)) => Ok(value),
         _ => Err(format!("did not work: {}", outcome.verdict)),
     }
 }

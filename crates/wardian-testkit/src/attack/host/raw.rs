@@ -1,6 +1,6 @@
 //! System calls that no Python makes, by the hostile guest.
 
-use wardian::{Trap, Verdict};
+use wardian::{Verdict, outcome::Trap};
 
 use super::{Result, ensure, works};
 use crate::attack::arena::Arena;
@@ -74,7 +74,8 @@ pub(super) fn tool_calls(arena: &Arena) -> Result {
     play(arena, single.into_iter().chain(both))
 }
 
-/// Addresses and lengths that lead out of memory, overflow, overlap; numbers of calls that there are not.
+/// Addresses and lengths that lead out of memory, overflow, overlap; numbers of calls that there
+/// are not.
 pub(super) fn tool_memory(arena: &Arena) -> Result {
     let end = Arg::Is(0xffff_fff0);
     let mut programs = Vec::new();

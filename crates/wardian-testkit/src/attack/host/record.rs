@@ -31,7 +31,7 @@ fn recorded(arena: &Arena, tool: &str, args: &[Value]) -> Result<(String, Vec<Va
     Ok((memory.text(), records(&memory)))
 }
 
-/// What nobody can see, or what turns text around, is escaped.
+/// Characters that nobody can see, or that turn text around, are escaped.
 pub(super) fn invisible(arena: &Arena) -> Result {
     let args: Vec<_> = [
         "\u{202e}evil",
@@ -47,7 +47,7 @@ pub(super) fn invisible(arena: &Arena) -> Result {
     ensure(!log.contains(deceptive), "the log holds what can't be seen")
 }
 
-/// What looks like a secret is not written.
+/// Texts that look like secrets are not written.
 pub(super) fn secrets(arena: &Arena) -> Result {
     let secret = "sk-proj-0123456789abcdef0123456789abcdef";
     let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
@@ -145,12 +145,12 @@ impl Sink for Failing {
         Err(io::ErrorKind::StorageFull.into())
     }
 
-    fn waits(&self) -> bool {
+    fn may_block(&self) -> bool {
         true
     }
 }
 
-/// What can't be recorded does not happen, and the host is told.
+/// Operations that can't be recorded are not done, and the host is told.
 pub(super) fn sinks_that_fail() -> Result {
     let failing = |good, hangs| {
         Log::new(Failing {
@@ -254,7 +254,7 @@ pub(super) fn tampering(arena: &Arena) -> Result {
     Ok(())
 }
 
-/// What hostile code has said is text in the report of the suite, and nothing else.
+/// Words of hostile code are text in the report of the suite, and nothing else.
 pub(super) fn report_html() -> Result {
     let hostile =
         "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></style>](javascript:x)\u{202e}";

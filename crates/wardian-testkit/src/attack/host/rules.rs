@@ -1,11 +1,11 @@
-//! What policies and gates decide, where that takes more than a script: many forms of one thing.
+//! Decisions of policies and gates that take more than a script: many forms of one thing.
 
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use wardian::{
-    Action, DomainRule, Gate, Log, Permission, Policy, Profile, Sandbox, Source, Tool, Verdict,
-    parse_url,
+    Gate, Log, Policy, Sandbox, Tool, Verdict,
+    policy::{Action, DomainRule, Permission, Profile, Source, parse_url},
 };
 
 use super::{Result, computing, ensure, text};
@@ -46,8 +46,8 @@ pub(super) fn mode_bits(arena: &Arena) -> Result {
     Ok(())
 }
 
-/// A query changes nothing, a change changes rows: SQLite decides, whatever the statement looks like. Its benign twins are
-/// statements that are what their tool is for.
+/// A query changes nothing, a change changes rows: SQLite decides, whatever the statement looks
+/// like. Its benign twins are statements that are what their tool is for.
 pub(super) fn statements() -> Result {
     let dir = tempfile::tempdir().map_err(text)?;
     let file = dir.path().join("shop.db");
@@ -95,7 +95,7 @@ pub(super) fn url_prefixes() -> Result {
     let policy = parse(
         "version = 1\npermissions = [\"NETWORK_ACCESS\"]\nallowed_domains = [\"api.example.com\"]\n[tools.probe]\nargs.url = { prefix = \"https://api.example.com/v1/\" }",
     )?;
-    let tool = Tool::double("probe", Action::HttpRequest, &["url"], |args| {
+    let tool = Tool::mock("probe", Action::HttpRequest, &["url"], |args| {
         Ok(args.get("url").cloned().unwrap_or_default())
     })
     .and_then(|tool| tool.resource("url"))
@@ -135,7 +135,7 @@ pub(super) fn http_headers() -> Result {
         "version = 1\npermissions = [\"EXECUTE_CODE\", \"NETWORK_ACCESS\"]\nallowed_domains = [\"http://127.0.0.1:9\"]\n[tools.http_request.config]\nprivate_networks = [\"127.0.0.1/32\"]",
     )?;
     let tools = wardian_tools::ready(&policy).map_err(text)?;
-    let sandbox = Sandbox::new(runtime(), policy.with_code(Profile::Open.code()))
+    let sandbox = Sandbox::new(runtime(), policy.with_source_rules(Profile::Open))
         .and_then(|sandbox| sandbox.with_tools(tools))
         .map_err(text)?;
     for bad in [
@@ -249,7 +249,7 @@ pub(super) fn url_forms() -> Result {
 
 /// Names of tools are compared byte by byte, and most are no names.
 pub(super) fn names_spelling() -> Result {
-    let make = |name: &str| Tool::double(name, Action::Execute, &[], |_| Ok(json!(null)));
+    let make = |name: &str| Tool::mock(name, Action::Execute, &[], |_| Ok(json!(null)));
     make("delete_user").map_err(text)?;
     for bad in [
         "Delete",
@@ -349,7 +349,7 @@ pub(super) fn argument_forms(arena: &Arena) -> Result {
     .map(drop)
 }
 
-/// What is absent grants nothing, and "everything" has to be written.
+/// Absent keys grant nothing, and "everything" has to be written.
 pub(super) fn open_defaults() -> Result {
     let asks = [
         (Action::ReadFile, "/data/x"),

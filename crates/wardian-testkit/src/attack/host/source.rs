@@ -1,5 +1,5 @@
-//! Source that is too much for a parser. It may be rejected, raise, be stopped or crash the guest: but not
-//! the host, and not take time or memory without bound.
+//! Source that is too much for a parser. It may be rejected, raise, be stopped or crash the guest:
+//! but not the host, and not take time or memory without bound.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
-use wardian::{Profile, Sandbox, Script, Verdict};
+use wardian::{Sandbox, Script, Verdict, policy::Profile};
 
 use super::{Result, computing, ensure, sandbox, text, value, works};
 use crate::runtime;
@@ -15,14 +15,14 @@ use crate::runtime;
 /// Runs each source as it is, runs it screened, and has it checked.
 fn survives(sources: impl IntoIterator<Item = String>) -> Result {
     let open = sandbox()?;
-    let policy = computing()?.with_code(Profile::Strict.code());
+    let policy = computing()?.with_source_rules(Profile::Strict);
     let screened = Sandbox::new(runtime(), policy).map_err(text)?;
     for source in sources {
         let started = Instant::now();
         for sandbox in [&open, &screened] {
             sandbox.run_blocking(source.clone()).map_err(text)?;
         }
-        pollster::block_on(screened.validate(source)).map_err(text)?;
+        pollster::block_on(screened.screen(source)).map_err(text)?;
         ensure(
             started.elapsed() < Duration::from_secs(40),
             "it took longer than three time limits together",
@@ -125,9 +125,9 @@ pub(super) fn long_literals() -> Result {
     ])
 }
 
-/// What is run is what was screened, to the byte.
+/// Source that is run is what was screened, to the byte.
 pub(super) fn other_text() -> Result {
-    let policy = computing()?.with_code(Profile::Standard.code());
+    let policy = computing()?.with_source_rules(Profile::Standard);
     let sandbox = Sandbox::new(runtime(), policy).map_err(text)?;
     for source in [
         "x = 1\r\ny = 2\r\nx + y",
@@ -175,7 +175,7 @@ const PIECES: &[&str] = &[
 
 /// Screening accepts what the interpreter compiles, and refuses what it does not.
 pub(super) fn mutations() -> Result {
-    let policy = computing()?.with_code(Profile::Open.code());
+    let policy = computing()?.with_source_rules(Profile::Open);
     let sandbox = Sandbox::new(runtime(), policy).map_err(text)?;
     let mut rng = StdRng::seed_from_u64(18);
     for _ in 0..400 {
@@ -189,7 +189,7 @@ pub(super) fn mutations() -> Result {
             }
         }
         let source: String = source.into_iter().collect();
-        let violations = pollster::block_on(sandbox.validate(source.clone())).map_err(text)?;
+        let violations = pollster::block_on(sandbox.screen(source.clone())).map_err(text)?;
         // Not run, but compiled, by the interpreter's own function.
         let compiles = value(
             wardian::Script::new("try:\n    compile(source, 'x', 'exec', 0x2000)\n    ok = True\nexcept (SyntaxError, ValueError): ok = False\nok")
@@ -203,10 +203,10 @@ pub(super) fn mutations() -> Result {
     works()
 }
 
-/// A module is no way around the rules for the script: it is screened, its imports are asked about, it counts, and it takes
-/// no other module's place.
+/// A module is no way around the rules for the script: it is screened, its imports are asked about,
+/// it counts, and it takes no other module's place.
 pub(super) fn own_modules() -> Result {
-    let policy = computing()?.with_code(Profile::Strict.code());
+    let policy = computing()?.with_source_rules(Profile::Strict);
     let screened = Sandbox::new(runtime(), policy).map_err(text)?;
     let run = |script: Script| screened.run_blocking(script).map_err(text);
     let with = |name: &str, code: &str, main: &str| Script::new(main).module(name, code);
@@ -216,7 +216,7 @@ pub(super) fn own_modules() -> Result {
         "import helper\nhelper.double(21)",
     ))?;
     ensure(
-        twin.value == Some(wardian::Value::Json(json!(42))),
+        twin.value == Some(wardian::outcome::Value::Json(json!(42))),
         "a module does not work",
     )?;
     for code in ["import os", "eval('1')", "from os import path", "x = ("] {

@@ -1,5 +1,5 @@
-//! Connections to a PostgreSQL server: encrypted to anywhere but this machine, and only for roles that can do no more than
-//! read and change rows.
+//! Connections to a PostgreSQL server: encrypted to anywhere but this machine, and only for roles
+//! that can do no more than read and change rows.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -23,17 +23,18 @@ use super::{failed, values};
 use crate::database::Room;
 use crate::tls;
 
-/// How long a connection may take.
+/// The longest time for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long telling a server to stop may take.
+/// The longest time for telling a server to stop.
 const CANCEL: Duration = Duration::from_secs(2);
 
-/// What a message takes beside what a row may: names of columns, errors.
+/// The bytes of a message beside those of a row: names of columns, errors.
 const SLACK_BYTES: usize = 256 << 10;
 
-/// The roles that this session has or can take on which can do more than rows: PostgreSQL's own words. A role of
-/// `pg_read_server_files` and the like reads the server's files, whatever its transaction.
+/// The roles that this session has or can take on which can do more than rows: PostgreSQL's own
+/// words. A role of `pg_read_server_files` and the like reads the server's files, whatever its
+/// transaction.
 const MIGHTY: &str = "SELECT string_agg(DISTINCT CASE \
     WHEN r.rolsuper THEN 'superuser' WHEN r.rolbypassrls THEN 'BYPASSRLS' WHEN r.rolreplication THEN 'REPLICATION' \
     ELSE r.rolname::text END, ', ') FROM pg_catalog.pg_roles r \
@@ -159,8 +160,8 @@ impl Server {
             let is_here = address.ip().to_canonical().is_loopback();
             let encrypted = match self.config.get_ssl_mode() {
                 SslMode::Disable => false,
-                // What is the default can't be told from `prefer`, and is no encryption to speak of: whoever is on the
-                // way can say that there is none.
+                // What is the default can't be told from `prefer`, and is no encryption to speak
+                // of: whoever is on the way can say that there is none.
                 SslMode::Prefer => !is_here,
                 _ => true,
             };
@@ -292,7 +293,7 @@ async fn cancel(token: CancelToken, way: Way) {
 
 /// The role can do more than rows.
 fn refused_role(roles: &str) -> ToolError {
-    ToolError::Refused {
+    ToolError::Denied {
         resource: String::new(),
         rule: "trusted_role".to_owned(),
         reason: format!(
@@ -300,6 +301,6 @@ fn refused_role(roles: &str) -> ToolError {
              programs on the server; make a role for this (CREATE ROLE reader LOGIN PASSWORD '...'; GRANT SELECT ON ... \
              TO reader), or set trusted_role = true beside `postgres` in the policy"
         ),
-        told: Some("the host's role for this database is not one that scripts may use; its policy has to name another".to_owned()),
+        message: Some("the host's role for this database is not one that scripts may use; its policy has to name another".to_owned()),
     }
 }

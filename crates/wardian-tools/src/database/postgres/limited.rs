@@ -1,4 +1,5 @@
-//! A connection on which no message is longer than the host has room for: its length is looked at before it is read.
+//! A connection on which no message is longer than the host has room for: its length is looked at
+//! before it is read.
 
 use std::io;
 use std::pin::Pin;
@@ -13,12 +14,12 @@ use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 /// A message starts with its type, and its length without that.
 const HEAD: usize = 5;
 
-/// What a connection may hand over.
+/// The bound on what a connection may hand over.
 #[derive(Debug, Clone)]
 pub(super) struct Bound {
     /// The longest message, in bytes.
     pub(super) max: usize,
-    /// Whether there was a longer one.
+    /// Set if there was a longer message.
     pub(super) exceeded: Arc<AtomicBool>,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct Limited<S> {
     bound: Bound,
     /// The start of a message whose length is not known yet.
     head: Vec<u8>,
-    /// What is left of the current message.
+    /// The rest of the current message, in bytes.
     left: usize,
 }
 

@@ -1,5 +1,5 @@
-//! PostgreSQL. What a statement is, the server says: a query is what it takes as a cursor, in a transaction that it keeps
-//! read-only; a change is what it plans as a change of rows.
+//! PostgreSQL. What a statement is, the server says: a query is what it takes as a cursor, in a
+//! transaction that it keeps read-only; a change is what it plans as a change of rows.
 
 mod connect;
 mod limited;
@@ -70,7 +70,8 @@ async fn query(
 ) -> Result<Rows, ToolError> {
     let client = &connected.client;
     let broken = |error| failed(error, connected);
-    // The second statement takes the snapshot, after which no statement can make the transaction another.
+    // The second statement takes the snapshot, after which no statement can make the transaction
+    // another.
     let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT 1";
     client.batch_execute(begin).await.map_err(broken)?;
     let declare = format!("DECLARE {CURSOR} NO SCROLL CURSOR FOR {sql}");
@@ -139,7 +140,7 @@ async fn change(connected: &Connected, sql: &str, params: &[Value]) -> Result<u6
     client.execute_raw(&statement, given).await.map_err(broken)
 }
 
-/// Whether all that the server plans is to change rows.
+/// Returns whether all that the server plans is to change rows.
 fn is_change(plans: &Value) -> bool {
     let plans = plans.as_array().map_or(&[][..], Vec::as_slice);
     let node = |plan: &Value| plan.pointer("/Plan/Node Type").cloned();
@@ -147,8 +148,9 @@ fn is_change(plans: &Value) -> bool {
     !plans.is_empty() && plans.iter().all(changes)
 }
 
-/// Prepares a statement in which `sql` stands for something. The protocol itself allows one statement only. Where `sql`
-/// is a statement, but none that can stand there, it is refused for `why`.
+/// Prepares a statement in which `sql` stands for something. The protocol itself allows one
+/// statement only. Where `sql` is a statement, but none that can stand there, it is refused for
+/// `why`.
 async fn prepare(
     connected: &Connected,
     statement: &str,
@@ -193,7 +195,7 @@ async fn parse_anew(connected: &Connected, sql: &str, why: &str) -> ToolError {
     }
 }
 
-/// Whether a statement could be one elsewhere.
+/// Returns whether a statement could be one elsewhere.
 fn is_misplaced(error: &tokio_postgres::Error) -> bool {
     let code = error.code();
     code.is_some_and(|code| {
@@ -229,8 +231,8 @@ impl fmt::Debug for Json {
     }
 }
 
-/// What a script is told of an error: the server's words about its statement, nothing of the way
-/// there.
+/// Makes the message for a script of an error: the server's words about its statement, nothing of
+/// the way there.
 fn failed(error: tokio_postgres::Error, connected: &Connected) -> ToolError {
     let Some(server) = error.as_db_error() else {
         if connected.exceeded() {

@@ -1,5 +1,6 @@
-//! Values of PostgreSQL as Python's, exactly, both ways. They cross as text, which every type has and which says all of
-//! it; what Python has no type for arrives as that text, or is refused by its column's name.
+//! Values of PostgreSQL as Python's, exactly, both ways. They cross as text, which every type has
+//! and which says all of it; what Python has no type for arrives as that text, or is refused by its
+//! column's name.
 
 use std::error::Error;
 
@@ -8,14 +9,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
-use wardian::exact;
+use wardian::tool::exact;
 
-/// How the server writes values, whatever its settings.
+/// The forms in which the server writes values, whatever its settings.
 pub(super) const FORMS: &str = "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; \
     SET bytea_output = 'hex'; SET extra_float_digits = 1; SET client_encoding = 'UTF8'; \
     SET standard_conforming_strings = on";
 
-/// How deeply arrays are nested, as PostgreSQL has it.
+/// The deepest nesting of arrays, as PostgreSQL has it.
 const DIMENSIONS: usize = 6;
 
 /// A value of a column, given its text; or why it can't be one.
@@ -60,7 +61,7 @@ pub(super) fn read(ty: &Type, text: &str) -> Result<Value, String> {
     })
 }
 
-/// What is missing in Python where a value of this type can't be one.
+/// Names what is missing in Python where a value of this type can't be one.
 fn python(ty: &Type) -> &'static str {
     match *ty {
         Type::DATE => "date",
@@ -71,7 +72,8 @@ fn python(ty: &Type) -> &'static str {
     }
 }
 
-/// Whether this is a date of four digits and two of two: not infinity, not before Christ, not after the year 9999.
+/// Returns whether this is a date of four digits and two of two: not infinity, not before Christ,
+/// not after the year 9999.
 fn is_plain(date: &str) -> bool {
     let form = |(at, byte): (usize, u8)| match at {
         4 | 7 => byte == b'-',
@@ -246,7 +248,7 @@ impl ToSql for Param<'_> {
     to_sql_checked!();
 }
 
-/// Whether a parameter can be passed as a type; why not, if not.
+/// Checks that a parameter can be passed as a type; says why not, if not.
 pub(super) fn check(ty: &Type, value: &Value) -> Result<(), String> {
     write(ty, value).map(drop)
 }
@@ -291,9 +293,10 @@ fn write(ty: &Type, value: &Value) -> Result<Option<String>, String> {
             _ => return Err(refused(ty, "dict")),
         },
     };
-    match text.contains('\0') {
-        true => Err("is a text with a NUL, which PostgreSQL does not have".to_owned()),
-        false => Ok(Some(text)),
+    if text.contains('\0') {
+        Err("is a text with a NUL, which PostgreSQL does not have".to_owned())
+    } else {
+        Ok(Some(text))
     }
 }
 

@@ -1,5 +1,5 @@
-//! SQLite's functions whose time grows with the product of two lengths, written so that it grows with their sum: a
-//! statement can be stopped between two of its steps, and one of these is a step.
+//! SQLite's functions whose time grows with the product of two lengths, written so that it grows
+//! with their sum: a statement can be stopped between two of its steps, and one of these is a step.
 
 use std::collections::HashSet;
 
@@ -50,15 +50,17 @@ fn with_both(
     }
 }
 
-/// Where the second is in the first, from 1, in characters, or in bytes if both are blobs; 0 if it is not.
+/// Finds the second in the first, from 1, in characters, or in bytes if both are blobs; 0 if it is
+/// not there.
 fn instr(context: &Context<'_>, whole: Vec<u8>, part: Vec<u8>) -> Value {
     let is_blob = |at| matches!(context.get_raw(at), ValueRef::Blob(_));
     let before = memmem::find(&whole, &part).and_then(|at| whole.get(..at));
     let is_start = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
     Value::Integer(before.map_or(0, |before| {
-        let count = match is_blob(0) && is_blob(1) {
-            true => before.len(),
-            false => before.iter().filter(is_start).count(),
+        let count = if is_blob(0) && is_blob(1) {
+            before.len()
+        } else {
+            before.iter().filter(is_start).count()
         };
         i64::try_from(count + 1).unwrap_or(i64::MAX)
     }))
@@ -109,9 +111,10 @@ fn unhex(_: &Context<'_>, hex: Vec<u8>, ignored: Vec<u8>) -> Value {
     let mut bytes = Vec::with_capacity(hex.len() / 2);
     while let Some(high) = digits.next() {
         let Some(high) = high.to_digit(16) else {
-            match ignored.contains(&high) {
-                true => continue,
-                false => return Value::Null,
+            if ignored.contains(&high) {
+                continue;
+            } else {
+                return Value::Null;
             }
         };
         let Some(low) = digits.next().and_then(|low| low.to_digit(16)) else {
@@ -126,7 +129,7 @@ fn unhex(_: &Context<'_>, hex: Vec<u8>, ignored: Vec<u8>) -> Value {
 mod tests {
     use super::*;
 
-    /// What SQLite's own say.
+    /// SQLite's own functions are the judge.
     #[test]
     fn they_say_what_sqlites_own_say() {
         let (ours, theirs) = (

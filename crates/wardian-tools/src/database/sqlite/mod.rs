@@ -1,9 +1,9 @@
 //! SQLite. What a statement may do is decided by SQLite itself, while it compiles it: by its
 //! authorizer, on a connection that is opened read-only for queries.
 //!
-//! What it may take: SQLite has so much memory for all statements of the process, temporary storage included, so that
-//! one that needs more fails; values have a length at which a single step of it is short; between two steps it looks
-//! whether somebody still waits for it.
+//! What it may take: SQLite has so much memory for all statements of the process, temporary storage
+//! included, so that one that needs more fails; values have a length at which a single step of it
+//! is short; between two steps it looks whether somebody still waits for it.
 
 mod functions;
 
@@ -23,20 +23,21 @@ use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Batch, Connection, ErrorCode, OpenFlags, Statement};
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use wardian::{Call, ToolError, exact};
+use wardian::{Call, ToolError, tool::exact};
 
 use super::{Collecting, Room, Rows, SQL_BYTES};
 
-/// How long a statement waits for another process's.
+/// The longest wait of a statement for another process's.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// How many statements of the process work at once. Others wait, and keep nobody else waiting.
+/// The most statements of the process that work at once. Others wait, and keep nobody else waiting.
 const AT_ONCE: u32 = 4;
 
 static SLOTS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
-/// What SQLite has of the host's memory, in bytes, for all statements of the process and all that they hold: rows, sorted
-/// and intermediate results, pages. It is SQLite's own limit, which holds for a host's own use of the library too.
+/// SQLite's part of the host's memory, in bytes, for all statements of the process and all that
+/// they hold: rows, sorted and intermediate results, pages. It is SQLite's own limit, which holds
+/// for a host's own use of the library too.
 const HEAP_BYTES: u64 = 64 << 20;
 
 /// The most pages of a database that SQLite knows.
@@ -146,7 +147,7 @@ fn change(
     Ok(changed? as u64)
 }
 
-/// What a pragma says.
+/// Reads a number from a pragma.
 fn number(connection: &Connection, pragma: &str) -> Result<u64, ToolError> {
     let sql = format!("PRAGMA {pragma}");
     let number = connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
@@ -154,8 +155,8 @@ fn number(connection: &Connection, pragma: &str) -> Result<u64, ToolError> {
     Ok(u64::try_from(number).unwrap_or_default())
 }
 
-/// Works on a thread that may wait, until it is done or nobody waits for it. If SQLite's memory is used up while others
-/// work too, it works once more, alone.
+/// Works on a thread that may wait, until it is done or nobody waits for it. If SQLite's memory is
+/// used up while others work too, it works once more, alone.
 async fn working<T: Send + 'static>(
     call: &Call,
     work: Arc<impl Fn(&Stop) -> Result<T, ToolError> + Send + Sync + 'static>,
@@ -182,7 +183,7 @@ async fn working<T: Send + 'static>(
     worked
 }
 
-/// Whether nobody waits for a statement any more.
+/// Set once nobody waits for a statement any more.
 #[derive(Clone)]
 struct Stop(Arc<AtomicBool>);
 
@@ -283,9 +284,10 @@ fn reading(context: AuthContext<'_>) -> Authorization {
             Authorization::Allow
         }
         AuthAction::Function { function_name } => {
-            match FUNCTIONS.contains(&function_name.to_ascii_lowercase().as_str()) {
-                true => Authorization::Deny,
-                false => Authorization::Allow,
+            if FUNCTIONS.contains(&function_name.to_ascii_lowercase().as_str()) {
+                Authorization::Deny
+            } else {
+                Authorization::Allow
             }
         }
         _ => Authorization::Deny,
@@ -297,10 +299,13 @@ fn writing(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }
-        | AuthAction::Delete { table_name } => match table_name.starts_with("sqlite_") {
-            true => Authorization::Deny,
-            false => Authorization::Allow,
-        },
+        | AuthAction::Delete { table_name } => {
+            if table_name.starts_with("sqlite_") {
+                Authorization::Deny
+            } else {
+                Authorization::Allow
+            }
+        }
         _ => reading(context),
     }
 }
@@ -387,7 +392,7 @@ fn no_memory() -> ToolError {
     ))
 }
 
-/// What a script is told of SQLite's error: it is about its statement, never about a path.
+/// Makes the message for a script of SQLite's error: it is about its statement, never about a path.
 fn failed(error: &rusqlite::Error) -> ToolError {
     match error.sqlite_error_code() {
         Some(ErrorCode::AuthorizationForStatementDenied | ErrorCode::ReadOnly) => {

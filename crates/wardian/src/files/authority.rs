@@ -1,0 +1,26 @@
+//! The authority of a policy: the policy itself, and the directories that it has opened.
+
+use std::sync::Arc;
+
+use wardian_policy::Policy;
+
+use super::Grants;
+
+/// A policy with the directories that it grants, opened.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) grants: Grants,
+    /// SHA-256 of what the policy grants, for records.
+    pub(crate) policy_sha256: String,
+}
+
+impl Authority {
+    pub(crate) fn new(policy: Policy, grants: Grants) -> Self {
+        Self {
+            policy_sha256: policy.sha256(),
+            policy: Arc::new(policy),
+            grants,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The host of a run's guest: the file guard, the calls of tools, the machine's clocks and random
+//! numbers.
+
+use std::sync::Arc;
+
+use wardian_engine::{Host, SystemEntropy};
+
+use crate::Gate;
+use crate::files::FileGuard;
+use crate::ledger::RunContext;
+use crate::tools::Calls;
+
+/// Everything that a script can reach.
+pub(crate) struct RunHost {
+    files: FileGuard,
+    calls: Option<Calls>,
+    entropy: SystemEntropy,
+}
+
+impl RunHost {
+    /// The host of a script behind `gate`.
+    pub(crate) fn new(gate: &Gate, context: &Arc<RunContext>) -> Self {
+        let has_tools = gate.tools().len() > 0;
+        Self {
+            files: FileGuard::new(gate.authority().clone(), context.clone()),
+            calls: has_tools.then(|| Calls::new(gate.clone(), context.clone())),
+            entropy: SystemEntropy::default(),
+        }
+    }
+
+    /// Cancels the calls that are in flight.
+    pub(crate) fn cancel_calls(&mut self) {
+        self.calls = None;
+    }
+}
+
+impl Host for RunHost {
+    type Files = FileGuard;
+    type Tools = Calls;
+    type Entropy = SystemEntropy;
+
+    fn files(&mut self) -> &mut FileGuard {
+        &mut self.files
+    }
+
+    fn tools(&mut self) -> Option<&mut Calls> {
+        self.calls.as_mut()
+    }
+
+    fn entropy(&mut self) -> &mut SystemEntropy {
+        &mut self.entropy
+    }
+}

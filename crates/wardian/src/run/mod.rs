@@ -1,0 +1,282 @@
+//! One run, from the script to its outcome.
+
+mod advice;
+mod future;
+mod outcome;
+mod report;
+mod request;
+mod screening;
+mod script;
+mod verdict;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use wardian_abi::{Violation, export};
+use wardian_engine::{Capture, EngineLimits, Exit, Instance, Sink, Stream, Streams};
+use wardian_policy::{Allowance, Limit, Limits, Policy, ScreenRules};
+
+pub use self::future::Running;
+pub use self::outcome::{Outcome, SourceHash, Trap, Usage, Verdict};
+pub use self::report::{
+    DenialReport, Ending, ExceptionReport, LimitReport, ProblemReport, RefusalReport, Report,
+    UsageReport, ViolationReport,
+};
+use self::request::{write_request, write_screening_request};
+use self::screening::{check_length, deny, hash_source, read_screening, unscreened};
+pub use self::script::{Input, Script};
+use self::verdict::{judge_exit, judge_reply, last_records, time_up};
+use crate::host::RunHost;
+use crate::ledger::{ApprovalClock, EndGuard, RunContext, ScriptRecord};
+use crate::{Error, Gate, Runtime};
+
+/// Receives output while it is printed.
+pub(crate) type SharedSink = Arc<Mutex<Sink>>;
+
+/// Runs `script`.
+pub(crate) fn run(
+    runtime: Runtime,
+    gate: Gate,
+    script: Script,
+    sink: Option<SharedSink>,
+) -> Running {
+    let timers = runtime.timers();
+    Running::new(run_script(runtime, gate, script, sink), timers)
+}
+
+async fn run_script(
+    runtime: Runtime,
+    gate: Gate,
+    script: Script,
+    sink: Option<SharedSink>,
+) -> Result<Outcome, Error> {
+    script.check()?;
+    let mut outcome = Outcome::new(hash_source(&script));
+    let guard = EndGuard(Arc::new(gate.new_context(outcome.run_id.clone())));
+    let context = &guard.0;
+    let authority = gate.authority();
+    let policy = gate.policy();
+    let (given, name) = (outcome.source.given.clone(), script.name.clone());
+    let record = ScriptRecord {
+        sha256: &given,
+        name: name.as_deref(),
+    };
+    let begin = || context.begin(policy, &authority.policy_sha256, Some(record));
+    if let Some(verdict) = deny(policy, &script) {
+        begin().await?;
+        outcome.verdict = verdict;
+    } else {
+        // What does not fit in a request is no run.
+        let (request, stdin) = write_request(script, &gate)?;
+        let _slot = runtime.admit().await?;
+        begin().await?;
+        let streams = capture(stdin, policy.limits(), sink);
+        run_screened(&runtime, &gate, context, &request, streams, &mut outcome).await?;
+    }
+    outcome.usage.tool_calls = context.meters.calls();
+    outcome.usage.bytes_written = context.meters.written.used();
+    outcome.usage.files_created = context.meters.created.used();
+    outcome.refusals = context.refusals.get();
+    outcome.advice = advice::advise(&outcome, policy);
+    let last = last_records(&outcome, context);
+    context.recorder.end(last).await?;
+    Ok(outcome)
+}
+
+/// The guest's part in a run.
+enum GuestEnd {
+    /// Its source was rejected.
+    Rejected(Vec<Violation>),
+    /// It ran, and replied these bytes.
+    Replied(Vec<u8>),
+}
+
+/// Screens a script and runs it, in an instance of its own.
+async fn run_screened(
+    runtime: &Runtime,
+    gate: &Gate,
+    context: &Arc<RunContext>,
+    request: &[u8],
+    streams: Streams,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let policy = gate.policy();
+    let limits = policy.limits();
+    let has_rules = policy.source_rules().screening().is_some();
+    let started = Instant::now();
+    let outputs = streams.outputs.clone();
+    let host = RunHost::new(gate, context);
+    let mut guest = instantiate(runtime, limits, streams, host).await?;
+
+    let mut screening = has_rules;
+    let work = async {
+        guest.write_request(request).await?;
+        if has_rules {
+            let found = guest.call(export::SCREEN).await?;
+            let found = read_screening(&found, &mut outcome.source);
+            let found = found.map_err(|_| Exit::Malformed)?;
+            if !found.is_empty() {
+                return Ok(GuestEnd::Rejected(found));
+            }
+            screening = false;
+        }
+        guest.call(export::RUN).await.map(GuestEnd::Replied)
+    };
+    let ended = within_time(limits, started, &context.approvals, work).await;
+    let wall = started.elapsed();
+    guest.host().cancel_calls();
+    let stopped_by = match ended {
+        Some(Ok(GuestEnd::Rejected(violations))) => {
+            outcome.verdict = Verdict::Rejected { violations };
+            None
+        }
+        Some(Ok(GuestEnd::Replied(reply))) => {
+            (outcome.verdict, outcome.value) = judge_reply(&reply, &mut outcome.source, limits);
+            None
+        }
+        Some(Err(exit)) => Some(judge_exit(exit, limits)?),
+        None => Some(time_up(wall, limits)),
+    };
+    if let Some(verdict) = stopped_by {
+        // What is too much for screening is the source's fault.
+        outcome.verdict = if screening {
+            Verdict::Rejected {
+                violations: vec![unscreened(&verdict)],
+            }
+        } else {
+            verdict
+        };
+    }
+    outcome.usage.fuel = guest.fuel_used();
+    if let Verdict::Limit { line, .. } = &mut outcome.verdict {
+        *line = guest.line().await;
+    }
+    outcome.usage.memory_peak_bytes = guest.memory_peak_bytes();
+    outcome.usage.wall = wall;
+    if let Some([stdout, stderr]) = outputs {
+        outcome.stdout = stdout.finish();
+        outcome.stderr = stderr.finish();
+    }
+    Ok(())
+}
+
+/// Screens `script` without running it.
+pub(crate) fn screen(runtime: Runtime, gate: Gate, script: Script) -> Running<Vec<Violation>> {
+    let timers = runtime.timers();
+    let screening = async move {
+        let policy = gate.policy();
+        let limits = policy.limits();
+        if let Some(violation) = check_length(limits, &script) {
+            return Ok(vec![violation]);
+        }
+        let mut hash = hash_source(&script);
+        // Without rules there is still Python's own.
+        let rules = ScreenRules::default();
+        let rules = policy.source_rules().screening().unwrap_or(&rules);
+        let request = write_screening_request(script, Some(rules), gate.specs(), limits)?;
+        let _slot = runtime.admit().await?;
+        let started = Instant::now();
+        let mut guest = instantiate_blank(&runtime, limits).await?;
+        let work = async {
+            guest.write_request(&request).await?;
+            let found = guest.call(export::SCREEN).await?;
+            read_screening(&found, &mut hash).map_err(|_| Exit::Malformed)
+        };
+        let verdict = match within_time(limits, started, &ApprovalClock::default(), work).await {
+            Some(Ok(violations)) => return Ok(violations),
+            Some(Err(exit)) => judge_exit(exit, limits)?,
+            None => time_up(started.elapsed(), limits),
+        };
+        Ok(vec![unscreened(&verdict)])
+    };
+    Running::new(screening, timers)
+}
+
+impl Runtime {
+    /// Lists the names of every module that a script can import, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::run`](crate::Sandbox::run).
+    pub fn modules(&self) -> Result<Vec<String>, Error> {
+        pollster::block_on(list_modules(self.clone()))
+    }
+}
+
+fn list_modules(runtime: Runtime) -> Running<Vec<String>> {
+    let timers = runtime.timers();
+    let listing = async move {
+        let _slot = runtime.admit().await?;
+        let mut guest = instantiate_blank(&runtime, &Limits::default()).await?;
+        let modules = guest.call(export::MODULES).await;
+        let modules = modules.map_err(|exit| Error::Host(format!("{exit:?}")))?;
+        serde_json::from_slice(&modules).map_err(|error| Error::Host(error.to_string()))
+    };
+    Running::new(listing, timers)
+}
+
+async fn instantiate(
+    runtime: &Runtime,
+    limits: &Limits,
+    streams: Streams,
+    host: RunHost,
+) -> Result<Instance<RunHost>, Error> {
+    let limits = EngineLimits {
+        fuel: limits.fuel().or_max(),
+        memory_bytes: usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX),
+    };
+    let instance = Instance::new(runtime.engine(), runtime.guest(), limits, streams, host).await;
+    instance.map_err(|error| Error::Host(error.to_string()))
+}
+
+/// Makes an instance that reaches nothing.
+async fn instantiate_blank(runtime: &Runtime, limits: &Limits) -> Result<Instance<RunHost>, Error> {
+    let gate = Gate::new(Policy::computing())?;
+    let context = Arc::new(gate.new_context(String::new()));
+    let host = RunHost::new(&gate, &context);
+    instantiate(runtime, limits, Streams::default(), host).await
+}
+
+/// Makes streams whose outputs are kept within the limits, and passed on to `sink`.
+fn capture(stdin: Vec<u8>, limits: &Limits, sink: Option<SharedSink>) -> Streams {
+    let capture = |stream, limit| Capture::new(stream, limits.get(limit).or_max(), sink.clone());
+    let stdout = capture(Stream::Stdout, Limit::Stdout);
+    let stderr = capture(Stream::Stderr, Limit::Stderr);
+    Streams {
+        stdin,
+        outputs: Some([stdout, stderr]),
+    }
+}
+
+/// The interval at which a run that waits for somebody's answer looks at its clock.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Returns the result of `work` if it ends within the time limit, in which people's time does not
+/// count.
+async fn within_time<T>(
+    limits: &Limits,
+    started: Instant,
+    approvals: &ApprovalClock,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let Allowance::AtMost(timeout) = limits.timeout() else {
+        return Some(work.await);
+    };
+    let mut work = std::pin::pin!(work);
+    loop {
+        let (asked, is_asking) = approvals.elapsed();
+        let mut deadline = started + timeout + asked;
+        if is_asking {
+            deadline = deadline.max(Instant::now() + POLL_INTERVAL);
+        }
+        if let Ok(done) = tokio::time::timeout_at(deadline.into(), &mut work).await {
+            return Some(done);
+        }
+        let (asked, is_asking) = approvals.elapsed();
+        if !is_asking && Instant::now() >= started + timeout + asked {
+            return None;
+        }
+    }
+}
