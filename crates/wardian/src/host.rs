@@ -1,12 +1,13 @@
 //! The host of a run's guest: the file guard, the calls of tools, the machine's clocks and random
 //! numbers.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use wardian_engine::{Host, SystemEntropy};
+use wardian_policy::Policy;
 
 use crate::Gate;
-use crate::files::FileGuard;
+use crate::files::{Authority, FileGuard, Grants};
 use crate::ledger::RunContext;
 use crate::tools::Calls;
 
@@ -24,6 +25,18 @@ impl RunHost {
         Self {
             files: FileGuard::new(gate.authority().clone(), context.clone()),
             calls: has_tools.then(|| Calls::new(gate.clone(), context.clone())),
+            entropy: SystemEntropy::default(),
+        }
+    }
+
+    /// A host at which a guest reaches nothing.
+    pub(crate) fn blank() -> Self {
+        static BLANK: LazyLock<Arc<Authority>> =
+            LazyLock::new(|| Arc::new(Authority::new(Policy::computing(), Grants::default())));
+        let context = RunContext::new(String::new(), &BLANK.policy, None);
+        Self {
+            files: FileGuard::new(BLANK.clone(), Arc::new(context)),
+            calls: None,
             entropy: SystemEntropy::default(),
         }
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use wardian_abi::{Violation, export};
 use wardian_engine::{Capture, EngineLimits, Exit, Instance, Sink, Stream, Streams};
-use wardian_policy::{Allowance, Limit, Limits, Policy, ScreenRules};
+use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
 
 pub use self::future::Running;
 pub use self::outcome::{Outcome, SourceHash, Trap, Usage, Verdict};
@@ -233,10 +233,7 @@ async fn instantiate(
 
 /// Makes an instance that reaches nothing.
 async fn instantiate_blank(runtime: &Runtime, limits: &Limits) -> Result<Instance<RunHost>, Error> {
-    let gate = Gate::new(Policy::computing())?;
-    let context = Arc::new(gate.new_context(String::new()));
-    let host = RunHost::new(&gate, &context);
-    instantiate(runtime, limits, Streams::default(), host).await
+    instantiate(runtime, limits, Streams::default(), RunHost::blank()).await
 }
 
 /// Makes streams whose outputs are kept within the limits, and passed on to `sink`.
