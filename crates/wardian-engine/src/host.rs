@@ -53,14 +53,18 @@ pub enum Open {
     /// A directory.
     Directory,
     /// A regular file.
-    File {
-        /// It can be read.
-        read: bool,
-        /// It can be written.
-        write: bool,
-        /// Writes go to its end.
-        append: bool,
-    },
+    File(FileAccess),
+}
+
+/// The access that a file was opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileAccess {
+    /// It can be read.
+    pub read: bool,
+    /// It can be written.
+    pub write: bool,
+    /// Writes go to its end.
+    pub append: bool,
 }
 
 /// The way in which a file is opened.

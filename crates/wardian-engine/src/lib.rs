@@ -23,7 +23,7 @@ mod wasi;
 pub use engine::{Engine, Guest};
 pub use error::{EngineError, Exit, Trap};
 pub use host::{
-    CallRequest, Entropy, Entry, FileError, FileKind, Filesystem, Host, IO_BYTES, Open,
+    CallRequest, Entropy, Entry, FileAccess, FileError, FileKind, Filesystem, Host, IO_BYTES, Open,
     OpenOptions, Position, ROOT, Stat, StopCause, SystemEntropy, Times, ToolCalls,
 };
 pub use instance::{EngineLimits, Instance, Streams};

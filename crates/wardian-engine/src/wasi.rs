@@ -18,8 +18,8 @@ use wiggle::{GuestMemory, GuestPtr};
 use crate::error::stop;
 use crate::fuel::{Bill, price};
 use crate::host::{
-    Entropy, Entry, FileError, FileKind, Filesystem, Host, IO_BYTES, Open, OpenOptions, Position,
-    ROOT, Stat, Times,
+    Entropy, Entry, FileAccess, FileError, FileKind, Filesystem, Host, IO_BYTES, Open, OpenOptions,
+    Position, ROOT, Stat, Times,
 };
 
 /// The most buffers that one call names, as on Linux.
@@ -173,16 +173,12 @@ impl<H: Host> WasiSnapshotPreview1 for Wasi<H> {
                 let rights = Rights::all() - Rights::FD_SEEK - Rights::FD_FILESTAT_SET_SIZE;
                 (Filetype::Directory, Fdflags::empty(), rights)
             }
-            Open::File {
-                read,
-                write,
-                append,
-            } => {
+            Open::File(access) => {
                 let mut rights = Rights::all() - Rights::FD_READDIR;
-                rights.set(Rights::FD_READ, read);
-                rights.set(Rights::FD_WRITE, write);
+                rights.set(Rights::FD_READ, access.read);
+                rights.set(Rights::FD_WRITE, access.write);
                 let mut flags = Fdflags::empty();
-                flags.set(Fdflags::APPEND, append);
+                flags.set(Fdflags::APPEND, access.append);
                 (Filetype::RegularFile, flags, rights)
             }
         };
@@ -242,9 +238,6 @@ impl<H: Host> WasiSnapshotPreview1 for Wasi<H> {
         size: Filesize,
     ) -> Result<()> {
         self.pay(price::FILE).await?;
-        if !self.file(fd)?.write {
-            return Err(Errno::Badf.into());
-        }
         let set = self.files().set_size(fd.into(), size).await;
         set.map_err(failed)
     }
@@ -612,8 +605,7 @@ impl<H: Host> WasiSnapshotPreview1 for Wasi<H> {
         self.inner.sched_yield(memory)
     }
 
-    /// Charges nothing and lets nobody else have their turn, so that [`random_get`] is what the
-    /// guest gets.
+    /// Charges nothing and lets nobody else have their turn: the guest gets `entropy.rs`, which does.
     fn random_get(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -673,13 +665,6 @@ impl<H: Host> WasiSnapshotPreview1 for Wasi<H> {
     }
 }
 
-/// The access that a file was opened with.
-struct OpenFile {
-    read: bool,
-    write: bool,
-    append: bool,
-}
-
 impl<H: Host> Wasi<H> {
     pub(crate) fn new(inner: WasiP1Ctx, host: H, fuel: u64) -> Self {
         Self {
@@ -695,17 +680,9 @@ impl<H: Host> Wasi<H> {
     }
 
     /// Returns how a file was opened, if it is one.
-    fn file(&mut self, fd: types::Fd) -> Result<OpenFile> {
+    fn file(&mut self, fd: types::Fd) -> Result<FileAccess> {
         match self.files().kind(fd.into()).map_err(failed)? {
-            Open::File {
-                read,
-                write,
-                append,
-            } => Ok(OpenFile {
-                read,
-                write,
-                append,
-            }),
+            Open::File(access) => Ok(access),
             Open::Directory => Err(Errno::Isdir.into()),
         }
     }

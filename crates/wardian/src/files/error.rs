@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 use wardian_engine as engine;
-use wardian_policy::Limit;
+use wardian_policy::{Decision, Limit};
 
 use crate::ledger::Stop;
 
@@ -31,6 +31,17 @@ pub(crate) struct Denial {
     /// Set if a script sees nothing at the path, as programs expect that try a file and go on
     /// without.
     pub(crate) hidden: bool,
+}
+
+impl FileError {
+    /// The denial of a decision.
+    pub(super) fn denied(decision: &Decision<'_>, hidden: bool) -> Self {
+        Self::Denied(Denial {
+            rule: decision.rule(),
+            reason: decision.to_string(),
+            hidden,
+        })
+    }
 }
 
 pub(super) type Result<T> = std::result::Result<T, FileError>;

@@ -3,7 +3,7 @@
 use std::io::SeekFrom;
 
 use rustix::io::Errno;
-use wardian_engine::{Entry, Filesystem, Open, OpenOptions, Position, Stat, Times};
+use wardian_engine::{Entry, FileAccess, Filesystem, Open, OpenOptions, Position, Stat, Times};
 use wardian_policy::Access;
 
 use super::error::{FileError, Result};
@@ -16,11 +16,11 @@ impl Filesystem for FileGuard {
     fn kind(&self, fd: u32) -> Result<Open> {
         match self.open.get(&fd) {
             Some(Handle::Directory { .. }) => Ok(Open::Directory),
-            Some(Handle::File(file)) => Ok(Open::File {
+            Some(Handle::File(file)) => Ok(Open::File(FileAccess {
                 read: file.access.contains(Access::READ),
                 write: file.access.contains(Access::WRITE),
                 append: file.append,
-            }),
+            })),
             None => Err(Errno::BADF.into()),
         }
     }

@@ -14,7 +14,7 @@ use wardian_policy::{Action, GuestPath};
 
 use super::error::Result;
 use super::stat::kind;
-use super::{Denial, FileError, FileGuard, GuestTarget, Handle};
+use super::{FileError, FileGuard, GuestTarget, Handle};
 
 /// An open listing. Holds one entry, however many there are.
 pub(super) struct Listing {
@@ -97,11 +97,7 @@ impl FileGuard {
         let policy = &self.authority.policy;
         let decision = policy.check_path(Action::ReadFile, path.clone());
         let Some(beneath) = self.beneath(&decision) else {
-            return Err(FileError::Denied(Denial {
-                rule: decision.rule(),
-                reason: decision.to_string(),
-                hidden: false,
-            }));
+            return Err(FileError::denied(&decision, false));
         };
         let listing = move || Ok(Listing::of(&beneath.dir, &beneath.path)?);
         self.perform(FileOperation::Read, path, listing).await

@@ -168,11 +168,8 @@ impl FileGuard {
             return Ok(beneath);
         }
         let only_looks = actions.iter().all(|action| *action == Action::ReadFile);
-        Err(FileError::Denied(Denial {
-            rule: decision.rule(),
-            reason: decision.to_string(),
-            hidden: only_looks && !policy.shows(path),
-        }))
+        let hidden = only_looks && !policy.shows(path);
+        Err(FileError::denied(&decision, hidden))
     }
 
     /// Authorizes a look at a path, by whatever access there is. Only a denial is recorded.
@@ -186,11 +183,7 @@ impl FileGuard {
         }
         self.record_decision(FileOperation::Stat, path, &reading)
             .await?;
-        Err(FileError::Denied(Denial {
-            rule: reading.rule(),
-            reason: reading.to_string(),
-            hidden: true,
-        }))
+        Err(FileError::denied(&reading, true))
     }
 
     /// Authorizes an operation that moves or links from one path to another. Only within one
@@ -210,11 +203,7 @@ impl FileGuard {
         self.record_pair(operation, [from, to], deciding, apart)
             .await?;
         let (Some(source), Some(target)) = (source, target) else {
-            return Err(FileError::Denied(Denial {
-                rule: deciding.rule(),
-                reason: deciding.to_string(),
-                hidden: false,
-            }));
+            return Err(FileError::denied(deciding, false));
         };
         if apart {
             return Err(Errno::XDEV.into());
