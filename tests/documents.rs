@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use wardian::policy::{Allowance, Limit};
-use wardian_testkit::attack::rows;
+use wardian_attack::rows;
 
 /// A default stands once, in the table of limits; the manual may quote it, but not misquote it.
 #[test]

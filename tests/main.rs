@@ -38,7 +38,7 @@ use wardian::{
     Limits, Outcome, Policy, Script, Verdict,
     policy::{Allowance, Profile},
 };
-use wardian_testkit::{Fixture, Ran, runtime};
+use wardian_testkit::{Fixture, RunResult, runtime};
 
 /// Computing, by source of any kind: what most of these tests are about is behind the screening.
 fn unscreened() -> Policy {
@@ -56,7 +56,7 @@ fn run_within(script: impl Into<Script>, limits: Limits) -> Outcome {
 }
 
 #[track_caller]
-fn computed(script: impl Into<Script>, limits: Limits) -> Ran {
+fn computed(script: impl Into<Script>, limits: Limits) -> RunResult {
     let fixture = Fixture::new(unscreened().with_limits(limits));
     fixture.unwrap().run(script)
 }

@@ -11,10 +11,20 @@ use serde_json::Value;
 /// The crates of ours that each crate may depend on, and those that its build script may.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("wardian-abi", &[], &[]),
+    (
+        "wardian-attack",
+        &["wardian", "wardian-testkit", "wardian-tools"],
+        &[],
+    ),
     ("wardian-audit", &["wardian-abi"], &[]),
     (
         "wardian-cli",
-        &["wardian", "wardian-testkit", "wardian-tools"],
+        &[
+            "wardian",
+            "wardian-attack",
+            "wardian-testkit",
+            "wardian-tools",
+        ],
         &[],
     ),
     (

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
-use wardian_testkit::attack::SoakRun;
+use wardian_attack::SoakRun;
 
 /// The frequency, in looks, at which the process is stopped, and its clock steps.
 const STOPS: f64 = 0.1;

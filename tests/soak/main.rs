@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use procfs::process::Process;
 use serde::Serialize;
-use wardian_testkit::attack::{SoakRun, Suite, What};
+use wardian_attack::{SoakRun, SoakStep, Suite};
 
 use crate::chaos::Chaos;
 use crate::trend::Trend;
@@ -87,7 +87,7 @@ struct Sample {
 /// The reports of the process on its runs.
 #[derive(Default)]
 struct Told {
-    runs: BTreeMap<What, BTreeMap<String, u64>>,
+    runs: BTreeMap<SoakStep, BTreeMap<String, u64>>,
     /// Those that their time limit ended.
     timed_out: Vec<SoakRun>,
     wrong: Vec<String>,
@@ -99,7 +99,7 @@ struct Findings {
     minutes: f64,
     seed: u64,
     /// Runs, by what they were and how they ended.
-    runs: BTreeMap<What, BTreeMap<String, u64>>,
+    runs: BTreeMap<SoakStep, BTreeMap<String, u64>>,
     stops: usize,
     /// Absent where nothing can step the clock of a process.
     clock_steps: Option<usize>,

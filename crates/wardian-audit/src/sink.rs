@@ -79,6 +79,14 @@ impl Memory {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.0.clone()
     }
+
+    /// Returns all records so far, one object each.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        self.text()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
 }
 
 impl Sink for Memory {

@@ -29,6 +29,7 @@ pub(crate) enum Command {
     /// Read audit logs: what was allowed and refused, and whether the record is whole.
     #[command(subcommand)]
     Audit(AuditCommand),
+    #[cfg(feature = "attack")]
     Attack(AttackArgs),
     Test(TestArgs),
     Bench(BenchArgs),
@@ -67,6 +68,7 @@ impl Command {
             Self::Audit(AuditCommand::Show { records, .. } | AuditCommand::Summary(records)) => {
                 records.json
             }
+            #[cfg(feature = "attack")]
             Self::Attack(args) => args.json,
             Self::Test(args) => args.json,
             Self::Bench(args) => args.json,
@@ -203,6 +205,7 @@ pub(crate) struct CheckArgs {
 /// where it allows much), in temporary directories and with doubles of tools: nothing that the
 /// policy grants is touched. Without a policy, one that grants something of everything is attacked.
 /// Takes a minute or two. Exits with 0, or with 1 if hostile code got anything.
+#[cfg(feature = "attack")]
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AttackArgs {
     /// The policy.

@@ -6,17 +6,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use wardian_testkit::attack::{Grade, Report, Suite, SuiteError};
+use wardian_attack::{Grade, Report, Suite, SuiteError};
 
 use crate::args::AttackArgs;
 use crate::exit::{Exit, Usage};
-use crate::output::{columns, print, print_json};
+use crate::output::{columns, print, print_json, progress};
 use crate::preflight::{self, Host};
 
 pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
@@ -104,17 +102,6 @@ fn interrupted() -> Result<Arc<AtomicBool>> {
         told.store(true, Ordering::Relaxed);
     });
     Ok(stop)
-}
-
-/// A bar on the terminal; none where nobody looks.
-pub(crate) fn progress(len: usize) -> ProgressBar {
-    let bar = ProgressBar::new(len as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 fn show(report: &Report) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod approve;
 mod args;
+#[cfg(feature = "attack")]
 mod attack;
 mod audit;
 mod bench;
@@ -61,6 +62,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Policy(command) => return policy::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),
+        #[cfg(feature = "attack")]
         Command::Attack(args) => return attack::run(args),
         Command::Test(args) => return test::run(args),
         Command::Bench(args) => return bench::run(&args),

@@ -1,9 +1,11 @@
 //! Printing of results: tables, JSON, text of others.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use wardian::report::Report;
 
@@ -73,4 +75,15 @@ pub(crate) fn remark(text: &str) {
 /// if that fails.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// A bar on the terminal; none where nobody looks.
+pub(crate) fn progress(len: usize) -> ProgressBar {
+    let bar = ProgressBar::new(len as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }

@@ -9,9 +9,8 @@ use serde_json::json;
 use wardian_testkit::scenario::{self, Scenario, ScenarioError};
 
 use crate::args::TestArgs;
-use crate::attack::progress;
 use crate::exit::{Exit, Usage};
-use crate::output::{print, print_json, remark};
+use crate::output::{print, print_json, progress, remark};
 use crate::preflight;
 
 pub(crate) fn run(args: TestArgs) -> Result<Exit> {

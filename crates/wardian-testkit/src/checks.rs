@@ -14,17 +14,17 @@ pub trait PolicyChecks {
     /// If it does not, with the rule that decided.
     fn allows(&self, action: Action, resource: impl AsRef<[u8]>);
 
-    /// Asserts that the policy refuses `action` on `resource`.
+    /// Asserts that the policy denies `action` on `resource`.
     ///
     /// # Panics
     ///
     /// If it does not, with the rule that decided.
-    fn refuses(&self, action: Action, resource: impl AsRef<[u8]>) -> Refused<'_>;
+    fn denies(&self, action: Action, resource: impl AsRef<[u8]>) -> Denied<'_>;
 }
 
-/// A refusal, as it should be.
+/// A denial, as it should be.
 #[derive(Debug)]
-pub struct Refused<'p>(Decision<'p>);
+pub struct Denied<'p>(Decision<'p>);
 
 impl PolicyChecks for Policy {
     #[track_caller]
@@ -34,15 +34,15 @@ impl PolicyChecks for Policy {
     }
 
     #[track_caller]
-    fn refuses(&self, action: Action, resource: impl AsRef<[u8]>) -> Refused<'_> {
+    fn denies(&self, action: Action, resource: impl AsRef<[u8]>) -> Denied<'_> {
         let decision = self.check(action, resource);
         assert!(!decision.allowed(), "{}", shown(&decision));
-        Refused(decision)
+        Denied(decision)
     }
 }
 
-impl Refused<'_> {
-    /// Asserts which key of the policy has refused: `permissions`, `allowed_paths`,
+impl Denied<'_> {
+    /// Asserts which key of the policy has denied: `permissions`, `allowed_paths`,
     /// `allowed_domains`, or one entry of it, `allowed_paths["/data"]`.
     ///
     /// # Panics
@@ -52,7 +52,7 @@ impl Refused<'_> {
     pub fn by_rule(self, rule: &str) -> Self {
         let by = self.0.rule();
         let is = by == rule || by.starts_with(&format!("{rule}["));
-        assert!(is, "refused by {by}, not by {rule}: {}", shown(&self.0));
+        assert!(is, "denied by {by}, not by {rule}: {}", shown(&self.0));
         self
     }
 }

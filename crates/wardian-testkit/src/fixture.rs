@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wardian::audit::Memory;
 use wardian::{
     Gate, Log, Policy, Sandbox, Script, Tool, ToolError,
     policy::{Access, Action, GrantError},
@@ -16,7 +15,7 @@ use wardian::{
 };
 
 use crate::doubles::{own_double, unanswered};
-use crate::{Doubles, Ran, runtime};
+use crate::{Doubles, RunResult, runtime};
 
 /// Tools that are not doubled: they work on the fixture's own directories.
 const FILE_TOOLS: &[&str] = &["read_file", "write_file", "list_dir"];
@@ -88,7 +87,11 @@ impl Fixture {
     }
 
     /// The same, with its directories in `parent`.
-    pub(crate) fn in_directory(policy: Policy, parent: &Path) -> Result<Self, FixtureError> {
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn in_directory(policy: Policy, parent: &Path) -> Result<Self, FixtureError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| FixtureError::Io { path, error }
@@ -202,7 +205,8 @@ impl Fixture {
         }));
     }
 
-    pub(crate) fn tools(&self) -> impl Iterator<Item = &Tool> {
+    /// Returns the tools of the fixture: file tools as they are, doubles of the others.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.iter()
     }
 
@@ -244,7 +248,11 @@ impl Fixture {
     }
 
     /// The same under a policy that grants the same directories.
-    pub(crate) fn gate_under(&self, policy: Policy, log: Log) -> Result<Gate, wardian::Error> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::with_tools`].
+    pub fn gate_under(&self, policy: Policy, log: Log) -> Result<Gate, wardian::Error> {
         let known = |name: &str| self.tools.iter().any(|tool| tool.name() == name);
         let strange = policy.tools().keys().filter(|name| !known(name));
         // Of the host's own tools, a policy says no more than their names.
@@ -267,7 +275,7 @@ impl Fixture {
     /// If it can't be run, whatever the script is.
     #[track_caller]
     #[expect(clippy::panic, reason = "a test that can't run has failed")]
-    pub fn run(&self, script: impl Into<Script>) -> Ran {
+    pub fn run(&self, script: impl Into<Script>) -> RunResult {
         match self.try_run(script) {
             Ok(ran) => ran,
             Err(error) => panic!("{error}"),
@@ -279,11 +287,11 @@ impl Fixture {
     /// # Errors
     ///
     /// As [`Gate::with_tools`] and [`Sandbox::run`].
-    pub fn try_run(&self, script: impl Into<Script>) -> Result<Ran, wardian::Error> {
+    pub fn try_run(&self, script: impl Into<Script>) -> Result<RunResult, wardian::Error> {
         let (log, memory) = Log::memory();
         let sandbox = Sandbox::with_gate(runtime(), self.gate(log)?);
         let outcome = sandbox.run_blocking(script)?;
-        Ok(Ran::new(outcome, records(&memory)))
+        Ok(RunResult::new(outcome, memory.records()))
     }
 
     /// The calls that doubles have answered, in their order.
@@ -315,24 +323,16 @@ impl Fixture {
     }
 
     /// The first directory in which a script has this access at least, as it sees it.
-    pub(crate) fn granted(&self, access: Access) -> Option<(String, PathBuf)> {
+    pub fn granted(&self, access: Access) -> Option<(String, PathBuf)> {
         let mut grants = self.policy.grants();
         let grant = grants.find(|grant| self.policy.access(grant).contains(access))?;
         Some((grant.guest().to_string(), grant.host().to_owned()))
     }
 
     /// The directory that holds all of this.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.dir.path()
     }
-}
-
-/// The records of a log, one object each.
-pub(crate) fn records(memory: &Memory) -> Vec<Value> {
-    let text = memory.text();
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
 }
 
 /// Adds the files beneath a directory, which stands for `guest`.

@@ -1,4 +1,4 @@
-//! Tests what a policy lets Python do: with scenarios, with assertions, and with hostile code.
+//! Tests what a policy lets Python do: with scenarios and with assertions.
 //!
 //! A policy is tried out in a [`Fixture`]: the same rules, limits and code profile, but directories
 //! that are temporary, and tools that are doubles. So neither tests nor attacks touch what the
@@ -19,7 +19,7 @@
 //!
 //! // What the policy says:
 //! policy.allows(Action::ReadFile, "/data/x");
-//! policy.refuses(Action::ReadFile, "/data/../etc/passwd").by_rule("allowed_paths");
+//! policy.denies(Action::ReadFile, "/data/../etc/passwd").by_rule("allowed_paths");
 //!
 //! // What a script gets:
 //! let fixture = Fixture::new(policy)?
@@ -32,25 +32,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile
-//! code gets is [`attack`].
+//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile code
+//! gets under a policy is the subject of `wardian-attack`.
 
 #![forbid(unsafe_code)]
 
-pub mod attack;
 mod canary;
 mod checks;
 mod doubles;
 mod fixture;
-pub mod hostile;
-mod ran;
+mod run_result;
 pub mod scenario;
 
 pub use canary::Canary;
-pub use checks::{PolicyChecks, Refused};
+pub use checks::{Denied, PolicyChecks};
 pub use doubles::Doubles;
 pub use fixture::{Fixture, FixtureError, RecordedCall};
-pub use ran::Ran;
+pub use run_result::RunResult;
 
 use std::sync::OnceLock;
 

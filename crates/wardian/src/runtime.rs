@@ -83,12 +83,12 @@ impl Runtime {
     }
 
     /// The same runtime, whose scripts are not Python but programs of an adversarial guest: for
-    /// testing what stands between guests and this host. `wardian-testkit` writes such programs.
+    /// testing what stands between guests and this host. `wardian-attack` writes such programs.
     ///
     /// # Errors
     ///
     /// [`Error::Engine`] if this machine can't run them.
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "hostile")]
     pub fn hostile(mut self) -> Result<Self, Error> {
         static HOSTILE: Once<Guest<RunHost>> = Once::new();
         self.guest = HOSTILE
@@ -125,7 +125,6 @@ impl Runtime {
     /// Counts the pages of memory that were restored after runs, in this process so far: those that
     /// runs had written to. They are most of what it costs to start fresh. A run that has written
     /// to more than 512 is not counted: all of its memory is thrown away instead.
-    #[cfg(feature = "testing")]
     pub fn pages_restored(&self) -> u64 {
         self.machine.engine.pages_restored()
     }

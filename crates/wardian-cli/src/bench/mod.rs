@@ -16,10 +16,9 @@ use wardian::{
 };
 
 use crate::args::BenchArgs;
-use crate::attack::progress;
 use crate::bench::kernels::KERNELS;
 use crate::exit::Exit;
-use crate::output::{columns, print, print_json};
+use crate::output::{columns, print, print_json, progress};
 
 /// Scripts whose starts are timed.
 const STARTS: [(&str, &str); 3] = [

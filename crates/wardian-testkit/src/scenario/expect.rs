@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wardian::Verdict;
 
-use crate::{Fixture, FixtureError, Ran};
+use crate::{Fixture, FixtureError, RunResult};
 
 /// The fields of a record that are a scenario's business.
 const RECORDED: &[&str] = &[
@@ -57,7 +57,7 @@ impl Expected {
     /// Makes an expectation of what came of a run.
     pub(super) fn of(
         fixture: &Fixture,
-        ran: &Ran,
+        ran: &RunResult,
         before: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, FixtureError> {
         let text = |text: String| (!text.is_empty()).then_some(text);
@@ -95,7 +95,11 @@ impl Expected {
     }
 
     /// Lists what is not as it should be. An error is about the expectation itself.
-    pub(super) fn compare(&self, fixture: &Fixture, ran: &Ran) -> Result<Vec<String>, String> {
+    pub(super) fn compare(
+        &self,
+        fixture: &Fixture,
+        ran: &RunResult,
+    ) -> Result<Vec<String>, String> {
         let mut wrong = Vec::new();
         let mut same = |what: &str, should: String, is: String| {
             if should != is {
@@ -197,21 +201,21 @@ fn flat(record: &Value) -> Map<String, Value> {
     record
 }
 
-fn exception(ran: &Ran) -> Option<String> {
+fn exception(ran: &RunResult) -> Option<String> {
     match &ran.verdict {
         Verdict::Raised(raised) => Some(raised.r#type.clone()),
         _ => None,
     }
 }
 
-fn status(ran: &Ran) -> Option<i32> {
+fn status(ran: &RunResult) -> Option<i32> {
     match ran.verdict {
         Verdict::Exited { status } => Some(status),
         _ => None,
     }
 }
 
-fn rules(ran: &Ran) -> Option<Vec<String>> {
+fn rules(ran: &RunResult) -> Option<Vec<String>> {
     match &ran.verdict {
         Verdict::Rejected { violations } => Some(once(
             violations.iter().map(|violation| violation.rule.clone()),
@@ -220,7 +224,7 @@ fn rules(ran: &Ran) -> Option<Vec<String>> {
     }
 }
 
-fn refusals(ran: &Ran) -> Vec<String> {
+fn refusals(ran: &RunResult) -> Vec<String> {
     once(
         ran.refusals
             .first
@@ -229,7 +233,7 @@ fn refusals(ran: &Ran) -> Vec<String> {
     )
 }
 
-fn value(ran: &Ran) -> Option<String> {
+fn value(ran: &RunResult) -> Option<String> {
     match &ran.value {
         Some(wardian::outcome::Value::Json(value)) => Some(value.to_string()),
         _ => None,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use wardian::{Script, load_policy, policy::PolicyError};
 
 use self::expect::Expected;
-use crate::{Doubles, Fixture, FixtureError, Ran};
+use crate::{Doubles, Fixture, FixtureError, RunResult};
 
 /// The files of a scenario, as Markdown.
 pub const FORMAT: &str = include_str!("format.md");
@@ -176,7 +176,7 @@ impl Scenario {
         fs::write(&file, text).map_err(|error| wrong(&file, error))
     }
 
-    fn play(&self) -> Result<(Fixture, Ran), ScenarioError> {
+    fn play(&self) -> Result<(Fixture, RunResult), ScenarioError> {
         let file = |name: &str| self.folder.join(name);
         let main = file("main.py");
         let code = fs::read_to_string(&main).map_err(|error| wrong(&main, error))?;

@@ -9,10 +9,10 @@ use std::process::exit;
 use serde::{Deserialize, Serialize};
 use wardian::policy::Limit;
 
-use crate::attack::Suite;
-use crate::attack::arena::{Arena, Played};
-use crate::attack::row::{Kind, Row, rows};
-use crate::attack::watch::Held;
+use crate::Suite;
+use crate::row::{Kind, Row, rows};
+use crate::test_bed::{AttemptResult, TestBed};
+use crate::watch::ResourceUsage;
 
 /// A step of a child, as it tells its parent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub(crate) enum Step {
     /// It begins with this.
     Begin(String),
     /// It has ended so.
-    End(Played),
+    End(AttemptResult),
 }
 
 /// Does what the parent asks for, and ends the process.
@@ -79,7 +79,7 @@ impl<'s> Child<'s> {
         if let Some(why) = row.missing(&self.suite.policy) {
             return self.step(&Step::NotApplicable(why.to_owned()));
         }
-        let at_start = Held::now()?;
+        let at_start = ResourceUsage::now()?;
         let mut before = None;
         let twin = row
             .benign
@@ -89,23 +89,23 @@ impl<'s> Child<'s> {
         // The twin goes first: what a process needs once, it then has.
         for (name, payload, benign) in twin.chain(row.payloads.iter().enumerate().map(numbered)) {
             self.step(&Step::Begin(name))?;
-            let played = match Arena::of_row(self.suite, row, &self.dir, benign) {
-                Ok(arena) => arena.play(row, payload, benign),
-                Err(error) => Played::failed(error),
+            let result = match TestBed::of_row(self.suite, row, &self.dir, benign) {
+                Ok(bed) => bed.play(row, payload, benign),
+                Err(error) => AttemptResult::failed(error),
             };
-            self.step(&Step::End(played))?;
+            self.step(&Step::End(result))?;
             if before.is_none() {
-                before = Some(Held::now()?);
+                before = Some(ResourceUsage::now()?);
             }
         }
         self.step(&Step::Begin("what is left behind".to_owned()))?;
-        let mut findings = before.map_or_else(Vec::new, |before| Held::findings(&before));
+        let mut findings = before.map_or_else(Vec::new, |before| ResourceUsage::findings(&before));
         // Others have several runs at a time, or what is not a run.
         if row.kind == Kind::Python {
             let limit = self.suite.policy.limits().memory_bytes();
             let limit = limit.min(Limit::Memory.default_amount());
-            findings.extend(Held::of_peak(&at_start, limit));
+            findings.extend(ResourceUsage::of_peak(&at_start, limit));
         }
-        self.step(&Step::End(Played::plain("looked", findings)))
+        self.step(&Step::End(AttemptResult::plain("looked", findings)))
     }
 }

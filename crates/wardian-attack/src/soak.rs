@@ -16,11 +16,11 @@ use serde_json::Value;
 use wardian::audit::{Chain, Draft, Sink, verify};
 use wardian::{Error, Log, Policy, Sandbox, Tool, policy::Profile};
 
-use crate::attack::Suite;
-use crate::attack::arena::{Arena, Played, Unready, narrowed, source};
-use crate::attack::row::{FUEL, Kind, rows};
-use crate::hostile::Program;
-use crate::runtime;
+use crate::Suite;
+use crate::program::Program;
+use crate::row::{FUEL, Kind, rows};
+use crate::test_bed::{AttemptResult, SetupError, TestBed, narrowed, source};
+use wardian_testkit::runtime;
 
 /// The wall clock of each run.
 const TIMEOUT: Duration = Duration::from_millis(200);
@@ -34,21 +34,21 @@ const ROUND: usize = 100;
 /// The name of a round's log, in its directory.
 const LOG: &str = "audit.jsonl";
 
-/// The kinds of runs, by how often each is played.
-const MIX: [(What, u32); 6] = [
-    (What::Benign, 45),
-    (What::Hostile, 25),
-    (What::GivenUp, 10),
-    (What::Tool, 10),
-    (What::SystemCalls, 6),
-    (What::FullDisk, 4),
+/// The kinds of runs, by how often each is result.
+const MIX: [(SoakStep, u32); 6] = [
+    (SoakStep::Benign, 45),
+    (SoakStep::Hostile, 25),
+    (SoakStep::GivenUp, 10),
+    (SoakStep::Tool, 10),
+    (SoakStep::SystemCalls, 6),
+    (SoakStep::FullDisk, 4),
 ];
 
 /// A kind of run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum What {
+pub enum SoakStep {
     /// A script that has to have its value.
     Benign,
     /// A payload of the suite.
@@ -70,7 +70,7 @@ pub enum What {
 #[non_exhaustive]
 pub struct SoakRun {
     /// The kind of run.
-    pub what: What,
+    pub what: SoakStep,
     /// The ending.
     pub ending: String,
     /// When it began, in milliseconds of the system's monotonic clock.
@@ -184,23 +184,23 @@ struct Round {
     policy: Policy,
     tools: Vec<Tool>,
     dir: PathBuf,
-    arena: Arena,
+    bed: TestBed,
     sandbox: Sandbox,
     timers: tokio::runtime::Runtime,
 }
 
 impl Round {
-    fn new(suite: &Suite, dir: &Path) -> Result<Self, Unready> {
+    fn new(suite: &Suite, dir: &Path) -> Result<Self, SetupError> {
         let limits = narrowed(suite.policy.limits(), FUEL, TIMEOUT, TOOL_WAIT)?;
         let policy = suite.policy.clone().with_limits(limits);
-        let arena = Arena::new(policy.clone(), &suite.tools, dir)?;
+        let bed = TestBed::new(policy.clone(), &suite.tools, dir)?;
         let log = Log::file(dir.join(LOG))?;
         Ok(Self {
             policy,
             tools: suite.tools.clone(),
             dir: dir.to_owned(),
-            sandbox: arena.sandbox(log)?,
-            arena,
+            sandbox: bed.sandbox(log)?,
+            bed,
             timers: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()?,
@@ -214,58 +214,58 @@ impl Round {
             .copied()
             .map_err(io::Error::other)?;
         self.timed(what, |round| match what {
-            What::Benign => Ok(round.benign(rng)),
-            What::Hostile => Ok(round.hostile(rng)),
-            What::GivenUp => Ok(round.given_up(rng)),
-            What::Tool => Ok(round.tool(rng)),
-            What::SystemCalls => Ok(round.system_calls(rng)),
-            What::FullDisk => round.full_disk(),
-            What::Round => round.look(),
+            SoakStep::Benign => Ok(round.benign(rng)),
+            SoakStep::Hostile => Ok(round.hostile(rng)),
+            SoakStep::GivenUp => Ok(round.given_up(rng)),
+            SoakStep::Tool => Ok(round.tool(rng)),
+            SoakStep::SystemCalls => Ok(round.system_calls(rng)),
+            SoakStep::FullDisk => round.full_disk(),
+            SoakStep::Round => round.look(),
         })
     }
 
     /// Looks at what nobody may change, and at the log.
     fn end(mut self) -> io::Result<SoakRun> {
-        self.timed(What::Round, |round| round.look())
+        self.timed(SoakStep::Round, |round| round.look())
     }
 
     fn timed(
         &mut self,
-        what: What,
-        play: impl FnOnce(&mut Self) -> io::Result<Played>,
+        what: SoakStep,
+        play: impl FnOnce(&mut Self) -> io::Result<AttemptResult>,
     ) -> io::Result<SoakRun> {
         let began_ms = now_ms();
-        let played = play(self)?;
+        let result = play(self)?;
         Ok(SoakRun {
             what,
             began_ms,
             over_ms: now_ms(),
-            late_ms: played.late_ms,
-            ending: played.ending,
-            findings: played.findings,
+            late_ms: result.late_ms,
+            ending: result.ending,
+            findings: result.findings,
         })
     }
 
-    fn benign(&self, rng: &mut StdRng) -> Played {
+    fn benign(&self, rng: &mut StdRng) -> AttemptResult {
         let (script, value) = BENIGN.choose(rng).copied().unwrap_or_default();
         let started = Instant::now();
         let ended = self.sandbox.run_blocking(script);
         let late = started.elapsed().saturating_sub(TIMEOUT);
         let Ok(outcome) = ended else {
-            return Played::failed(format!("{script:?}: {ended:?}"));
+            return AttemptResult::failed(format!("{script:?}: {ended:?}"));
         };
         let is = outcome.json().get("value").map(Value::to_string);
         let ending = outcome.verdict.ending();
         // On a machine that is stopped, time passes for benign scripts too.
         let wrong = is.as_deref() != Some(value) && ending != "time";
         let wrong = wrong.then(|| format!("{script:?} has come to {}", outcome.json()));
-        Played {
+        AttemptResult {
             late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
-            ..Played::plain(ending, wrong.into_iter().collect())
+            ..AttemptResult::plain(ending, wrong.into_iter().collect())
         }
     }
 
-    fn hostile(&self, rng: &mut StdRng) -> Played {
+    fn hostile(&self, rng: &mut StdRng) -> AttemptResult {
         let python = rows().iter().filter(|row| row.kind == Kind::Python);
         let python: Vec<_> = python.collect();
         let chosen = python
@@ -275,90 +275,87 @@ impl Round {
             .map(|(row, payload)| source(row, payload))
             .unwrap_or_default();
         let open = rng.random_bool(0.5);
-        self.apart(|arena| {
-            let policy = arena.fixture().policy().clone();
+        self.apart(|bed| {
+            let policy = bed.fixture().policy().clone();
             let policy = if open {
                 policy.with_source_rules(Profile::Open)
             } else {
                 policy
             };
-            arena.run(runtime(), policy, &code, None)
+            bed.run(runtime(), policy, &code, None)
         })
     }
 
-    fn given_up(&self, rng: &mut StdRng) -> Played {
+    fn given_up(&self, rng: &mut StdRng) -> AttemptResult {
         let script = GIVEN_UP.choose(rng).copied().unwrap_or_default();
         let wait = Duration::from_micros(rng.random_range(0..20_000));
         let run = self.sandbox.run(script);
         let ended = self
             .timers
             .block_on(async { tokio::time::timeout(wait, run).await });
-        Played::plain(
+        AttemptResult::plain(
             if ended.is_ok() { "sooner" } else { "given up" },
             Vec::new(),
         )
     }
 
-    fn tool(&self, rng: &mut StdRng) -> Played {
+    fn tool(&self, rng: &mut StdRng) -> AttemptResult {
         let call = TOOLS.choose(rng).copied().unwrap_or_default();
         let code = format!("from wardian import tools\ntry: {call}\nexcept Exception: pass");
-        self.apart(|arena| {
-            let policy = arena.fixture().policy().clone();
+        self.apart(|bed| {
+            let policy = bed.fixture().policy().clone();
             let policy = policy.with_source_rules(Profile::Open);
-            arena.run(runtime(), policy, &code, None)
+            bed.run(runtime(), policy, &code, None)
         })
     }
 
-    fn system_calls(&self, rng: &mut StdRng) -> Played {
+    fn system_calls(&self, rng: &mut StdRng) -> AttemptResult {
         let seed = rng.random();
-        self.apart(|arena| {
-            let policy = arena.fixture().policy();
+        self.apart(|bed| {
+            let policy = bed.fixture().policy();
             let directories = policy.grants().map(|grant| grant.guest().to_string());
             let directories: Vec<_> = directories.collect();
             let directories: Vec<_> = directories.iter().map(String::as_str).collect();
-            arena.hostile(&Program::random(seed, 200, &directories))
+            bed.hostile(&Program::random(seed, 200, &directories))
         })
     }
 
     /// Plays something in directories of its own, which hostile code may fill.
-    fn apart(&self, play: impl FnOnce(&Arena) -> Played) -> Played {
-        let arena = || -> Result<_, Unready> {
+    fn apart(&self, play: impl FnOnce(&TestBed) -> AttemptResult) -> AttemptResult {
+        let bed = || -> Result<_, SetupError> {
             let dir = tempfile::tempdir_in(&self.dir)?;
             Ok((
-                Arena::new(self.policy.clone(), &self.tools, dir.path())?,
+                TestBed::new(self.policy.clone(), &self.tools, dir.path())?,
                 dir,
             ))
         };
-        match arena() {
-            Ok((arena, _dir)) => {
-                let mut played = play(&arena);
-                played.findings.extend(arena.findings());
-                played
+        match bed() {
+            Ok((bed, _dir)) => {
+                let mut result = play(&bed);
+                result.findings.extend(bed.findings());
+                result
             }
-            Err(error) => Played::failed(error),
+            Err(error) => AttemptResult::failed(error),
         }
     }
 
     /// Operations that can't be recorded are not done.
-    fn full_disk(&self) -> io::Result<Played> {
+    fn full_disk(&self) -> io::Result<AttemptResult> {
         let full = FullDisk(
             Chain::default(),
             OpenOptions::new().write(true).open("/dev/full")?,
         );
-        let sandbox = self
-            .arena
-            .sandbox(Log::new(full))
-            .map_err(io::Error::other)?;
+        let sandbox = self.bed.sandbox(Log::new(full)).map_err(io::Error::other)?;
         let ended = sandbox.run_blocking("1");
         let findings = match ended {
             Err(Error::Audit(_)) => Vec::new(),
             other => vec![format!("a run without a record has come to {other:?}")],
         };
-        Ok(Played::plain("not recorded", findings))
+        Ok(AttemptResult::plain("not recorded", findings))
     }
 
-    fn look(&self) -> io::Result<Played> {
-        let mut findings = self.arena.findings();
+    fn look(&self) -> io::Result<AttemptResult> {
+        let mut findings = self.bed.findings();
         match verify(BufReader::new(File::open(self.dir.join(LOG))?)) {
             Ok(log) if log.open_runs.is_empty() && log.open_calls.is_empty() => {}
             Ok(log) => findings.push(format!(
@@ -367,7 +364,7 @@ impl Round {
             )),
             Err(error) => findings.push(format!("the log does not hold: {error}")),
         }
-        Ok(Played::plain("looked", findings))
+        Ok(AttemptResult::plain("looked", findings))
     }
 }
 

@@ -5,23 +5,23 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::attack::needs::Need;
+use crate::needs::Need;
 
 /// The files of the suite, in its order.
 const FILES: &[(&str, &str)] = &[
-    ("esc", include_str!("../../attacks/esc.toml")),
-    ("val", include_str!("../../attacks/val.toml")),
-    ("res", include_str!("../../attacks/res.toml")),
-    ("fs", include_str!("../../attacks/fs.toml")),
-    ("url", include_str!("../../attacks/url.toml")),
-    ("tool", include_str!("../../attacks/tool.toml")),
-    ("log", include_str!("../../attacks/log.toml")),
-    ("api", include_str!("../../attacks/api.toml")),
-    ("sup", include_str!("../../attacks/sup.toml")),
+    ("esc", include_str!("../attacks/esc.toml")),
+    ("val", include_str!("../attacks/val.toml")),
+    ("res", include_str!("../attacks/res.toml")),
+    ("fs", include_str!("../attacks/fs.toml")),
+    ("url", include_str!("../attacks/url.toml")),
+    ("tool", include_str!("../attacks/tool.toml")),
+    ("log", include_str!("../attacks/log.toml")),
+    ("api", include_str!("../attacks/api.toml")),
+    ("sup", include_str!("../attacks/sup.toml")),
 ];
 
 /// The suite's policy, under which every row applies.
-pub(crate) const POLICY: &str = include_str!("../../attacks/policy.toml");
+pub(crate) const POLICY: &str = include_str!("../attacks/policy.toml");
 
 /// One kind of attack.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Row {
     pub id: String,
     /// The kind of attack.
     pub name: String,
-    /// The way in which its payloads are played.
+    /// The way in which its payloads are result.
     #[serde(default)]
     pub(crate) kind: Kind,
     /// Preconditions: what a policy has to grant for it to mean anything.
@@ -66,7 +66,7 @@ pub struct Row {
 pub(crate) const FUEL: u64 = 5_000_000_000;
 pub(crate) const SECONDS: u64 = 3;
 
-/// A way in which payloads are played.
+/// A way in which payloads are result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {

@@ -188,7 +188,7 @@ async fn panics(_: Nothing, _: Call) -> Result<(), ToolError> {
 /// A run within a call.
 async fn nested(_: Nothing, _: Call) -> Result<Value, ToolError> {
     let policy = Policy::computing();
-    let sandbox = wardian::Sandbox::new(crate::runtime(), policy);
+    let sandbox = wardian::Sandbox::new(wardian_testkit::runtime(), policy);
     let failed = |error: wardian::Error| ToolError::failed(error.to_string());
     let outcome = sandbox
         .map_err(failed)?

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, PreEscaped, html};
 
-use crate::attack::report::{Grade, Report, RowReport};
+use crate::report::{Grade, Report, RowReport};
 
 /// The policy of the page: it may be shown. Hostile code has chosen some of the words in it.
 const CONTENT_SECURITY_POLICY: &str =

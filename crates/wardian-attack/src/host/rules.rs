@@ -9,25 +9,25 @@ use wardian::{
 };
 
 use super::{Result, computing, ensure, text};
-use crate::attack::arena::Arena;
-use crate::runtime;
+use crate::test_bed::TestBed;
+use wardian_testkit::runtime;
 
 fn parse(policy: &str) -> Result<Policy> {
     Policy::parse(&Source::text("policy.toml", policy)).map_err(text)
 }
 
 /// WASI has no way to set a mode, and new files can't be run.
-pub(super) fn mode_bits(arena: &Arena) -> Result {
+pub(super) fn mode_bits(bed: &TestBed) -> Result {
     let code = "import os\nfor name in ('new', 'file.txt'):\n    open(WRITE + '/' + name, 'a').close()\n    try: os.chmod(WRITE + '/' + name, 0o4777)\n    except Exception: pass\nf = os.open(WRITE + '/opened', os.O_CREAT | os.O_WRONLY, 0o6777)\nos.mkdir(WRITE + '/made', 0o7777)";
-    let outcome = arena
+    let outcome = bed
         .sandbox(Log::memory().0)?
-        .run_blocking(arena.script(code))
+        .run_blocking(bed.script(code))
         .map_err(text)?;
     ensure(
         outcome.verdict == Verdict::Completed,
         outcome.verdict.to_string(),
     )?;
-    let (_, write) = arena.writable().ok_or("nothing can be written to")?;
+    let (_, write) = bed.writable().ok_or("nothing can be written to")?;
     for (name, most) in [
         ("new", 0o640),
         ("file.txt", 0o666),
@@ -301,8 +301,8 @@ pub(super) fn names_spelling() -> Result {
 }
 
 /// Arguments are parsed once, strictly, and what the rules see is what the tool gets.
-pub(super) fn argument_forms(arena: &Arena) -> Result {
-    let gate = arena.fixture().gate(Log::memory().0).map_err(text)?;
+pub(super) fn argument_forms(bed: &TestBed) -> Result {
+    let gate = bed.fixture().gate(Log::memory().0).map_err(text)?;
     let call = |name: &str, args: serde_json::Value| {
         let tool = gate.tool(name).ok_or(format!("{name} is not there"))?;
         tool.call_blocking(&args).map_err(text)

@@ -18,15 +18,15 @@ use wardian::{
 };
 use wardian_tools::{Resolver, http_request_with};
 
-use crate::attack::Suite;
-use crate::attack::host;
-use crate::attack::needs::{allowed_host, read_only};
-use crate::attack::probes::{Probes, SECRET};
-use crate::attack::row::{FUEL, Kind, Row, SECONDS};
-use crate::attack::server::Server;
-use crate::fixture::records;
-use crate::hostile::Program;
-use crate::{Canary, Fixture, runtime};
+use crate::Suite;
+use crate::host;
+use crate::needs::{allowed_host, read_only};
+use crate::probes::{Probes, SECRET};
+use crate::row::{FUEL, Kind, Row, SECONDS};
+use crate::server::Server;
+
+use crate::program::Program;
+use wardian_testkit::{Canary, Fixture, runtime};
 
 /// The lateness of a run's end that is a finding. The promise is 250 ms; a test that holds the
 /// machine to it would fail on a busy one, so how late it was is in the report, and the soak holds
@@ -60,7 +60,7 @@ def attempt(*wishes):
 
 /// The result of a payload.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Played {
+pub(crate) struct AttemptResult {
     /// The ending.
     pub(crate) ending: String,
     /// Set if that is an ending that it may have.
@@ -73,7 +73,7 @@ pub(crate) struct Played {
     pub(crate) note: String,
 }
 
-impl Played {
+impl AttemptResult {
     /// Of something that is no run.
     pub(crate) fn plain(ending: &str, findings: Vec<String>) -> Self {
         Self {
@@ -91,10 +91,10 @@ impl Played {
 }
 
 /// A reason for which a test bed can't be had.
-pub(crate) type Unready = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type SetupError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that one payload is played in.
-pub(crate) struct Arena {
+/// Everything that one payload is result in.
+pub(crate) struct TestBed {
     fixture: Fixture,
     canary: Canary,
     probes: Probes,
@@ -103,14 +103,14 @@ pub(crate) struct Arena {
     served: Server,
 }
 
-impl Arena {
+impl TestBed {
     /// For `row` under the suite's policy, in a directory of its own in `dir`, where it stays.
     pub(crate) fn of_row(
         suite: &Suite,
         row: &Row,
         dir: &Path,
         benign: bool,
-    ) -> Result<Self, Unready> {
+    ) -> Result<Self, SetupError> {
         let fuel = row.fuel.map_or(FUEL, |fuel| fuel as u64);
         let seconds = row
             .seconds
@@ -127,12 +127,12 @@ impl Arena {
             }
             policy = policy.with_tool("http_request", rules);
         }
-        let dir = tempfile::Builder::new().prefix("arena-").tempdir_in(dir)?;
+        let dir = tempfile::Builder::new().prefix("bed-").tempdir_in(dir)?;
         Self::new(policy, &suite.tools, &dir.keep())
     }
 
     /// For this policy, in `dir`, with the suite's own tools and these.
-    pub(crate) fn new(policy: Policy, tools: &[Tool], dir: &Path) -> Result<Self, Unready> {
+    pub(crate) fn new(policy: Policy, tools: &[Tool], dir: &Path) -> Result<Self, SetupError> {
         let mut fixture = Fixture::in_directory(Probes::granted(policy), dir)?;
         let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()))?;
         for grant in fixture.policy().grants() {
@@ -155,20 +155,20 @@ impl Arena {
     }
 
     /// Plays a payload, and looks at the world.
-    pub(crate) fn play(self, row: &Row, payload: &str, benign: bool) -> Played {
-        let mut played = match row.kind {
+    pub(crate) fn play(self, row: &Row, payload: &str, benign: bool) -> AttemptResult {
+        let mut result = match row.kind {
             Kind::Python => self.python(row, payload, benign),
             Kind::Urls => self.url(payload, benign),
             Kind::Fetch => self.fetch(row, payload, benign),
             Kind::Names => name(row, payload, benign),
             Kind::Policies => policy_file(payload, benign),
-            Kind::Host => Played::plain(
+            Kind::Host => AttemptResult::plain(
                 "done",
                 host::run(payload, &self).err().into_iter().collect(),
             ),
         };
-        played.findings.extend(self.findings());
-        played
+        result.findings.extend(self.findings());
+        result
     }
 
     /// Lists what has changed that nobody may change, and what tools have seen that they may not.
@@ -200,7 +200,7 @@ impl Arena {
         self.write.as_ref()
     }
 
-    fn python(&self, row: &Row, payload: &str, benign: bool) -> Played {
+    fn python(&self, row: &Row, payload: &str, benign: bool) -> AttemptResult {
         let code = source(row, payload);
         let policy = self.fixture.policy().clone();
         let may: &[String] = if benign {
@@ -208,26 +208,26 @@ impl Arena {
         } else {
             &row.may
         };
-        let mut played = self.run(runtime(), policy.clone(), &code, Some(may));
+        let mut result = self.run(runtime(), policy.clone(), &code, Some(may));
         // Screening is advice. What it refuses must be harmless too.
-        if played.ending == "rejected" && policy.source_rules().screening().is_some() {
+        if result.ending == "rejected" && policy.source_rules().screening().is_some() {
             let open = policy.with_source_rules(Profile::Open);
             let again = self.run(runtime(), open, &code, Some(may));
-            played.findings.extend(again.findings);
-            played.late_ms = played.late_ms.max(again.late_ms);
-            (played.ending, played.right) = (again.ending, again.right);
-            played.note = again.note;
+            result.findings.extend(again.findings);
+            result.late_ms = result.late_ms.max(again.late_ms);
+            (result.ending, result.right) = (again.ending, again.right);
+            result.note = again.note;
         }
-        if benign && !played.right {
-            played
+        if benign && !result.right {
+            result
                 .findings
-                .push(format!("{PROVES_NOTHING}: {}", played.note));
+                .push(format!("{PROVES_NOTHING}: {}", result.note));
         }
-        played
+        result
     }
 
     /// Runs a program of the hostile guest; whatever its end, it has one.
-    pub(crate) fn hostile(&self, program: &Program) -> Played {
+    pub(crate) fn hostile(&self, program: &Program) -> AttemptResult {
         let policy = self
             .fixture
             .policy()
@@ -235,7 +235,7 @@ impl Arena {
             .with_source_rules(Profile::Open);
         match runtime().clone().hostile() {
             Ok(hostile) => self.run(&hostile, policy, &program.source(), None),
-            Err(error) => Played::failed(error),
+            Err(error) => AttemptResult::failed(error),
         }
     }
 
@@ -246,18 +246,18 @@ impl Arena {
         policy: Policy,
         code: &str,
         may: Option<&[String]>,
-    ) -> Played {
+    ) -> AttemptResult {
         let (log, memory) = Log::memory();
         let sandbox = match self.fixture.gate_under(policy, log) {
             Ok(gate) => Sandbox::with_gate(runtime, gate),
-            Err(error) => return Played::failed(error),
+            Err(error) => return AttemptResult::failed(error),
         };
         let started = Instant::now();
         let ended = sandbox.run_blocking(self.script(code));
         let wall = started.elapsed();
         let outcome = match ended {
             Ok(outcome) => outcome,
-            Err(error) => return Played::failed(error),
+            Err(error) => return AttemptResult::failed(error),
         };
         let ending = match &outcome.verdict {
             Verdict::Raised(raised) => raised.r#type.clone(),
@@ -286,7 +286,7 @@ impl Arena {
                 Log::memory().0,
             )
             .and_then(|gate| {
-                Sandbox::with_gate(crate::runtime(), gate).run_blocking("sum(range(10))")
+                Sandbox::with_gate(wardian_testkit::runtime(), gate).run_blocking("sum(range(10))")
             });
         match next {
             Ok(outcome) if outcome.value == Some(wardian::outcome::Value::Json(json!(45))) => {}
@@ -297,7 +297,7 @@ impl Arena {
             Verdict::Raised(raised) => format!("{}: {}", raised.r#type, raised.message),
             verdict => format!("{verdict}"),
         };
-        Played {
+        AttemptResult {
             ending,
             right,
             findings,
@@ -378,7 +378,7 @@ impl Arena {
     }
 
     /// The policy decides on a URL.
-    fn url(&self, url: &str, benign: bool) -> Played {
+    fn url(&self, url: &str, benign: bool) -> AttemptResult {
         let policy = self.fixture.policy();
         let url = url.replace("{host}", &allowed_host(policy).unwrap_or_default());
         let allowed = policy.check(Action::HttpRequest, &url).allowed();
@@ -387,19 +387,19 @@ impl Arena {
             (false, true) => Some(format!("{url:?} is allowed")),
             _ => None,
         };
-        Played::plain(
+        AttemptResult::plain(
             if allowed { "allowed" } else { "refused" },
             finding.into_iter().collect(),
         )
     }
 
     /// `http_request` asks for a URL whose host has this address, at which a redirect may be.
-    fn fetch(&self, row: &Row, payload: &str, benign: bool) -> Played {
+    fn fetch(&self, row: &Row, payload: &str, benign: bool) -> AttemptResult {
         let mut words = payload.split(' ');
         let url = self.ports(words.next().unwrap_or_default());
         let address: IpAddr = match words.next().unwrap_or_default().parse() {
             Ok(address) => address,
-            Err(error) => return Played::failed(error),
+            Err(error) => return AttemptResult::failed(error),
         };
         let allowed = || -> Result<Policy, Box<dyn std::error::Error>> {
             let port = self.canary.port()?;
@@ -417,7 +417,7 @@ impl Arena {
         let policy = allowed().unwrap_or_else(|_| self.fixture.policy().clone());
         let tool = match http_request_with(&policy, Arc::new(Everything(address))) {
             Ok(tool) => tool,
-            Err(error) => return Played::failed(error),
+            Err(error) => return AttemptResult::failed(error),
         };
         let (log, memory) = Log::memory();
         let code = format!(
@@ -439,7 +439,7 @@ impl Arena {
             .and_then(|sandbox| sandbox.run_blocking(code));
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(error) => return Played::failed(error),
+            Err(error) => return AttemptResult::failed(error),
         };
         let mut findings = of_log(&memory, &outcome, self.canary.secret());
         let note = outcome.verdict.to_string();
@@ -457,12 +457,12 @@ impl Arena {
                 format!("{url} was fetched")
             });
         }
-        Played {
+        AttemptResult {
             ending,
             right,
             findings,
             note,
-            ..Played::default()
+            ..AttemptResult::default()
         }
     }
 
@@ -503,7 +503,7 @@ fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
         Ok(_) => findings.push("the log has a run or a call without an end".to_owned()),
         Err(error) => findings.push(format!("the log does not hold: {error}")),
     }
-    let records = records(memory);
+    let records = memory.records();
     if records.len() != text.lines().count()
         || text.chars().any(|char| char.is_control() && char != '\n')
     {
@@ -549,18 +549,18 @@ fn size(directory: &Path) -> u64 {
 }
 
 /// Plays a name of a tool, by which its action is inferred.
-fn name(row: &Row, name: &str, benign: bool) -> Played {
+fn name(row: &Row, name: &str, benign: bool) -> AttemptResult {
     let guess = Action::infer(name).map_or("refused", Action::name);
     let finding = if benign {
         (guess == "refused").then(|| format!("{name} {PROVES_NOTHING}"))
     } else {
         (!row.may.iter().any(|may| may == guess)).then(|| format!("{name} passes for {guess}"))
     };
-    Played::plain(guess, finding.into_iter().collect())
+    AttemptResult::plain(guess, finding.into_iter().collect())
 }
 
 /// A policy file has to be refused, and its twin read.
-fn policy_file(text: &str, benign: bool) -> Played {
+fn policy_file(text: &str, benign: bool) -> AttemptResult {
     let source = Source {
         path: Some("/srv/agent/policy.toml".into()),
         home: Some("/home/ada".into()),
@@ -572,14 +572,14 @@ fn policy_file(text: &str, benign: bool) -> Played {
         (Ok(_), false) => Some("is a policy".to_owned()),
         _ => None,
     };
-    let mut played = Played::plain(
+    let mut result = AttemptResult::plain(
         if read.is_ok() { "read" } else { "refused" },
         finding.into_iter().collect(),
     );
     if let Err(problems) = read {
-        played.note = problems.to_string();
+        result.note = problems.to_string();
     }
-    played
+    result
 }
 
 /// Every host has this address.

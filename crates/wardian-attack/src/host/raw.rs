@@ -3,8 +3,8 @@
 use wardian::{Verdict, outcome::Trap};
 
 use super::{Result, ensure, works};
-use crate::attack::arena::Arena;
-use crate::hostile::{Arg, DATA, Ending, Program};
+use crate::program::{Arg, DATA, Ending, Program};
+use crate::test_bed::TestBed;
 
 /// The operations of the import for tools: `wardian_abi::tool`.
 const START: u32 = 0;
@@ -16,17 +16,17 @@ const HUGE: Arg = Arg::Is(u32::MAX as u64);
 const HERE: Arg = Arg::Is(DATA as u64);
 
 /// Plays a program, after which nothing is found. How it ended.
-fn ending(arena: &Arena, name: &str, program: &Program) -> Result<String> {
-    let played = arena.hostile(program);
-    let found = format!("{name}: {:?}", played.findings);
-    ensure(played.findings.is_empty(), found)?;
-    Ok(played.ending)
+fn ending(bed: &TestBed, name: &str, program: &Program) -> Result<String> {
+    let result = bed.hostile(program);
+    let found = format!("{name}: {:?}", result.findings);
+    ensure(result.findings.is_empty(), found)?;
+    Ok(result.ending)
 }
 
 /// Plays programs that may end in any way.
-fn play(arena: &Arena, programs: impl IntoIterator<Item = (&'static str, Program)>) -> Result {
+fn play(bed: &TestBed, programs: impl IntoIterator<Item = (&'static str, Program)>) -> Result {
     for (name, program) in programs {
-        ending(arena, name, &program)?;
+        ending(bed, name, &program)?;
     }
     works()
 }
@@ -39,7 +39,7 @@ fn start(program: Program, json: &str) -> Program {
 }
 
 /// Well-formed and forged calls: of tools that are not granted, twice the same key, deep, not JSON.
-pub(super) fn tool_calls(arena: &Arena) -> Result {
+pub(super) fn tool_calls(bed: &TestBed) -> Result {
     let deep = format!(
         "{{\"tool\":\"probe_echo\",\"args\":{}1{}}}",
         "[".repeat(5_000),
@@ -71,12 +71,12 @@ pub(super) fn tool_calls(arena: &Arena) -> Result {
         ("a call after the end", after),
         ("more calls than may be under way", many.complete("1")),
     ];
-    play(arena, single.into_iter().chain(both))
+    play(bed, single.into_iter().chain(both))
 }
 
 /// Addresses and lengths that lead out of memory, overflow, overlap; numbers of calls that there
 /// are not.
-pub(super) fn tool_memory(arena: &Arena) -> Result {
+pub(super) fn tool_memory(bed: &TestBed) -> Result {
     let end = Arg::Is(0xffff_fff0);
     let mut programs = Vec::new();
     for operation in [START, WAIT, TAKE, CLOSE, 4, 77, u32::MAX] {
@@ -123,11 +123,11 @@ pub(super) fn tool_memory(arena: &Arena) -> Result {
             Program::new().tool(WAIT, HUGE, HUGE).complete("1"),
         ),
     ]);
-    play(arena, programs)
+    play(bed, programs)
 }
 
 /// GHSA-3p27, GHSA-fm79: descriptors that get other numbers are not lost.
-pub(super) fn renumber(arena: &Arena) -> Result {
+pub(super) fn renumber(bed: &TestBed) -> Result {
     let open = |program: Program| {
         program.store(DATA, b"work").call(
             "path_open",
@@ -158,7 +158,7 @@ pub(super) fn renumber(arena: &Arena) -> Result {
         )
     });
     play(
-        arena,
+        bed,
         [
             ("in a loop", loops.complete("1")),
             ("onto odd numbers", odd.complete("1")),
@@ -167,7 +167,7 @@ pub(super) fn renumber(arena: &Arena) -> Result {
 }
 
 /// Every way in which WebAssembly ends, and a fresh instance after it.
-pub(super) fn after_a_trap(arena: &Arena) -> Result {
+pub(super) fn after_a_trap(bed: &TestBed) -> Result {
     for (way, right) in [
         (Ending::Unreachable, ["crashed"].as_slice()),
         (Ending::Load, &["crashed"]),
@@ -179,7 +179,7 @@ pub(super) fn after_a_trap(arena: &Arena) -> Result {
         (Ending::GrowHuge, &["completed"]),
     ] {
         let name = format!("{way:?}");
-        let ended = ending(arena, &name, &Program::new().end(way).complete("1"))?;
+        let ended = ending(bed, &name, &Program::new().end(way).complete("1"))?;
         let wrong = format!("{name} is {ended}, not {right:?}");
         ensure(right.contains(&ended.as_str()), wrong)?;
         works()?;
@@ -188,7 +188,7 @@ pub(super) fn after_a_trap(arena: &Arena) -> Result {
 }
 
 /// Reports that lie: about where they are, how long, what they are.
-pub(super) fn reports(arena: &Arena) -> Result {
+pub(super) fn reports(bed: &TestBed) -> Result {
     let trap = Verdict::Crashed { trap: Trap::Report }.ending();
     let at = |bytes: &[u8]| {
         Program::new()
@@ -227,18 +227,18 @@ pub(super) fn reports(arena: &Arena) -> Result {
         ),
     ];
     for (name, program) in programs {
-        let ended = ending(arena, name, &program)?;
+        let ended = ending(bed, name, &program)?;
         ensure(ended == trap, format!("{name} is {ended}"))?;
     }
     // One that does not lie is believed.
-    let ended = ending(arena, "no lie", &Program::new().complete("[1, 2]"))?;
+    let ended = ending(bed, "no lie", &Program::new().complete("[1, 2]"))?;
     ensure(ended == "completed", format!("what is no lie is {ended}"))?;
     works()
 }
 
 /// Every function of WASI, with boundary values, in an order that follows from a seed.
-pub(super) fn every_import(arena: &Arena) -> Result {
-    let directories: Vec<String> = arena
+pub(super) fn every_import(bed: &TestBed) -> Result {
+    let directories: Vec<String> = bed
         .fixture()
         .policy()
         .grants()
@@ -253,5 +253,5 @@ pub(super) fn every_import(arena: &Arena) -> Result {
             Program::new().call("poll_oneoff", &args).complete("1"),
         )
     });
-    play(arena, programs.chain(polls))
+    play(bed, programs.chain(polls))
 }

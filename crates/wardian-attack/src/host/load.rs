@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use wardian::{Error, Log, Outcome, Runtime, Sandbox, Script, Verdict};
 
 use super::{Result, computing, ensure, outcome, sandbox, text, value, works};
-use crate::attack::arena::Arena;
-use crate::runtime;
+use crate::test_bed::TestBed;
+use wardian_testkit::runtime;
 
 const MARKER: &str = "residue-0b5c5a3f";
 
@@ -231,9 +231,9 @@ sorted(set(found))
 ";
 
 /// One run swaps a directory for a link that leads out, another opens files beneath it.
-pub(super) fn race(arena: &Arena) -> Result {
-    let sandbox = arena.sandbox(Log::memory().0)?;
-    let read = race_of(&sandbox, arena, OPEN)?;
+pub(super) fn race(bed: &TestBed) -> Result {
+    let sandbox = bed.sandbox(Log::memory().0)?;
+    let read = race_of(&sandbox, bed, OPEN)?;
     ensure(
         read == json!(["inner"]) || read == json!([]),
         format!("it has read {read}"),
@@ -241,8 +241,8 @@ pub(super) fn race(arena: &Arena) -> Result {
 }
 
 /// The same with a tool that is given the path.
-pub(super) fn tool_race(arena: &Arena) -> Result {
-    let sandbox = arena.sandbox(Log::memory().0)?;
+pub(super) fn tool_race(bed: &TestBed) -> Result {
+    let sandbox = bed.sandbox(Log::memory().0)?;
     let open = "from wardian import tools
 found = []
 for _ in range(400):
@@ -258,13 +258,13 @@ sorted({f for f in found if 'canary-' in f})
     {
         return Ok(());
     }
-    let read = race_of(&sandbox, arena, open)?;
+    let read = race_of(&sandbox, bed, open)?;
     ensure(read == json!([]), format!("a tool has read {read}"))
 }
 
-fn race_of(sandbox: &Sandbox, arena: &Arena, open: &str) -> Result<Value> {
+fn race_of(sandbox: &Sandbox, bed: &TestBed, open: &str) -> Result<Value> {
     let stop = Arc::new(AtomicBool::new(false));
-    let swapping: BoxFuture<'static, _> = sandbox.run(arena.script(SWAP)).boxed();
+    let swapping: BoxFuture<'static, _> = sandbox.run(bed.script(SWAP)).boxed();
     let until = stop.clone();
     let swapper = thread::spawn(move || {
         let timers = tokio::runtime::Builder::new_current_thread()
@@ -281,7 +281,7 @@ fn race_of(sandbox: &Sandbox, arena: &Arena, open: &str) -> Result<Value> {
         });
         Some(())
     });
-    let outcome = sandbox.run_blocking(arena.script(open));
+    let outcome = sandbox.run_blocking(bed.script(open));
     stop.store(true, Ordering::Relaxed);
     let _ = swapper.join();
     match outcome.map_err(text)? {

@@ -1,7 +1,7 @@
 //! Hostile code, tried on a policy: what it gets, and what it does to the host.
 //!
 //! The [rows](rows) are kinds of attack, each with payloads and with a benign twin that has to
-//! work. They run in a [`Fixture`](crate::Fixture) of the policy, so that nothing that the policy
+//! work. They run in a [`Fixture`](wardian_testkit::Fixture) of the policy, so that nothing that the policy
 //! is about is touched, with less fuel and time where it allows more. Each row runs in a process of
 //! its own, so that an abort is seen. After each payload the world is looked at: a canary outside
 //! of the granted directories, what is granted for reading only, a socket that nobody may connect
@@ -11,7 +11,7 @@
 //! ```no_run
 //! # // A doctest has no process to start again.
 //! // tests/attacks.rs
-//! use wardian_testkit::attack::Suite;
+//! use wardian_attack::Suite;
 //!
 //! #[test]
 //! fn hostile_code_gets_nothing() {
@@ -20,16 +20,20 @@
 //! }
 //! ```
 
-mod arena;
+#![forbid(unsafe_code)]
+
 mod child;
 mod host;
 mod html;
 mod needs;
 mod probes;
+pub mod program;
 mod report;
 mod row;
 mod server;
+#[cfg(feature = "soak")]
 mod soak;
+mod test_bed;
 mod watch;
 
 use std::os::unix::process::CommandExt;
@@ -45,10 +49,11 @@ use wardian::{Policy, Tool};
 
 pub use report::{Attempt, Grade, Report, RowReport};
 pub use row::{Row, rows};
-pub use soak::{SoakRun, What};
+#[cfg(feature = "soak")]
+pub use soak::{SoakRun, SoakStep};
 
-use crate::attack::child::Step;
-use crate::attack::row::POLICY;
+use crate::child::Step;
+use crate::row::POLICY;
 
 /// Tells a process that it is to try one row: its id, and after a colon the directory for its work.
 const CHILD: &str = "WARDIAN_ATTACK_ROW";
@@ -275,7 +280,7 @@ impl Suite {
         let mut changed = Instant::now();
         let ended = loop {
             if let Some(status) = child.try_wait()? {
-                break Ended::Itself(status);
+                break ChildExit::Itself(status);
             }
             let now = read(&steps);
             if now.len() != looked.len() {
@@ -284,7 +289,7 @@ impl Suite {
             if changed.elapsed() > ROW_GRACE || self.stop.load(Ordering::Relaxed) {
                 child.kill()?;
                 child.wait()?;
-                break Ended::Killed;
+                break ChildExit::Killed;
             }
             thread::sleep(LOOK);
         };
@@ -297,7 +302,7 @@ impl Suite {
 }
 
 /// The end of a child.
-enum Ended {
+enum ChildExit {
     Itself(ExitStatus),
     /// It did nothing any more.
     Killed,

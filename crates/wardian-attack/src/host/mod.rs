@@ -18,13 +18,13 @@ use wardian::{
     policy::{Allowance, Profile},
 };
 
-use crate::attack::arena::Arena;
-use crate::runtime;
+use crate::test_bed::TestBed;
+use wardian_testkit::runtime;
 
 type Result<T = ()> = std::result::Result<T, String>;
 
 /// Plays the attack of this name.
-pub(crate) fn run(name: &str, arena: &Arena) -> Result {
+pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
     match name {
         "residue" => load::residue(),
         "poisoned" => load::poisoned(),
@@ -32,8 +32,8 @@ pub(crate) fn run(name: &str, arena: &Arena) -> Result {
         "crowd" => load::crowd(),
         "cancellations" => load::cancellations(),
         "blocked_executor" => load::blocked_executor(),
-        "race" => load::race(arena),
-        "tool_race" => load::tool_race(arena),
+        "race" => load::race(bed),
+        "tool_race" => load::tool_race(bed),
 
         "nested_brackets" => source::nested_brackets(),
         "nested_statements" => source::nested_statements(),
@@ -44,31 +44,31 @@ pub(crate) fn run(name: &str, arena: &Arena) -> Result {
         "mutations" => source::mutations(),
         "own_modules" => source::own_modules(),
 
-        "raw_tool_calls" => raw::tool_calls(arena),
-        "raw_tool_memory" => raw::tool_memory(arena),
-        "renumber" => raw::renumber(arena),
-        "after_a_trap" => raw::after_a_trap(arena),
-        "hostile_reports" => raw::reports(arena),
-        "every_import" => raw::every_import(arena),
+        "raw_tool_calls" => raw::tool_calls(bed),
+        "raw_tool_memory" => raw::tool_memory(bed),
+        "renumber" => raw::renumber(bed),
+        "after_a_trap" => raw::after_a_trap(bed),
+        "hostile_reports" => raw::reports(bed),
+        "every_import" => raw::every_import(bed),
 
-        "mode_bits" => rules::mode_bits(arena),
+        "mode_bits" => rules::mode_bits(bed),
         "url_prefixes" => rules::url_prefixes(),
         "url_forms" => rules::url_forms(),
         "http_headers" => rules::http_headers(),
         "names_spelling" => rules::names_spelling(),
-        "argument_forms" => rules::argument_forms(arena),
+        "argument_forms" => rules::argument_forms(bed),
         "open_defaults" => rules::open_defaults(),
 
         "statements" => rules::statements(),
 
-        "log_within_reach" => record::within_reach(arena),
+        "log_within_reach" => record::within_reach(bed),
         "log_shrunk" => record::shrunk(),
-        "log_invisible" => record::invisible(arena),
-        "log_secrets" => record::secrets(arena),
-        "log_long" => record::long(arena),
+        "log_invisible" => record::invisible(bed),
+        "log_secrets" => record::secrets(bed),
+        "log_long" => record::long(bed),
         "sinks_that_fail" => record::sinks_that_fail(),
-        "one_log" => record::one_log(arena),
-        "tampering" => record::tampering(arena),
+        "one_log" => record::one_log(bed),
+        "tampering" => record::tampering(bed),
         "report_html" => record::report_html(),
 
         "blocking_in_async" => library::blocking_in_async(),

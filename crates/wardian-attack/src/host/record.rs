@@ -11,16 +11,15 @@ use wardian::audit::{Draft, Sink, verify};
 use wardian::{Error, Log};
 
 use super::{Result, ensure, text};
-use crate::attack::Report;
-use crate::attack::arena::Arena;
-use crate::attack::report::{Attempt, Grade, RowReport};
-use crate::attack::row::rows;
-use crate::fixture::records;
+use crate::Report;
+use crate::report::{Attempt, Grade, RowReport};
+use crate::row::rows;
+use crate::test_bed::TestBed;
 
 /// Calls a tool of the suite's so often, with these arguments, from the host.
-fn recorded(arena: &Arena, tool: &str, args: &[Value]) -> Result<(String, Vec<Value>)> {
+fn recorded(bed: &TestBed, tool: &str, args: &[Value]) -> Result<(String, Vec<Value>)> {
     let (log, memory) = Log::memory();
-    let gate = arena.fixture().gate(log).map_err(text)?;
+    let gate = bed.fixture().gate(log).map_err(text)?;
     let tool = gate.tool(tool).ok_or("the tool is not there")?;
     for args in args {
         // What comes of it does not matter here.
@@ -28,11 +27,11 @@ fn recorded(arena: &Arena, tool: &str, args: &[Value]) -> Result<(String, Vec<Va
     }
     drop((tool, gate));
     verify(memory.text().as_bytes()).map_err(text)?;
-    Ok((memory.text(), records(&memory)))
+    Ok((memory.text(), memory.records()))
 }
 
 /// Characters that nobody can see, or that turn text around, are escaped.
-pub(super) fn invisible(arena: &Arena) -> Result {
+pub(super) fn invisible(bed: &TestBed) -> Result {
     let args: Vec<_> = [
         "\u{202e}evil",
         "\u{200b}",
@@ -42,13 +41,13 @@ pub(super) fn invisible(arena: &Arena) -> Result {
     ]
     .map(|text| json!({ "text": text }))
     .into();
-    let (log, _) = recorded(arena, "probe_echo", &args)?;
+    let (log, _) = recorded(bed, "probe_echo", &args)?;
     let deceptive = ['\u{202e}', '\u{200b}', '\u{2066}', '\u{feff}'];
     ensure(!log.contains(deceptive), "the log holds what can't be seen")
 }
 
 /// Texts that look like secrets are not written.
-pub(super) fn secrets(arena: &Arena) -> Result {
+pub(super) fn secrets(bed: &TestBed) -> Result {
     let secret = "sk-proj-0123456789abcdef0123456789abcdef";
     let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
     let args: Vec<_> = [
@@ -63,7 +62,7 @@ pub(super) fn secrets(arena: &Arena) -> Result {
     .into_iter()
     .map(|text| json!({ "text": text }))
     .collect();
-    let (log, _) = recorded(arena, "probe_echo", &args)?;
+    let (log, _) = recorded(bed, "probe_echo", &args)?;
     for secret in [secret, jwt] {
         ensure(!log.contains(secret), "the log holds a secret")?;
     }
@@ -71,12 +70,8 @@ pub(super) fn secrets(arena: &Arena) -> Result {
 }
 
 /// A record is bounded, and says how long it was.
-pub(super) fn long(arena: &Arena) -> Result {
-    let (log, records) = recorded(
-        arena,
-        "probe_echo",
-        &[json!({ "text": "x".repeat(500_000) })],
-    )?;
+pub(super) fn long(bed: &TestBed) -> Result {
+    let (log, records) = recorded(bed, "probe_echo", &[json!({ "text": "x".repeat(500_000) })])?;
     ensure(
         log.lines().all(|line| line.len() < 16 << 10),
         "a record is longer than 16 KiB",
@@ -89,11 +84,11 @@ pub(super) fn long(arena: &Arena) -> Result {
 }
 
 /// A log that a script could write to is refused; its twin elsewhere is not.
-pub(super) fn within_reach(arena: &Arena) -> Result {
-    let (_, directory) = arena.writable().ok_or("nothing can be written to")?;
+pub(super) fn within_reach(bed: &TestBed) -> Result {
+    let (_, directory) = bed.writable().ok_or("nothing can be written to")?;
     let file = directory.join("audit.jsonl");
     let log = Log::file(&file).map_err(text)?;
-    let within = arena.sandbox(log);
+    let within = bed.sandbox(log);
     std::fs::remove_file(file).map_err(text)?;
     ensure(
         within.is_err(),
@@ -101,7 +96,7 @@ pub(super) fn within_reach(arena: &Arena) -> Result {
     )?;
     let elsewhere = tempfile::tempdir().map_err(text)?;
     let log = Log::file(elsewhere.path().join("audit.jsonl")).map_err(text)?;
-    arena.sandbox(log).map(drop).map_err(text)
+    bed.sandbox(log).map(drop).map_err(text)
 }
 
 /// A log from which records are gone is not gone on with.
@@ -178,9 +173,9 @@ pub(super) fn sinks_that_fail() -> Result {
 }
 
 /// Many runs at once write one chain.
-pub(super) fn one_log(arena: &Arena) -> Result {
+pub(super) fn one_log(bed: &TestBed) -> Result {
     let (log, memory) = Log::memory();
-    let gate = arena.fixture().gate(log).map_err(text)?;
+    let gate = bed.fixture().gate(log).map_err(text)?;
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -206,9 +201,9 @@ pub(super) fn one_log(arena: &Arena) -> Result {
 }
 
 /// Every line that is changed, removed, doubled or moved shows.
-pub(super) fn tampering(arena: &Arena) -> Result {
+pub(super) fn tampering(bed: &TestBed) -> Result {
     let (log, _) = recorded(
-        arena,
+        bed,
         "probe_echo",
         &[json!({"text": "a"}), json!({"text": "b"})],
     )?;

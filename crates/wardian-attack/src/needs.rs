@@ -8,7 +8,7 @@ use wardian::{
     policy::{Access, Action, DomainRule, Permission},
 };
 
-use crate::attack::row::{Kind, Row};
+use crate::row::{Kind, Row};
 
 /// A precondition of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use wardian::Policy;
 
-use crate::attack::Ended;
-use crate::attack::arena::Played;
-use crate::attack::child::Step;
-use crate::attack::row::Row;
+use crate::ChildExit;
+use crate::child::Step;
+use crate::row::Row;
+use crate::test_bed::AttemptResult;
 
 /// The grade of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -150,7 +150,7 @@ impl RowReport {
 pub(crate) fn judge(
     row: &Row,
     steps: &[Step],
-    ended: &Ended,
+    ended: &ChildExit,
     said: &str,
     wall: Duration,
 ) -> RowReport {
@@ -161,21 +161,21 @@ pub(crate) fn judge(
         match step {
             Step::NotApplicable(why) => return RowReport::left_out(row, why),
             Step::Begin(what) => open = Some(what),
-            Step::End(played) => {
-                report.late_ms = report.late_ms.max(played.late_ms);
-                report.add(attempt(open.take().unwrap_or_default(), played));
+            Step::End(result) => {
+                report.late_ms = report.late_ms.max(result.late_ms);
+                report.add(attempt(open.take().unwrap_or_default(), result));
             }
         }
     }
     let died = match ended {
-        Ended::Killed => Some("the process did nothing any more, and was killed".to_owned()),
-        Ended::Itself(status) if !status.success() => {
+        ChildExit::Killed => Some("the process did nothing any more, and was killed".to_owned()),
+        ChildExit::Itself(status) if !status.success() => {
             Some(format!("the process ended by itself: {status}"))
         }
-        Ended::Itself(_) if open.is_some() || report.attempts.is_empty() => {
+        ChildExit::Itself(_) if open.is_some() || report.attempts.is_empty() => {
             Some("the process ended before the row did".to_owned())
         }
-        Ended::Itself(_) => None,
+        ChildExit::Itself(_) => None,
     };
     if let Some(died) = died {
         report.add(Attempt {
@@ -189,17 +189,17 @@ pub(crate) fn judge(
     report
 }
 
-fn attempt(what: &str, played: &Played) -> Attempt {
+fn attempt(what: &str, result: &AttemptResult) -> Attempt {
     Attempt {
         what: what.to_owned(),
-        grade: match (played.findings.is_empty(), played.right) {
+        grade: match (result.findings.is_empty(), result.right) {
             (true, true) => Grade::Safe,
             (true, false) => Grade::WrongType,
             (false, _) => Grade::Unsafe,
         },
-        ending: played.ending.clone(),
-        note: played.note.clone(),
-        findings: played.findings.clone(),
+        ending: result.ending.clone(),
+        note: result.note.clone(),
+        findings: result.findings.clone(),
     }
 }
 

@@ -26,14 +26,14 @@ const SPARE_PEAK: u64 = 160 << 20;
 
 /// The resources of a process, as the kernel counts them.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Held {
+pub(crate) struct ResourceUsage {
     pub(crate) memory: u64,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
     pub(crate) children: usize,
 }
 
-impl Held {
+impl ResourceUsage {
     /// Counts the resources of this process.
     pub(crate) fn now() -> io::Result<Self> {
         let look = || -> procfs::ProcResult<Self> {

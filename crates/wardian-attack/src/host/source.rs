@@ -10,7 +10,7 @@ use serde_json::json;
 use wardian::{Sandbox, Script, Verdict, policy::Profile};
 
 use super::{Result, computing, ensure, sandbox, text, value, works};
-use crate::runtime;
+use wardian_testkit::runtime;
 
 /// Runs each source as it is, runs it screened, and has it checked.
 fn survives(sources: impl IntoIterator<Item = String>) -> Result {

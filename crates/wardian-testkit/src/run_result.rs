@@ -8,12 +8,12 @@ use wardian::{Outcome, Verdict, policy::Limit};
 /// A run that has ended, and its records.
 #[derive(Debug)]
 #[must_use = "whether it ended as it should has to be asserted"]
-pub struct Ran {
+pub struct RunResult {
     outcome: Outcome,
     records: Vec<Value>,
 }
 
-impl Deref for Ran {
+impl Deref for RunResult {
     type Target = Outcome;
 
     fn deref(&self) -> &Outcome {
@@ -21,7 +21,7 @@ impl Deref for Ran {
     }
 }
 
-impl Ran {
+impl RunResult {
     pub(crate) fn new(outcome: Outcome, records: Vec<Value>) -> Self {
         Self { outcome, records }
     }
