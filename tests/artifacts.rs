@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use wardian::Runtime;
-use wardian_guest::{CODE, CODE_SHA256, IMAGE, IMAGE_SHA256};
+use wardian_guest::{CODE, CODE_SHA256, IMAGE, IMAGE_SHA256, RUSTPYTHON_VERSION, SOURCES_SHA256};
 
 #[test]
 fn what_is_linked_in_is_what_was_built() {
@@ -14,6 +14,24 @@ fn what_is_linked_in_is_what_was_built() {
     assert_eq!(
         (versions.code_sha256, versions.image_sha256),
         (CODE_SHA256, IMAGE_SHA256)
+    );
+}
+
+/// A package of `wardian-guest-wasm`, which has no sources of the guest, says by this which it takes one of.
+/// `UPDATE_EXPECT=1` records them anew.
+#[test]
+fn the_sources_of_the_guest_are_on_record() {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/wardian-guest-wasm/sources.json");
+    let sources = serde_json::json!({ "rustpython": RUSTPYTHON_VERSION, "sha256": SOURCES_SHA256 });
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&file, format!("{sources:#}\n")).unwrap();
+    }
+    let recorded: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(
+        recorded, sources,
+        "UPDATE_EXPECT=1 records the sources anew"
     );
 }
 

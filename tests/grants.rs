@@ -249,7 +249,7 @@ fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
     let file = world.path("policy.toml");
     let write = |text: &str| fs::write(&file, format!("version = 1\n{text}")).unwrap();
     write(
-        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]\nenv = { TZ = \"UTC\", MODE = \"x\" }\ncode.profile = \"open\"",
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]\nenv = { TZ = \"UTC\", MODE = \"x\" }\nsource.profile = \"open\"",
     );
     let sandbox = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap();
     let outcome = sandbox
@@ -306,7 +306,7 @@ fn policy_files_extend_each_other() {
     let error = load_policy(world.path("outside/child.toml"))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("is there a circle?"), "{error}");
+    assert!(error.contains("is extended by itself"), "{error}");
     for (name, said) in [
         ("missing.toml", "no such file"),
         ("outside", "not a regular file"),

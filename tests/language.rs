@@ -306,7 +306,7 @@ fn unicode_and_bytes() {
 }
 
 #[test]
-fn json_outcome_is_a_superset_of_the_recipes() {
+fn json_outcome_has_success_output_and_error() {
     let json = run("print('x')\n{'a': 1}").json();
     assert_eq!(json["success"], json!(true));
     assert_eq!(json["output"], json!("x\n"));

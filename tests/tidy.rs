@@ -13,15 +13,22 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("wardian-abi", &[], &[]),
     (
         "wardian-attack",
-        &["wardian", "wardian-testkit", "wardian-tools"],
+        &[
+            "wardian",
+            "wardian-testkit",
+            "wardian-tools",
+            "wardian-wasi-imports",
+        ],
         &[],
     ),
     ("wardian-audit", &["wardian-abi"], &[]),
+    ("wardian-bench", &[], &[]),
     (
         "wardian-cli",
         &[
             "wardian",
             "wardian-attack",
+            "wardian-bench",
             "wardian-testkit",
             "wardian-tools",
         ],
@@ -39,15 +46,21 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
         &[
             "wardian-abi",
             "wardian-engine-config",
+            "wardian-guest-wasm",
             "wardian-meter",
-            "wardian-overlay",
         ],
+    ),
+    (
+        "wardian-guest-wasm",
+        &[],
+        &["wardian-abi", "wardian-overlay"],
     ),
     ("wardian-meter", &["wardian-abi"], &[]),
     ("wardian-overlay", &[], &[]),
     ("wardian-policy", &["wardian-abi"], &[]),
     ("wardian-testkit", &["wardian", "wardian-tools"], &[]),
     ("wardian-tools", &["wardian"], &[]),
+    ("wardian-wasi-imports", &[], &[]),
     (
         "wardian",
         &[

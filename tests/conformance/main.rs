@@ -1,7 +1,7 @@
 //! Runs CPython's own tests in the sandbox, and keeps what passed once passing.
 //!
-//! `just conformance` runs every module that makes sense here and writes `docs/conformance.md` and
-//! `not_passed.txt`, the tests that don't pass, each with the reason. `just conformance --check`
+//! `just judge conformance` runs every module that makes sense here and writes `docs/conformance.md` and
+//! `not_passed.txt`, the tests that don't pass, each with the reason. `just judge conformance --check`
 //! fails if a test that is not on that list does not pass; with `--quick`, it takes the modules
 //! that are quick. The suite is Debian's, of Python 3.14, fetched to `target/conformance`. A module
 //! that has changed there since it was recorded, as its digest in `modules.txt` tells, is not
@@ -78,12 +78,12 @@ struct Arguments {
 
 /// The result of one test.
 #[derive(Clone, Debug)]
-struct Ended {
+struct ModuleEnd {
     status: String,
     reason: String,
 }
 
-type Module = BTreeMap<String, Ended>;
+type Module = BTreeMap<String, ModuleEnd>;
 
 fn main() -> ExitCode {
     match conform(&Arguments::parse()) {
@@ -117,13 +117,13 @@ fn conform(arguments: &Arguments) -> Result<bool> {
         }
         if !changed.is_empty() {
             println!(
-                "not checked, as Debian has other ones than those recorded: {}; `just conformance` records them",
+                "not checked, as Debian has other ones than those recorded: {}; `just judge conformance` records them",
                 changed.join(", ")
             );
         }
     }
     let results = run_all(&suite, &names)?;
-    let not_passed: BTreeMap<&str, &Ended> = results
+    let not_passed: BTreeMap<&str, &ModuleEnd> = results
         .values()
         .flatten()
         .filter(|(_, ended)| !matches!(&*ended.status, "passed" | "skipped"))
@@ -132,7 +132,9 @@ fn conform(arguments: &Arguments) -> Result<bool> {
     let record = root.join("tests/conformance/not_passed.txt");
     if !arguments.modules.is_empty() {
         let each = results.values().flatten();
-        for (test, Ended { status, reason }) in each.filter(|(_, ended)| ended.status != "passed") {
+        for (test, ModuleEnd { status, reason }) in
+            each.filter(|(_, ended)| ended.status != "passed")
+        {
             println!("{status} {test}: {reason}");
         }
         println!("{}", summary(&results));
@@ -145,7 +147,7 @@ fn conform(arguments: &Arguments) -> Result<bool> {
             .filter_map(|line| line.split('\t').nth(1))
             .collect();
         let mut holds = true;
-        for (test, Ended { status, reason }) in &not_passed {
+        for (test, ModuleEnd { status, reason }) in &not_passed {
             if !known.contains(test) {
                 println!("{status} {test}: {reason}");
                 holds = false;
@@ -155,7 +157,7 @@ fn conform(arguments: &Arguments) -> Result<bool> {
         return Ok(holds);
     }
     let mut lines = String::new();
-    for (test, Ended { status, reason }) in &not_passed {
+    for (test, ModuleEnd { status, reason }) in &not_passed {
         writeln!(lines, "{status}\t{test}\t{reason}")?;
     }
     fs::write(&record, lines)?;
@@ -312,7 +314,7 @@ fn run_module(runtime: &Runtime, suite: &Path, name: &str) -> Result<Module> {
                     let reason = parts.next().unwrap_or_default().to_owned();
                     module.insert(
                         test.to_owned(),
-                        Ended {
+                        ModuleEnd {
                             status: status.to_owned(),
                             reason,
                         },
@@ -327,7 +329,7 @@ fn run_module(runtime: &Runtime, suite: &Path, name: &str) -> Result<Module> {
         let test = running.unwrap_or_else(|| format!("test.{name}"));
         let status = "stopped".to_owned();
         let reason = outcome.verdict.to_string();
-        if module.insert(test, Ended { status, reason }).is_some() {
+        if module.insert(test, ModuleEnd { status, reason }).is_some() {
             return Ok(module);
         }
     }
@@ -381,9 +383,9 @@ fn summary(results: &BTreeMap<String, Module>) -> String {
 
 fn page(results: &BTreeMap<String, Module>) -> String {
     let mut page = format!(
-        "# CPython's tests\n\nThe test suite of CPython 3.14 in the sandbox, module by module, a fresh run for each; written by `just conformance`. \
+        "# CPython's tests\n\nThe test suite of CPython 3.14 in the sandbox, module by module, a fresh run for each; written by `just judge conformance`. \
          {}.\n\nEach test that does not pass stands with its reason in \
-         [not_passed.txt](../tests/conformance/not_passed.txt); `just conformance --check` fails if another one does not. Skipped are those that need what is not here: the \
+         [not_passed.txt](../tests/conformance/not_passed.txt); `just judge conformance --check` fails if another one does not. Skipped are those that need what is not here: the \
          C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run | skipped |\n|---|--:|--:|--:|--:|--:|\n",
         summary(results)
     );

@@ -1,7 +1,7 @@
 //! Compares with CPython: programs are made at random, run by `python3` and in the sandbox, and
 //! what they print is compared.
 //!
-//! `just differential SECONDS`. A program is many small pieces that each print one line, so a
+//! `just judge differential SECONDS`. A program is many small pieces that each print one line, so a
 //! difference names its piece. A find is written to `target/differential/`, as a program with what
 //! CPython prints: what `tests/python/` is made of.
 

@@ -6,32 +6,20 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
-use serde::{Deserialize, Serialize};
 use wardian::policy::Limit;
 
 use crate::Suite;
-use crate::row::{Kind, Row, rows};
+use crate::row::{Kind, Row, TWIN, rows};
+use crate::step::Step;
 use crate::test_bed::{AttemptResult, TestBed};
 use crate::watch::ResourceUsage;
-
-/// A step of a child, as it tells its parent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Step {
-    /// The row means nothing under the policy.
-    NotApplicable(String),
-    /// It begins with this.
-    Begin(String),
-    /// It has ended so.
-    End(AttemptResult),
-}
+use crate::{host, needs};
 
 /// Does what the parent asks for, and ends the process.
 pub(crate) fn serve(suite: &Suite, task: &str) -> ! {
     let (id, dir) = task.split_once(':').unwrap_or_default();
     let dir = Path::new(dir);
     let served = rows()
-        .iter()
         .find(|row| row.id == id)
         .ok_or_else(|| io::Error::other("there is no such row"))
         .and_then(|row| Child::new(suite, row, dir))
@@ -76,20 +64,17 @@ impl<'s> Child<'s> {
 
     fn play(&mut self) -> io::Result<()> {
         let row = self.row;
-        if let Some(why) = row.missing(&self.suite.policy) {
+        if let Some(why) = needs::missing(row, &self.suite.policy) {
             return self.step(&Step::NotApplicable(why.to_owned()));
         }
         let at_start = ResourceUsage::now()?;
         let mut before = None;
-        let twin = row
-            .benign
-            .iter()
-            .map(|twin| ("the benign twin".to_owned(), twin, true));
-        let numbered = |(at, payload)| (format!("payload {}", at + 1), payload, false);
         // The twin goes first: what a process needs once, it then has.
-        for (name, payload, benign) in twin.chain(row.payloads.iter().enumerate().map(numbered)) {
+        for (name, payload) in row.sources() {
+            let benign = name == TWIN;
             self.step(&Step::Begin(name))?;
             let result = match TestBed::of_row(self.suite, row, &self.dir, benign) {
+                Ok(bed) if row.kind == Kind::Host => bed.play_host(|bed| host::run(payload, bed)),
                 Ok(bed) => bed.play(row, payload, benign),
                 Err(error) => AttemptResult::failed(error),
             };

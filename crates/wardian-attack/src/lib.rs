@@ -33,6 +33,7 @@ mod row;
 mod server;
 #[cfg(feature = "soak")]
 mod soak;
+mod step;
 mod test_bed;
 mod watch;
 
@@ -42,27 +43,27 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io};
 
 use wardian::{Policy, Tool};
 
-pub use report::{Attempt, Grade, Report, RowReport};
-pub use row::{Row, rows};
+pub use report::{Attempt, Grade, Report, RowReport, Subject};
+pub use row::{Class, Row, classes, rows};
 #[cfg(feature = "soak")]
 pub use soak::{SoakRun, SoakStep};
 
-use crate::child::Step;
 use crate::row::POLICY;
+use crate::step::Step;
 
 /// Tells a process that it is to try one row: its id, and after a colon the directory for its work.
 const CHILD: &str = "WARDIAN_ATTACK_ROW";
 
 /// The interval at which a child is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The most bytes that are kept of a dead child's last words.
-const SAID_BYTES: usize = 400;
+const MAX_STDERR_BYTES: usize = 400;
 
 /// Beyond the limits of its runs: to start, to look around, to settle.
 const ROW_GRACE: Duration = Duration::from_secs(60);
@@ -82,7 +83,10 @@ pub struct Suite {
 #[non_exhaustive]
 pub enum SuiteError {
     /// No row has this name.
-    #[error("{name} is neither a class of attacks nor one of them; there are {}", classes().join(", "))]
+    #[error(
+        "{name} is neither a class of attacks nor one of them; there are {}",
+        class_names()
+    )]
     Unknown {
         /// The name.
         name: String,
@@ -95,11 +99,9 @@ pub enum SuiteError {
     Process(#[from] io::Error),
 }
 
-/// The classes, in their order.
-fn classes() -> Vec<&'static str> {
-    let mut classes: Vec<_> = rows().iter().map(Row::class).collect();
-    classes.dedup();
-    classes
+fn class_names() -> String {
+    let names: Vec<_> = classes().iter().map(|class| class.id.as_str()).collect();
+    names.join(", ")
 }
 
 impl Suite {
@@ -109,7 +111,7 @@ impl Suite {
             policy,
             tools: Vec::new(),
             only: Vec::new(),
-            jobs: thread::available_parallelism().map_or(1, usize::from),
+            jobs: thread::available_parallelism().map_or(1, usize::from) * 2,
             stop: Arc::default(),
         }
     }
@@ -146,7 +148,7 @@ impl Suite {
     /// [`SuiteError::Unknown`] if one of them is not there.
     pub fn only(mut self, only: impl IntoIterator<Item = String>) -> Result<Self, SuiteError> {
         for name in only {
-            if !rows().iter().any(|row| row.is_named(&name)) {
+            if !rows().any(|row| row.is_named(&name)) {
                 return Err(SuiteError::Unknown { name });
             }
             self.only.push(name);
@@ -154,7 +156,7 @@ impl Suite {
         Ok(self)
     }
 
-    /// So many rows at a time. As many as there are processors, by default.
+    /// So many rows at a time. Twice as many as there are processors, by default: many rows wait for a time limit.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
@@ -168,20 +170,20 @@ impl Suite {
         self
     }
 
-    /// Returns the count of rows to try.
-    pub fn len(&self) -> usize {
-        self.chosen().len()
-    }
-
-    /// Is there nothing to try?
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Returns the rows that are tried, each with the reason for which it is not applicable, if one is.
+    pub fn rows(&self) -> Vec<(&'static Row, Option<&'static str>)> {
+        let reason = |row: &'static Row| match &row.left_out {
+            Some(reason) => Some(reason.as_str()),
+            None => needs::missing(row, &self.policy),
+        };
+        let chosen = self.chosen().into_iter();
+        chosen.map(|row| (row, reason(row))).collect()
     }
 
     fn chosen(&self) -> Vec<&'static Row> {
         let is_chosen =
             |row: &&Row| self.only.is_empty() || self.only.iter().any(|only| row.is_named(only));
-        rows().iter().filter(is_chosen).collect()
+        rows().filter(is_chosen).collect()
     }
 
     /// Tries every row, each in a process that `command` makes: this program, started again so that
@@ -199,7 +201,7 @@ impl Suite {
         if let Some(task) = std::env::var_os(CHILD) {
             child::serve(self, &task.to_string_lossy());
         }
-        let started = Instant::now();
+        let (started, date) = (Instant::now(), SystemTime::now());
         let chosen = self.chosen();
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
@@ -232,7 +234,11 @@ impl Suite {
         let mut done = std::mem::take(&mut *lock(&done));
         done.sort_by_key(|(at, _)| *at);
         let rows = done.into_iter().map(|(_, report)| report).collect();
-        Ok(Report::new(&self.policy, rows, started.elapsed()))
+        Ok(Report {
+            subject: Subject::of(&self.policy, date),
+            rows,
+            wall_ms: millis(started.elapsed()),
+        })
     }
 
     /// As [`run`](Self::run), in a test of this name, module path included, as `cargo test` prints
@@ -291,10 +297,10 @@ impl Suite {
                 child.wait()?;
                 break ChildExit::Killed;
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         };
         let said = fs::read(&said)?;
-        let last = said.get(said.len().saturating_sub(SAID_BYTES)..);
+        let last = said.get(said.len().saturating_sub(MAX_STDERR_BYTES)..);
         let said = String::from_utf8_lossy(last.unwrap_or_default());
         let wall = started.elapsed();
         Ok(report::judge(row, &read(&steps), &ended, &said, wall))
@@ -314,6 +320,10 @@ fn read(steps: &Path) -> Vec<Step> {
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn take(next: &AtomicUsize, rows: &[&'static Row]) -> Option<(usize, &'static Row)> {

@@ -2,31 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use wardian::{
     Policy,
     policy::{Access, Action, DomainRule, Permission},
 };
 
-use crate::row::{Kind, Row};
-
-/// A precondition of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Need {
-    /// That scripts run.
-    Scripts,
-    /// That something goes out to the network.
-    Network,
-    /// A directory to read from and not to write to.
-    ReadOnly,
-    /// A directory to write to and read from.
-    ReadWrite,
-    /// A host that is allowed by its name.
-    Domain,
-    /// Hosts that are not allowed.
-    OtherHosts,
-}
+use crate::row::{Kind, Need, Row};
 
 impl Need {
     fn is_met(self, policy: &Policy) -> bool {
@@ -34,6 +15,9 @@ impl Need {
         match self {
             Self::Scripts => permits(Permission::EXECUTE_CODE),
             Self::Network => permits(Permission::NETWORK_ACCESS),
+            Self::Directory => policy
+                .grants()
+                .any(|grant| policy.access(grant).contains(Access::READ)),
             Self::ReadOnly => read_only(policy).next().is_some(),
             Self::ReadWrite => policy
                 .grants()
@@ -50,6 +34,7 @@ impl Need {
         match self {
             Self::Scripts => "the policy lets no script run: no EXECUTE_CODE",
             Self::Network => "the policy lets nothing on the network: no NETWORK_ACCESS",
+            Self::Directory => "the policy grants no directory for reading",
             Self::ReadOnly => "the policy grants no directory for reading only",
             Self::ReadWrite => "the policy grants no directory for reading and writing",
             Self::OtherHosts => "the policy allows every host",
@@ -58,21 +43,19 @@ impl Need {
     }
 }
 
-impl Row {
-    /// Returns the reason for which it does not apply under this policy.
-    pub(crate) fn missing(&self, policy: &Policy) -> Option<&'static str> {
-        let of_kind: &[Need] = match self.kind {
-            Kind::Python => &[Need::Scripts],
-            Kind::Fetch => &[Need::Scripts, Need::Network],
-            // Those of the library itself need nothing, and bring a policy of their own.
-            Kind::Host if self.needs.is_empty() => &[],
-            Kind::Host => &[Need::Scripts],
-            Kind::Urls | Kind::Names | Kind::Policies => &[],
-        };
-        let lacks = |need: &&Need| !need.is_met(policy);
-        let need = of_kind.iter().chain(&self.needs).find(lacks)?;
-        Some(need.missing())
-    }
+/// Returns the reason for which a row does not apply under this policy.
+pub(crate) fn missing(row: &Row, policy: &Policy) -> Option<&'static str> {
+    let of_kind: &[Need] = match row.kind {
+        Kind::Python => &[Need::Scripts],
+        Kind::Fetch => &[Need::Scripts, Need::Network],
+        // Those of the library itself need nothing, and bring a policy of their own.
+        Kind::Host if row.needs.is_empty() => &[],
+        Kind::Host => &[Need::Scripts],
+        Kind::Urls | Kind::Names | Kind::Policies => &[],
+    };
+    let lacks = |need: &&Need| !need.is_met(policy);
+    let need = of_kind.iter().chain(&row.needs).find(lacks)?;
+    Some(need.missing())
 }
 
 /// The directories that may only be read.

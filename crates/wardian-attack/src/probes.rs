@@ -54,7 +54,7 @@ impl Probes {
     }
 
     /// The policy, in which they can be called as far as it otherwise allows what they do.
-    pub(crate) fn granted(policy: Policy) -> Policy {
+    pub(crate) fn grant(policy: Policy) -> Policy {
         let mut once = ToolRules::default();
         once.max_calls = Some(1);
         let mut args = ToolRules::default();

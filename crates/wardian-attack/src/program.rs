@@ -11,10 +11,6 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-#[path = "../../../guest/hostile/src/imports.rs"]
-#[macro_use]
-mod imports;
-
 /// The kind of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(non_camel_case_types, reason = "named as in the table of imports")]
@@ -34,7 +30,7 @@ macro_rules! table {
     };
 }
 
-imports!(table);
+wardian_wasi_imports::imports!(table);
 
 /// An argument of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,17 @@
 //! The report of the suite: a grade for each row, with the reasons.
 
 use std::fmt;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use wardian::Policy;
+use serde_json::Value;
+use wardian::{Policy, Runtime, Versions};
 
-use crate::ChildExit;
-use crate::child::Step;
-use crate::row::Row;
+use crate::row::{Class, Row, classes};
+use crate::step::Step;
 use crate::test_bed::AttemptResult;
+use crate::{ChildExit, millis};
 
 /// The grade of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -19,8 +21,8 @@ pub enum Grade {
     NotApplicable,
     /// Hostile code got nothing, and ended as it should.
     Safe,
-    /// It got nothing, but ended in another way than it should.
-    WrongType,
+    /// It got nothing, but ended in a way that the row does not expect.
+    Unexpected,
     /// It got something, or what it did was not noticed.
     Unsafe,
 }
@@ -29,7 +31,7 @@ impl Grade {
     /// All of them, from good to bad.
     pub const ALL: [Self; 4] = [
         Self::Safe,
-        Self::WrongType,
+        Self::Unexpected,
         Self::Unsafe,
         Self::NotApplicable,
     ];
@@ -39,7 +41,7 @@ impl fmt::Display for Grade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Safe => "safe",
-            Self::WrongType => "wrong type, but safe",
+            Self::Unexpected => "unexpected, but safe",
             Self::Unsafe => "UNSAFE",
             Self::NotApplicable => "not applicable",
         })
@@ -51,7 +53,9 @@ impl fmt::Display for Grade {
 #[non_exhaustive]
 pub struct Attempt {
     /// The attempt's name: a payload by its number, the benign twin.
-    pub what: String,
+    pub name: String,
+    /// Its source: Python, a URL, a policy, or the name of a function of the suite.
+    pub source: String,
     /// Its grade.
     pub grade: Grade,
     /// The ending.
@@ -70,6 +74,8 @@ pub struct RowReport {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// The endings that are expected of its payloads. Any is, if there are none.
+    pub expected: Vec<String>,
     /// Its grade.
     pub grade: Grade,
     /// The reason for which it is not applicable.
@@ -86,14 +92,51 @@ pub struct RowReport {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// The agent of the policy.
-    pub agent: String,
-    /// SHA-256 of what the policy grants.
-    pub policy_sha256: String,
+    /// The policy, the time, the machine and the versions.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// Row by row.
     pub rows: Vec<RowReport>,
     /// The time that all of it took, in milliseconds.
     pub wall_ms: u64,
+}
+
+/// The subject of a report: what was attacked, when, and where.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Subject {
+    /// The agent of the policy.
+    pub agent: String,
+    /// The file of the policy, if it is from one.
+    pub policy_file: Option<String>,
+    /// SHA-256 of what the policy grants.
+    pub policy_sha256: String,
+    /// The policy in its canonical form: everything that it grants and limits.
+    pub policy: Value,
+    /// The start, in RFC 3339, UTC.
+    pub started: String,
+    /// The operating system, its release, the kind of processor, and the count of processors.
+    pub machine: String,
+    /// The versions and hashes of what ran.
+    pub versions: Versions,
+}
+
+impl Subject {
+    pub(crate) fn of(policy: &Policy, date: SystemTime) -> Self {
+        let system = rustix::system::uname();
+        let [name, release, processor] = [system.sysname(), system.release(), system.machine()]
+            .map(|text| text.to_string_lossy());
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            agent: policy.agent().to_owned(),
+            policy_file: policy.file().map(|file| file.display().to_string()),
+            policy_sha256: policy.sha256(),
+            policy: serde_json::to_value(policy.canonical()).unwrap_or_default(),
+            started: humantime::format_rfc3339_seconds(date).to_string(),
+            machine: format!("{name} {release}, {processor}, {processors} processors"),
+            versions: Runtime::versions(),
+        }
+    }
 }
 
 impl RowReport {
@@ -101,6 +144,7 @@ impl RowReport {
         Self {
             id: row.id.clone(),
             name: row.name.clone(),
+            expected: row.expected().to_vec(),
             grade,
             reason: None,
             attempts: Vec::new(),
@@ -126,7 +170,7 @@ impl RowReport {
     pub fn endings(&self) -> Vec<&str> {
         let mut endings = Vec::new();
         for tried in &self.attempts {
-            if tried.what.starts_with("payload") && !endings.contains(&tried.ending.as_str()) {
+            if tried.name.starts_with("payload") && !endings.contains(&tried.ending.as_str()) {
                 endings.push(tried.ending.as_str());
             }
         }
@@ -155,7 +199,14 @@ pub(crate) fn judge(
     wall: Duration,
 ) -> RowReport {
     let mut report = RowReport::new(row, Grade::Safe);
-    report.wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+    report.wall_ms = millis(wall);
+    let source = |name: &str| {
+        let mut sources = row.sources();
+        let found = sources.find(|(known, _)| known == name);
+        found
+            .map(|(_, source)| source.to_owned())
+            .unwrap_or_default()
+    };
     let mut open: Option<&str> = None;
     for step in steps {
         match step {
@@ -163,7 +214,8 @@ pub(crate) fn judge(
             Step::Begin(what) => open = Some(what),
             Step::End(result) => {
                 report.late_ms = report.late_ms.max(result.late_ms);
-                report.add(attempt(open.take().unwrap_or_default(), result));
+                let name = open.take().unwrap_or_default();
+                report.add(attempt(name, source(name), result));
             }
         }
     }
@@ -179,7 +231,8 @@ pub(crate) fn judge(
     };
     if let Some(died) = died {
         report.add(Attempt {
-            what: open.unwrap_or("the start").to_owned(),
+            name: open.unwrap_or("the start").to_owned(),
+            source: open.map(source).unwrap_or_default(),
             grade: Grade::Unsafe,
             ending: "died".to_owned(),
             note: said.trim().to_owned(),
@@ -189,12 +242,13 @@ pub(crate) fn judge(
     report
 }
 
-fn attempt(what: &str, result: &AttemptResult) -> Attempt {
+fn attempt(name: &str, source: String, result: &AttemptResult) -> Attempt {
     Attempt {
-        what: what.to_owned(),
+        name: name.to_owned(),
+        source,
         grade: match (result.findings.is_empty(), result.right) {
             (true, true) => Grade::Safe,
-            (true, false) => Grade::WrongType,
+            (true, false) => Grade::Unexpected,
             (false, _) => Grade::Unsafe,
         },
         ending: result.ending.clone(),
@@ -204,18 +258,39 @@ fn attempt(what: &str, result: &AttemptResult) -> Attempt {
 }
 
 impl Report {
-    pub(crate) fn new(policy: &Policy, rows: Vec<RowReport>, wall: Duration) -> Self {
-        Self {
-            agent: policy.agent().to_owned(),
-            policy_sha256: policy.sha256(),
-            rows,
-            wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// Did hostile code get nothing in any row, and was there a row?
+    /// Returns whether hostile code got nothing in any row, and there was a row.
     pub fn is_safe(&self) -> bool {
         self.count(Grade::Unsafe) == 0 && self.rows.len() > self.count(Grade::NotApplicable)
+    }
+
+    /// Says in one sentence what came of all rows.
+    pub fn summary(&self) -> String {
+        let (got, not_tried) = (self.count(Grade::Unsafe), self.count(Grade::NotApplicable));
+        let tried = self.rows.len() - not_tried;
+        let mut summary = format!("{got} of {tried} attacks got anything");
+        let unexpected = self.count(Grade::Unexpected);
+        if unexpected > 0 {
+            summary += &format!("; {unexpected} got nothing, but ended in an unexpected way");
+        }
+        if not_tried > 0 {
+            summary += &format!("; {not_tried} were not tried");
+        }
+        summary
+    }
+
+    /// Lists the reasons for which rows were not tried, each with the ids of these.
+    pub fn not_tried(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for row in &self.rows {
+            let Some(reason) = row.reason.as_deref() else {
+                continue;
+            };
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, rows)) => rows.push(&row.id),
+                None => reasons.push((reason, vec![&row.id])),
+            }
+        }
+        reasons
     }
 
     /// Counts the rows of this grade.
@@ -223,19 +298,19 @@ impl Report {
         self.rows.iter().filter(|row| row.grade == grade).count()
     }
 
-    /// The classes in their order, each with how many of its rows have each of [`Grade::ALL`].
-    pub fn classes(&self) -> Vec<(String, [usize; 4])> {
-        let mut classes: Vec<(String, [usize; 4])> = Vec::new();
-        for row in &self.rows {
-            if classes.last().is_none_or(|(class, _)| class != row.class()) {
-                classes.push((row.class().to_owned(), [0; 4]));
-            }
-            let counts = classes.last_mut().map(|(_, counts)| counts);
-            for (grade, count) in Grade::ALL.into_iter().zip(counts.into_iter().flatten()) {
-                *count += usize::from(row.grade == grade);
-            }
-        }
-        classes
+    /// Lists the classes of the rows, in their order, each with how many of its rows have each of [`Grade::ALL`].
+    pub fn classes(&self) -> Vec<(&'static Class, [usize; 4])> {
+        let counts = |class: &Class| {
+            Grade::ALL.map(|grade| {
+                let of = |row: &&RowReport| row.class() == class.id && row.grade == grade;
+                self.rows.iter().filter(of).count()
+            })
+        };
+        classes()
+            .iter()
+            .map(|class| (class, counts(class)))
+            .filter(|(_, counts)| counts.iter().any(|count| *count > 0))
+            .collect()
     }
 
     /// Returns the lateness of the latest run, in milliseconds.
@@ -252,11 +327,6 @@ impl Report {
     pub fn assert_safe(&self) {
         assert!(self.is_safe(), "{self}");
     }
-
-    /// The report as one HTML file, which loads nothing.
-    pub fn html(&self) -> String {
-        super::html::page(self)
-    }
 }
 
 impl fmt::Display for Report {
@@ -268,7 +338,7 @@ impl fmt::Display for Report {
                     writeln!(f, "{} {}: {}", row.id, row.name, row.grade)?;
                 }
                 let note = tried.note.escape_debug();
-                writeln!(f, "  {}: {} {note}", tried.what, tried.ending)?;
+                writeln!(f, "  {}: {} {note}", tried.name, tried.ending)?;
                 for finding in &tried.findings {
                     writeln!(f, "    {}", finding.escape_debug())?;
                 }

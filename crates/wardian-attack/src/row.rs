@@ -1,11 +1,9 @@
 //! The rows of the suite: what is tried, what it needs, what may come of it. They are data, in
-//! `attacks/*.toml`.
+//! `attacks/*.toml`, a file for each class.
 
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-
-use crate::needs::Need;
 
 /// The files of the suite, in its order.
 const FILES: &[(&str, &str)] = &[
@@ -23,6 +21,9 @@ const FILES: &[(&str, &str)] = &[
 /// The suite's policy, under which every row applies.
 pub(crate) const POLICY: &str = include_str!("../attacks/policy.toml");
 
+/// The name of a row's benign twin.
+pub(crate) const TWIN: &str = "the benign twin";
+
 /// One kind of attack.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,7 +33,7 @@ pub struct Row {
     pub id: String,
     /// The kind of attack.
     pub name: String,
-    /// The way in which its payloads are result.
+    /// The way in which its payloads are played.
     #[serde(default)]
     pub(crate) kind: Kind,
     /// Preconditions: what a policy has to grant for it to mean anything.
@@ -66,7 +67,27 @@ pub struct Row {
 pub(crate) const FUEL: u64 = 5_000_000_000;
 pub(crate) const SECONDS: u64 = 3;
 
-/// A way in which payloads are result.
+/// A precondition of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Need {
+    /// That scripts run.
+    Scripts,
+    /// That something goes out to the network.
+    Network,
+    /// A directory to read from.
+    Directory,
+    /// A directory to read from and not to write to.
+    ReadOnly,
+    /// A directory to write to and read from.
+    ReadWrite,
+    /// A host that is allowed by its name.
+    Domain,
+    /// Hosts that are not allowed.
+    OtherHosts,
+}
+
+/// A way in which payloads are played.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -85,26 +106,46 @@ pub(crate) enum Kind {
     Host,
 }
 
-/// Every row of the suite, in its order.
+/// One class of attacks.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Class {
+    /// Its short name, which the ids of its rows begin with: `ESC`.
+    #[serde(skip)]
+    pub id: String,
+    /// Its name.
+    pub title: String,
+    /// A sentence on what its rows try, or what has to hold.
+    pub about: String,
+    /// Its rows.
+    #[serde(rename = "row")]
+    pub rows: Vec<Row>,
+}
+
+/// Returns every class of attacks, in the order of the suite.
 ///
 /// # Panics
 ///
 /// If the data are not as they have to be, which a test finds.
 #[expect(clippy::panic, reason = "the data are part of this crate")]
-pub fn rows() -> &'static [Row] {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        row: Vec<Row>,
-    }
-    static ROWS: OnceLock<Vec<Row>> = OnceLock::new();
-    ROWS.get_or_init(|| {
-        let read = |(name, text): &(&str, &str)| match toml::from_str::<File>(text) {
-            Ok(file) => file.row,
+pub fn classes() -> &'static [Class] {
+    static CLASSES: OnceLock<Vec<Class>> = OnceLock::new();
+    CLASSES.get_or_init(|| {
+        let read = |(name, text): &(&str, &str)| match toml::from_str::<Class>(text) {
+            Ok(class) => Class {
+                id: name.to_uppercase(),
+                ..class
+            },
             Err(error) => panic!("attacks/{name}.toml: {error}"),
         };
-        FILES.iter().flat_map(read).collect()
+        FILES.iter().map(read).collect()
     })
+}
+
+/// Returns every row of the suite, in its order.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    classes().iter().flat_map(|class| &class.rows)
 }
 
 impl Row {
@@ -113,7 +154,21 @@ impl Row {
         self.id.split('-').next().unwrap_or_default()
     }
 
-    /// Does `only` name it: its class, or itself?
+    /// Returns each source that is tried, by its name: a payload by its number, the benign twin.
+    pub fn sources(&self) -> impl Iterator<Item = (String, &str)> {
+        let twin = self.benign.iter().map(|twin| (TWIN.to_owned(), twin));
+        let payloads = self.payloads.iter().enumerate();
+        let payloads = payloads.map(|(at, payload)| (format!("payload {}", at + 1), payload));
+        twin.chain(payloads)
+            .map(|(name, source)| (name, source.trim_matches('\n')))
+    }
+
+    /// Returns the endings that payloads may have, as [`RowReport::endings`](crate::RowReport::endings) has them.
+    pub fn expected(&self) -> &[String] {
+        &self.may
+    }
+
+    /// Returns whether `only` names it: its class, or itself.
     pub(crate) fn is_named(&self, only: &str) -> bool {
         self.class().eq_ignore_ascii_case(only) || self.id.eq_ignore_ascii_case(only)
     }
@@ -140,7 +195,7 @@ mod tests {
         ] {
             expected.extend((1..=last).map(|number| format!("{class}-{number:02}")));
         }
-        let ids: Vec<_> = rows().iter().map(|row| row.id.clone()).collect();
+        let ids: Vec<_> = rows().map(|row| row.id.clone()).collect();
         assert_eq!(ids, expected);
     }
 

@@ -19,7 +19,7 @@ use wardian::{Error, Log, Policy, Sandbox, Tool, policy::Profile};
 use crate::Suite;
 use crate::program::Program;
 use crate::row::{FUEL, Kind, rows};
-use crate::test_bed::{AttemptResult, SetupError, TestBed, narrowed, source};
+use crate::test_bed::{AttemptResult, SetupError, TestBed, narrow, source};
 use wardian_testkit::runtime;
 
 /// The wall clock of each run.
@@ -34,7 +34,7 @@ const ROUND: usize = 100;
 /// The name of a round's log, in its directory.
 const LOG: &str = "audit.jsonl";
 
-/// The kinds of runs, by how often each is result.
+/// The kinds of runs, by how often each is played.
 const MIX: [(SoakStep, u32); 6] = [
     (SoakStep::Benign, 45),
     (SoakStep::Hostile, 25),
@@ -191,7 +191,7 @@ struct Round {
 
 impl Round {
     fn new(suite: &Suite, dir: &Path) -> Result<Self, SetupError> {
-        let limits = narrowed(suite.policy.limits(), FUEL, TIMEOUT, TOOL_WAIT)?;
+        let limits = narrow(suite.policy.limits(), FUEL, TIMEOUT, TOOL_WAIT)?;
         let policy = suite.policy.clone().with_limits(limits);
         let bed = TestBed::new(policy.clone(), &suite.tools, dir)?;
         let log = Log::file(dir.join(LOG))?;
@@ -266,7 +266,7 @@ impl Round {
     }
 
     fn hostile(&self, rng: &mut StdRng) -> AttemptResult {
-        let python = rows().iter().filter(|row| row.kind == Kind::Python);
+        let python = rows().filter(|row| row.kind == Kind::Python);
         let python: Vec<_> = python.collect();
         let chosen = python
             .choose(rng)

@@ -19,7 +19,6 @@ use wardian::{
 use wardian_tools::{Resolver, http_request_with};
 
 use crate::Suite;
-use crate::host;
 use crate::needs::{allowed_host, read_only};
 use crate::probes::{Probes, SECRET};
 use crate::row::{FUEL, Kind, Row, SECONDS};
@@ -93,7 +92,7 @@ impl AttemptResult {
 /// A reason for which a test bed can't be had.
 pub(crate) type SetupError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that one payload is result in.
+/// Everything that one payload is played in.
 pub(crate) struct TestBed {
     fixture: Fixture,
     canary: Canary,
@@ -115,7 +114,7 @@ impl TestBed {
         let seconds = row
             .seconds
             .map_or(Duration::from_secs(SECONDS), Duration::from_secs_f64);
-        let limits = narrowed(suite.policy.limits(), fuel, seconds, TOOL_WAIT)?;
+        let limits = narrow(suite.policy.limits(), fuel, seconds, TOOL_WAIT)?;
         let mut policy = suite.policy.clone().with_limits(limits);
         if row.kind == Kind::Fetch {
             let mut rules = ToolRules::default();
@@ -133,7 +132,7 @@ impl TestBed {
 
     /// For this policy, in `dir`, with the suite's own tools and these.
     pub(crate) fn new(policy: Policy, tools: &[Tool], dir: &Path) -> Result<Self, SetupError> {
-        let mut fixture = Fixture::in_directory(Probes::granted(policy), dir)?;
+        let mut fixture = Fixture::in_directory(Probes::grant(policy), dir)?;
         let mut canary = Canary::new(fixture.path(), read_only(fixture.policy()))?;
         for grant in fixture.policy().grants() {
             canary.plant(grant.host())?;
@@ -162,13 +161,20 @@ impl TestBed {
             Kind::Fetch => self.fetch(row, payload, benign),
             Kind::Names => name(row, payload, benign),
             Kind::Policies => policy_file(payload, benign),
-            Kind::Host => AttemptResult::plain(
-                "done",
-                host::run(payload, &self).err().into_iter().collect(),
-            ),
+            Kind::Host => AttemptResult::failed("is no payload for a sandbox"),
         };
         result.findings.extend(self.findings());
         result
+    }
+
+    /// Plays an attack that is code of the suite's own, and looks at the world.
+    pub(crate) fn play_host(
+        self,
+        attack: impl FnOnce(&Self) -> Result<(), String>,
+    ) -> AttemptResult {
+        let mut findings: Vec<_> = attack(&self).err().into_iter().collect();
+        findings.extend(self.findings());
+        AttemptResult::plain("done", findings)
     }
 
     /// Lists what has changed that nobody may change, and what tools have seen that they may not.
@@ -317,11 +323,16 @@ impl TestBed {
         let mut script = Script::new(code)
             .input("CANARY", canary)
             .input("PORT", self.canary.port().unwrap_or(0));
-        if let Some(read) = &self.read {
-            script = script.input("READ", read.clone());
-        }
-        if let Some((write, _)) = &self.write {
-            script = script.input("WRITE", write.clone());
+        let write = self.write.as_ref().map(|(guest, _)| guest);
+        // DIR is one that may be read, and written to where the policy grants that of any.
+        for (name, directory) in [
+            ("READ", self.read.as_ref()),
+            ("WRITE", write),
+            ("DIR", write.or(self.read.as_ref())),
+        ] {
+            if let Some(directory) = directory {
+                script = script.input(name, directory.clone());
+            }
         }
         script
     }
@@ -473,7 +484,7 @@ impl TestBed {
 }
 
 /// These limits, so narrow that a run ends soon.
-pub(crate) fn narrowed(
+pub(crate) fn narrow(
     limits: &Limits,
     fuel: u64,
     timeout: Duration,

@@ -9,7 +9,7 @@ use wardian::policy::Limit;
 
 /// The longest time until resources are released: threads of a pool that wait for work end after 10
 /// s.
-const SETTLE: Duration = Duration::from_secs(15);
+const MAX_SETTLE_TIME: Duration = Duration::from_secs(15);
 
 /// Threads that the pool for blocking work may have more than before.
 const SPARE_THREADS: usize = 4;
@@ -73,7 +73,7 @@ impl ResourceUsage {
                 Ok(now) => now.beyond(before),
                 Err(error) => vec![format!("the process can't be looked at: {error}")],
             };
-            if findings.is_empty() || started.elapsed() > SETTLE {
+            if findings.is_empty() || started.elapsed() > MAX_SETTLE_TIME {
                 return findings;
             }
             thread::sleep(Duration::from_millis(50));

@@ -103,8 +103,8 @@ pub enum Event {
         limit: String,
         /// The amount used, or asked for, in the limit's unit.
         used: u64,
-        /// The most that was allowed.
-        most: u64,
+        /// The amount that was allowed.
+        max: u64,
         /// The line of the script that was running, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         line: Option<u32>,
@@ -116,7 +116,7 @@ pub enum Event {
         verdict: String,
         /// The status of a script that has exited.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        code: Option<i32>,
+        status: Option<i32>,
         /// From its start, in microseconds.
         duration_us: u64,
         /// Wasm instructions.
@@ -204,7 +204,7 @@ pub struct Args {
 }
 
 /// The most that is kept of arguments, in bytes of JSON, and of any other text.
-const KEPT_BYTES: usize = 4 << 10;
+const MAX_TEXT_BYTES: usize = 4 << 10;
 
 impl Args {
     /// Keeps what can be kept of `args`, whose JSON had `bytes` bytes. The arguments that are
@@ -220,7 +220,7 @@ impl Args {
         }
         let text = kept.to_string();
         let args_sha256 = wardian_abi::sha256(&text);
-        let args_truncated = text.len() > KEPT_BYTES;
+        let args_truncated = text.len() > MAX_TEXT_BYTES;
         Self {
             args: if args_truncated {
                 start(&text).into()
@@ -241,9 +241,9 @@ impl Data {
         let text = |text: &mut String| {
             // Not all of a long text is searched, but all of what is kept of it, and what
             // could start there.
-            text.truncate(text.floor_char_boundary(4 * KEPT_BYTES));
+            text.truncate(text.floor_char_boundary(4 * MAX_TEXT_BYTES));
             *text = redact::redact(text);
-            text.truncate(text.floor_char_boundary(KEPT_BYTES));
+            text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
         };
         let some = [
             &mut self.tool,
@@ -253,7 +253,7 @@ impl Data {
         ];
         some.into_iter().flatten().for_each(text);
         for many in [&mut self.resource, &mut self.violations] {
-            many.truncate(LISTED);
+            many.truncate(MAX_LIST_ENTRIES);
             many.iter_mut().for_each(text);
         }
         self
@@ -261,10 +261,10 @@ impl Data {
 }
 
 /// The most entries that are kept of a list.
-const LISTED: usize = 16;
+const MAX_LIST_ENTRIES: usize = 16;
 
 fn start(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(KEPT_BYTES))
+    text.get(..text.floor_char_boundary(MAX_TEXT_BYTES))
         .unwrap_or(text)
 }
 
@@ -329,7 +329,7 @@ mod tests {
         let json = long.to_string();
         let kept = Args::new(&long, json.len(), &[]);
         assert!(kept.args_truncated);
-        assert!(kept.args.as_str().unwrap().len() <= KEPT_BYTES);
+        assert!(kept.args.as_str().unwrap().len() <= MAX_TEXT_BYTES);
         assert_eq!(kept.args_bytes, json.len() as u64);
         assert_eq!(kept.args_sha256, wardian_abi::sha256(&json));
     }

@@ -66,19 +66,19 @@ impl FileSink {
             .open(&path);
         let file = opened.map_err(|error| match error.raw_os_error() {
             Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-                refused("it is a symbolic link; name the file itself")
+                refusal("it is a symbolic link; name the file itself")
             }
             Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
-                refused("it is not a regular file")
+                refusal("it is not a regular file")
             }
             _ => error,
         })?;
         let found = file.metadata()?;
         if !found.is_file() {
-            return Err(refused("it is not a regular file"));
+            return Err(refusal("it is not a regular file"));
         }
         if found.mode() & 0o022 != 0 {
-            return Err(refused("others may write to it; `chmod 600` it first"));
+            return Err(refusal("others may write to it; `chmod 600` it first"));
         }
         let mut sink = Self {
             file,
@@ -120,14 +120,14 @@ impl FileSink {
     fn look(&mut self) -> io::Result<()> {
         let found = self.file.metadata()?;
         if found.nlink() == 0 {
-            return Err(refused("the file was removed"));
+            return Err(refusal("the file was removed"));
         }
         let end = found.len();
         if end == self.last.end {
             return Ok(());
         }
         if !self.ends_with_head(self.last.clone())? {
-            return Err(refused(
+            return Err(refusal(
                 "records that this process has written are no longer in it; move the file away to start another",
             ));
         }
@@ -137,7 +137,7 @@ impl FileSink {
         let start = end.saturating_sub(LINE_BYTES);
         let tail = self.read(start..end)?;
         let (at, record) = last_record(&tail).map_err(|why| {
-            refused(&format!(
+            refusal(&format!(
                 "its last line can't be added to: {why}; move the file away to start another"
             ))
         })?;
@@ -211,6 +211,6 @@ impl Sink for FileSink {
     }
 }
 
-fn refused(why: &str) -> io::Error {
+fn refusal(why: &str) -> io::Error {
     io::Error::other(why.to_owned())
 }

@@ -44,9 +44,9 @@ const VIEW: &str = "v";
 
 /// The time that people took to answer, which does not count as the run's.
 #[derive(Clone, Default)]
-pub(crate) struct Asked(Arc<Mutex<(Duration, Option<Instant>)>>);
+pub(crate) struct WaitingTime(Arc<Mutex<(Duration, Option<Instant>)>>);
 
-impl Asked {
+impl WaitingTime {
     fn with<T>(&self, work: impl FnOnce(&mut (Duration, Option<Instant>)) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -68,7 +68,7 @@ impl Asked {
 }
 
 /// Asks on the terminal, one question at a time. Without one, the answer is no.
-pub(crate) fn on_the_terminal(asked: Asked) -> Arc<dyn Approver> {
+pub(crate) fn on_the_terminal(asked: WaitingTime) -> Arc<dyn Approver> {
     let terminal = Arc::new(tokio::sync::Mutex::new(()));
     Arc::new(move |request: ApprovalRequest| {
         let (asked, terminal) = (asked.clone(), terminal.clone());
@@ -195,7 +195,7 @@ fn plain(text: &str) -> String {
 }
 
 /// An argument as it is shown: a text as it is, in quotes; what JSON lacks by its name in Python.
-fn shown(value: &Value) -> String {
+fn render(value: &Value) -> String {
     match (exact::tag(value), value) {
         (Some((tag, Value::String(text))), _) if tag != exact::OBJECT => {
             format!("{}({})", tag.trim_start_matches('$'), plain(text))
@@ -208,7 +208,7 @@ fn shown(value: &Value) -> String {
 /// The arguments that are not shown whole.
 fn long(args: &Value) -> Vec<(String, String)> {
     let args = args.as_object().into_iter().flatten();
-    let shown = args.map(|(name, value)| (name.clone(), shown(value)));
+    let shown = args.map(|(name, value)| (name.clone(), render(value)));
     shown
         .filter(|(_, text)| text.chars().count() > SHORT)
         .collect()
@@ -227,7 +227,7 @@ fn question(request: &ApprovalRequest, long: &[(String, String)]) -> String {
     let is_long = |name: &str| long.iter().any(|(other, _)| other == name);
     for (name, value) in request.args.as_object().into_iter().flatten() {
         if !is_long(name) {
-            let _ = writeln!(text, "  {name} = {}", shown(value));
+            let _ = writeln!(text, "  {name} = {}", render(value));
         }
     }
     for (name, shown) in long {
@@ -273,9 +273,9 @@ mod tests {
         let long = long(&args);
         let names: Vec<_> = long.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["body", "headers"]);
-        assert_eq!(shown(&args["amount"]), "decimal(1.50)");
-        assert_eq!(shown(&args["to"]), r#"["ada@example.com"]"#);
-        let subject = shown(&args["subject"]);
+        assert_eq!(render(&args["amount"]), "decimal(1.50)");
+        assert_eq!(render(&args["to"]), r#"["ada@example.com"]"#);
+        let subject = render(&args["subject"]);
         assert_eq!(subject, "\"one\\u{202e}\\n\\x1b[2J\"");
         assert!(!subject.contains(is_deceptive));
     }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use wardian::policy::{Allowance, Limit, Profile};
+use wardian::policy::{Allowance, Limit, LimitError, Profile};
 
 use crate::exit;
 
-/// Runs untrusted Python behind glass.
+/// Sandbox for untrusted Python.
 #[derive(Debug, Parser)]
 #[command(name = "wardian", version, after_long_help = exit::help())]
 pub(crate) struct Args {
@@ -19,7 +19,8 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<RunArgs>),
-    Check(CheckArgs),
+    #[command(alias = "check")]
+    Screen(ScreenArgs),
     /// Check, show and compare policies: what scripts may do.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -43,8 +44,14 @@ pub(crate) enum Command {
     Completions {
         shell: Shell,
     },
-    /// Print the manual page.
-    Man,
+    /// Print a manual page: that of `wardian`, or of a command: `wardian man policy check`.
+    Man {
+        /// The command.
+        command: Vec<String>,
+        /// Write every page to this directory instead: wardian.1, wardian-run.1 and so on.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+        out: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -52,7 +59,7 @@ impl Command {
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Run(args) => args.json,
-            Self::Check(args) => args.json,
+            Self::Screen(args) => args.json,
             Self::Policy(
                 PolicyCommand::Check { json, .. }
                 | PolicyCommand::Show { json, .. }
@@ -72,7 +79,9 @@ impl Command {
             Self::Attack(args) => args.json,
             Self::Test(args) => args.json,
             Self::Bench(args) => args.json,
-            Self::Policy(PolicyCommand::Schema) | Self::Completions { .. } | Self::Man => false,
+            Self::Policy(PolicyCommand::Init(_) | PolicyCommand::Schema)
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
         }
     }
 }
@@ -128,15 +137,15 @@ pub(crate) struct RunArgs {
     pub(crate) profile: Option<Profile>,
 
     /// Stop after this time, sleeps included: `500ms`, `10s`, `2m`, `unlimited`. [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| Limit::Timeout.parse(text))]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Timeout, text))]
     pub(crate) timeout: Option<Allowance<u64>>,
 
     /// Allow this much memory, the interpreter's own included: `256MiB`. [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = |text: &str| Limit::Memory.parse(text))]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Memory, text))]
     pub(crate) memory: Option<Allowance<u64>>,
 
     /// Stop after this many WebAssembly instructions: `5e9`, `unlimited`. [default: 100e9]
-    #[arg(long, value_name = "COUNT", value_parser = |text: &str| Limit::Fuel.parse(text))]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Fuel, text))]
     pub(crate) fuel: Option<Allowance<u64>>,
 
     #[command(flatten)]
@@ -165,7 +174,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Say nothing but what the script says.
+    /// Leave out what flags grant, and advice: say what the script says, and why it was stopped.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -175,12 +184,20 @@ pub(crate) struct RunArgs {
     pub(crate) args: Vec<String>,
 }
 
+/// Reads an amount of a limit from a flag.
+fn parse_amount(limit: Limit, text: &str) -> Result<Allowance<u64>, String> {
+    let amount = limit.parse(text).map_err(str::to_owned)?;
+    let bounds = |error: LimitError| format!("it can be {} to {}", error.min, error.max);
+    limit.check(amount).map_err(bounds)?;
+    Ok(amount)
+}
+
 /// Say which rules about source scripts break, without running them.
 ///
 /// Each is read by the interpreter's own parser, in a guest of its own, and compiled. Exits with
 /// 0 or 120.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct CheckArgs {
+pub(crate) struct ScreenArgs {
     /// Scripts; `-` for standard input; or directories, as for `run`.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
@@ -204,7 +221,7 @@ pub(crate) struct CheckArgs {
 /// Each kind of attack runs in a process of its own, under the policy's rules and limits (narrower
 /// where it allows much), in temporary directories and with doubles of tools: nothing that the
 /// policy grants is touched. Without a policy, one that grants something of everything is attacked.
-/// Takes a minute or two. Exits with 0, or with 1 if hostile code got anything.
+/// Takes about a minute. Exits with 0, or with 1 if hostile code got anything.
 #[cfg(feature = "attack")]
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AttackArgs {
@@ -215,11 +232,19 @@ pub(crate) struct AttackArgs {
     #[command(flatten)]
     pub(crate) doubles: DoublesArg,
 
+    /// List the attacks instead: which there are, and which mean something under the policy.
+    #[arg(long, conflicts_with_all = ["report", "jobs"])]
+    pub(crate) list: bool,
+
+    /// Show what an attack tries instead: its sources, and the endings that are expected.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["report", "jobs", "list", "only", "json"])]
+    pub(crate) show: Option<String>,
+
     /// Only these classes and rows: `ESC,FS-07`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
 
-    /// So many rows at a time. [default: as many as there are processors]
+    /// Maximum of attacks at a time. [default: twice as many as there are processors]
     #[arg(long, value_name = "COUNT")]
     pub(crate) jobs: Option<usize>,
 
@@ -358,8 +383,48 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         records: AuditRecords,
     },
+    Init(InitArgs),
     /// Print the JSON Schema of policy files, for editors.
     Schema,
+}
+
+/// Write a policy with comments, which grants what flags say; without any, asks on a terminal.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InitArgs {
+    /// The file to write, `-` for standard output.
+    #[arg(default_value = "policy.toml", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The name of the agent, for the audit log.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Let scripts read the files in this directory. Can be given several times.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) read: Vec<String>,
+    /// Let scripts create, change and remove files in this directory.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) write: Vec<String>,
+    /// Let scripts ask this host over HTTP.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) domain: Vec<String>,
+    /// Let scripts query this SQLite database.
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) database: Vec<String>,
+    /// Screen source by this profile. [default: standard]
+    #[arg(long, value_name = "PROFILE", value_parser = profile())]
+    pub(crate) profile: Option<Profile>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl InitArgs {
+    /// Returns whether no flag grants anything.
+    pub(crate) fn grants_nothing(&self) -> bool {
+        self.agent.is_none()
+            && [&self.read, &self.write, &self.domain, &self.database]
+                .iter()
+                .all(|list| list.is_empty())
+    }
 }
 
 #[derive(Debug, Subcommand)]

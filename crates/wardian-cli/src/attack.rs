@@ -27,7 +27,16 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         }
         None => Suite::built_in(),
     };
-    suite = suite.only(args.only).map_err(usage)?;
+    let only = args.show.iter().cloned().chain(args.only);
+    suite = suite.only(only).map_err(usage)?;
+    if args.show.is_some() {
+        show_sources(&suite)?;
+        return Ok(Exit::SUCCESS);
+    }
+    if args.list {
+        list(&suite, args.json)?;
+        return Ok(Exit::SUCCESS);
+    }
     if let Some(jobs) = args.jobs {
         suite = suite.jobs(jobs);
     }
@@ -39,7 +48,7 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
     };
     // Before the work, so that a wrong path costs none.
     let page = args.report.as_deref().map(create).transpose()?;
-    let bar = progress(suite.len());
+    let bar = progress(suite.rows().len());
     let ended = suite.stop_when(interrupted()?).run(command, |row| {
         bar.set_message(row.id.clone());
         bar.inc(1);
@@ -56,6 +65,7 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
         let mut shown = json!(report);
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("safe".to_owned(), report.is_safe().into());
+            shown.insert("summary".to_owned(), report.summary().into());
         }
         print_json(&shown)?;
     } else {
@@ -105,30 +115,27 @@ fn interrupted() -> Result<Arc<AtomicBool>> {
 }
 
 fn show(report: &Report) -> Result<()> {
-    let mut table = columns(&[
-        "class",
-        "safe",
-        "wrong type, but safe",
-        "unsafe",
-        "not applicable",
-    ]);
-    let all = Grade::ALL.map(|grade| report.count(grade));
-    for (name, counts) in report
-        .classes()
+    print(&format!("{}\n\n", report.summary()))?;
+    let grades = Grade::ALL.map(|grade| grade.to_string());
+    let names = ["class", ""]
         .into_iter()
-        .chain([("all".to_owned(), all)])
-    {
+        .chain(grades.iter().map(String::as_str));
+    let mut table = columns(&names.collect::<Vec<_>>());
+    let all = Grade::ALL.map(|grade| report.count(grade));
+    let classes = report.classes().into_iter();
+    let classes = classes.map(|(class, counts)| (class.id.as_str(), class.title.as_str(), counts));
+    for (id, title, counts) in classes.chain([("all", "", all)]) {
         let counts = counts.map(|count| count.to_string());
-        table.add_row([name].into_iter().chain(counts));
+        table.add_row([id.to_owned(), title.to_owned()].into_iter().chain(counts));
     }
     print(&format!("{table}\n\n"))?;
-    for grade in [Grade::Unsafe, Grade::WrongType] {
+    for grade in [Grade::Unsafe, Grade::Unexpected] {
         for row in report.rows.iter().filter(|row| row.grade == grade) {
             print(&format!("{} {}: {grade}\n", row.id, row.name))?;
             for tried in row.not_safe() {
                 print(&format!(
                     "  {} ended {}: {}\n",
-                    tried.what, tried.ending, tried.note
+                    tried.name, tried.ending, tried.note
                 ))?;
                 for finding in &tried.findings {
                     print(&format!("    {finding}\n"))?;
@@ -136,23 +143,59 @@ fn show(report: &Report) -> Result<()> {
             }
         }
     }
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for row in &report.rows {
-        let Some(reason) = &row.reason else {
-            continue;
-        };
-        match reasons.iter_mut().find(|(known, _)| known == reason) {
-            Some((_, rows)) => rows.push(&row.id),
-            None => reasons.push((reason, vec![&row.id])),
-        }
-    }
-    for (reason, rows) in reasons {
-        print(&format!("not applicable: {} ({reason})\n", rows.join(", ")))?;
+    for (reason, rows) in report.not_tried() {
+        print(&format!("not tried: {} ({reason})\n", rows.join(", ")))?;
     }
     let tried: usize = report.rows.iter().map(|row| row.attempts.len()).sum();
     print(&format!(
-        "{tried} payloads and twins in {} s; the latest run ended {} ms after its time\n",
+        "{tried} payloads and twins in {} s; the latest run ended {} ms after its time limit\n",
         report.wall_ms / 1_000,
         report.late_ms()
     ))
+}
+
+/// Lists the attacks, and those that mean nothing under the policy.
+fn list(suite: &Suite, json: bool) -> Result<()> {
+    let mut table = columns(&["row", "attack", "payloads", "not tried, because"]);
+    for (row, reason) in suite.rows() {
+        let payloads = row.sources().count();
+        if json {
+            print_json(&json!({
+                "id": row.id, "name": row.name, "payloads": payloads, "reason": reason,
+            }))?;
+        } else {
+            let cells = [
+                &row.id,
+                &row.name,
+                &payloads.to_string(),
+                reason.unwrap_or_default(),
+            ];
+            table.add_row(cells);
+        }
+    }
+    if json {
+        Ok(())
+    } else {
+        print(&format!("{table}\n"))
+    }
+}
+
+/// Shows everything that the rows try.
+fn show_sources(suite: &Suite) -> Result<()> {
+    for (row, reason) in suite.rows() {
+        print(&format!("{} {}\n", row.id, row.name))?;
+        if let Some(reason) = reason {
+            print(&format!("not tried: {reason}\n"))?;
+        }
+        if !row.expected().is_empty() {
+            print(&format!(
+                "expected: rejected, or {}\n",
+                row.expected().join(", ")
+            ))?;
+        }
+        for (name, source) in row.sources() {
+            print(&format!("\n{name}:\n{source}\n"))?;
+        }
+    }
+    Ok(())
 }

@@ -19,7 +19,7 @@ use crate::output::{columns, print, print_json, remark};
 use crate::run::is_dash;
 
 /// The most refused resources that a summary names.
-const TOP: usize = 10;
+const MAX_SUMMARY_ROWS: usize = 10;
 
 pub(crate) fn run(command: AuditCommand) -> Result<Exit> {
     match command {
@@ -202,7 +202,7 @@ fn show(wanted: &AuditRecords, follow: bool) -> Result<Exit> {
 }
 
 /// Time between two looks at a log that is followed.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Does what `take` does with every record of a log, and with those that are added to it; with
 /// nothing after each look. Ends with the first line that does not follow the one before.
@@ -236,7 +236,7 @@ fn follow_log(file: &Path, mut take: impl FnMut(Option<&Record>) -> Result<()>) 
                 exit::say(&format!("{}: the log has become shorter", file.display()));
                 return Ok(Exit::BROKEN);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -405,11 +405,11 @@ impl Shown {
             Event::Limit {
                 limit,
                 used,
-                most,
+                max,
                 line,
             } => (
                 limit.trim_start_matches("limits.").to_owned(),
-                format!("{used} of {most}"),
+                format!("{used} of {max}"),
                 ("STOPPED".to_owned(), red),
                 none(),
                 match line {
@@ -422,15 +422,17 @@ impl Shown {
                 duration_us,
                 tool_calls,
                 refusals,
-                code,
+                status,
                 ..
             } => {
-                let code = code.map(|code| format!(" with {code}")).unwrap_or_default();
+                let status = status
+                    .map(|status| format!(" with {status}"))
+                    .unwrap_or_default();
                 let note = format!("{tool_calls} calls, {refusals} refused");
                 let ended = (none(), Style::new());
                 (
                     "run ends".to_owned(),
-                    format!("{verdict}{code}"),
+                    format!("{verdict}{status}"),
                     ended,
                     took(*duration_us),
                     note,
@@ -533,7 +535,7 @@ fn summary(wanted: &AuditRecords) -> Result<Exit> {
     let mut counts: BTreeMap<(String, String, &'static str), u64> = BTreeMap::new();
     let mut refused: BTreeMap<(String, String), u64> = BTreeMap::new();
     let exit = each(wanted, |record| {
-        let Some((action, decision)) = counted(&record) else {
+        let Some((action, decision)) = count_key(&record) else {
             return Ok(());
         };
         if decision == "refused" {
@@ -549,7 +551,7 @@ fn summary(wanted: &AuditRecords) -> Result<Exit> {
     })?;
     let mut top: Vec<_> = refused.into_iter().collect();
     top.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    top.truncate(TOP);
+    top.truncate(MAX_SUMMARY_ROWS);
     if wanted.json {
         let counts: Vec<_> = counts
             .into_iter()
@@ -582,7 +584,7 @@ fn summary(wanted: &AuditRecords) -> Result<Exit> {
 }
 
 /// Returns what a record counts as: an action, and its result.
-fn counted(record: &Record) -> Option<(String, &'static str)> {
+fn count_key(record: &Record) -> Option<(String, &'static str)> {
     let answer = |allowed: bool| if allowed { "allowed" } else { "refused" };
     match &record.event {
         Event::File {

@@ -7,8 +7,11 @@ use encoding_rs::Encoding;
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, String> {
     let Some(name) = declared(&bytes) else {
         return String::from_utf8(bytes).map_err(|error| {
+            if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = error.as_bytes() {
+                return "is UTF-16; save it as UTF-8".to_owned();
+            }
             let at = error.utf8_error().valid_up_to();
-            format!("is not UTF-8: byte {at} is not part of a character")
+            format!("is not UTF-8: byte {at} belongs to no character; save it as UTF-8")
         });
     };
     // Python's names have either sign; labels have the one.
@@ -94,8 +97,9 @@ mod tests {
             ),
             (
                 b"\xe9",
-                Err("is not UTF-8: byte 0 is not part of a character"),
+                Err("is not UTF-8: byte 0 belongs to no character; save it as UTF-8"),
             ),
+            (b"\xff\xfea\0", Err("is UTF-16; save it as UTF-8")),
         ] {
             let decoded = decode(bytes.to_vec());
             assert_eq!(decoded.as_deref().map_err(|error| &**error), text);

@@ -8,22 +8,24 @@ mod args;
 mod attack;
 mod audit;
 mod bench;
-mod check;
 mod display;
 mod encoding;
 mod exit;
 mod explain;
+mod init;
 mod output;
 mod policy;
 mod preflight;
 mod problems;
 mod run;
+mod screen;
 mod sources;
 mod suggest;
 mod test;
 mod tools;
+mod usage;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command};
@@ -31,7 +33,7 @@ use crate::exit::{Exit, Usage};
 use crate::output::write;
 
 fn main() -> Exit {
-    let command = match Args::try_parse() {
+    let command = match parse() {
         Ok(args) => args.command,
         Err(error) if error.use_stderr() && asks_for_json() => {
             let usage = error.render().to_string();
@@ -48,6 +50,13 @@ fn main() -> Exit {
     }
 }
 
+fn parse() -> Result<Args, clap::Error> {
+    let typed: Vec<_> = std::env::args_os()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    Args::try_parse().map_err(|error| usage::explain(error, &typed))
+}
+
 /// Returns whether `--json` is among the arguments that are Wardian's, however wrong the others
 /// are.
 fn asks_for_json() -> bool {
@@ -58,7 +67,7 @@ fn asks_for_json() -> bool {
 fn dispatch(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => return run::run(*args),
-        Command::Check(args) => return check::run(args),
+        Command::Screen(args) => return screen::run(args),
         Command::Policy(command) => return policy::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),
@@ -72,16 +81,30 @@ fn dispatch(command: Command) -> Result<Exit> {
             clap_complete::generate(shell, &mut Args::command(), "wardian", &mut script);
             write(&script)?;
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            for subcommand in Args::command().get_subcommands() {
-                clap_mangen::Man::new(subcommand.clone()).render(&mut page)?;
-            }
-            write(&page)?;
+        Command::Man {
+            out: Some(directory),
+            ..
+        } => {
+            std::fs::create_dir_all(&directory)
+                .and_then(|()| clap_mangen::generate_to(Args::command(), &directory))
+                .with_context(|| format!("cannot write to {}", directory.display()))?;
         }
+        Command::Man { command, .. } => write(&manual(&command)?)?,
     }
     Ok(Exit::SUCCESS)
+}
+
+/// The manual page of a command.
+fn manual(path: &[String]) -> Result<Vec<u8>> {
+    let mut command = Args::command().disable_help_subcommand(true);
+    command.build();
+    let command = path.iter().try_fold(&command, |command, name| {
+        let found = command.find_subcommand(name);
+        found.ok_or_else(|| Usage(format!("there is no command `{}`", path.join(" "))))
+    })?;
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    Ok(page)
 }
 
 fn version(json: bool) -> Result<Vec<u8>> {

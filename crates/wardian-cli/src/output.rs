@@ -19,14 +19,21 @@ pub(crate) fn columns(names: &[&str]) -> Table {
     table
 }
 
-/// A table of aligned columns. As wide on every terminal, and in a pipe.
+/// A table of aligned columns, at most as wide as the terminal.
 pub(crate) fn plain() -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100);
+        .set_width(width());
     table
+}
+
+/// The width of a table: a terminal's that is narrower than 100 columns, and 100.
+fn width() -> u16 {
+    const MAX: u16 = 100;
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(MAX, |size| size.ws_col);
+    if columns == 0 { MAX } else { columns.min(MAX) }
 }
 
 pub(crate) fn or_none(text: String) -> String {

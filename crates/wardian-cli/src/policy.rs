@@ -17,7 +17,7 @@ use crate::exit::{self, Exit};
 use crate::explain::explain;
 use crate::output::{columns, or_none, plain, print, print_json};
 use crate::preflight::{self, Checked, Host};
-use crate::{problems, suggest, tools};
+use crate::{init, problems, suggest, tools};
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
     match command {
@@ -44,9 +44,9 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
                 None => Policy::computing(),
             };
             if json {
-                print_json(&described(&policy)?)?
+                print_json(&describe(&policy)?)?
             } else {
-                print(&shown(&policy, file.as_deref()))?
+                print(&render(&policy, file.as_deref()))?
             }
             Ok(Exit::SUCCESS)
         }
@@ -96,6 +96,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
             }
             Ok(exit)
         }
+        PolicyCommand::Init(args) => init::run(args),
         PolicyCommand::Suggest { records } => suggest::run(&records),
         PolicyCommand::Schema => {
             print(&format!("{:#}\n", schema()))?;
@@ -162,7 +163,7 @@ fn check(file: &Path, checked: Result<Checked>, json: bool) -> Result<bool> {
     Ok(is_usable)
 }
 
-fn described(policy: &Policy) -> Result<Value> {
+fn describe(policy: &Policy) -> Result<Value> {
     let mut described = serde_json::to_value(policy.canonical())?;
     if let Value::Object(described) = &mut described {
         described.insert("description".to_owned(), policy.description().into());
@@ -172,7 +173,7 @@ fn described(policy: &Policy) -> Result<Value> {
 }
 
 /// Everything that a policy grants, as tables.
-fn shown(policy: &Policy, file: Option<&Path>) -> String {
+fn render(policy: &Policy, file: Option<&Path>) -> String {
     let mut text = String::new();
     let mut head = plain();
     let names: Vec<_> = policy.permissions().names().collect();

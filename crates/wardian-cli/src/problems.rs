@@ -6,8 +6,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use wardian::{outcome::Violation, policy::Problems};
 
 use crate::display::Escaper;
-use crate::output;
 use crate::sources::Sources;
+use crate::{exit, output};
 
 /// Says on standard error what is wrong with a policy file, in colour where that is wanted.
 pub(crate) fn show(problems: &Problems) {
@@ -35,6 +35,13 @@ pub(crate) fn show_source(sources: &Sources, violations: &[Violation]) {
         let (file, source) = sources.of(violation.module.as_deref());
         let start = offset(source, violation.line, violation.column);
         let end = offset(source, violation.end_line, violation.end_column);
+        // The rest of a statement's line is enough to see where it went wrong.
+        let line_end = source.get(start..).and_then(|rest| rest.find(['\n', '\r']));
+        let end = end.min(line_end.map_or(source.len(), |length| start + length));
+        if violation.rule == "source_bytes" {
+            exit::say(&format!("{file}: {}", violation.message));
+            continue;
+        }
         say(
             Level::ERROR,
             &violation.message,

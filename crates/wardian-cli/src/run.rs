@@ -21,7 +21,7 @@ use wardian::{
 };
 use wardian_testkit::Doubles;
 
-use crate::approve::{self, Asked};
+use crate::approve::{self, WaitingTime};
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::encoding;
@@ -36,7 +36,7 @@ const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     Runtime::check_host()?;
-    let (policy, tools, approver) = prepared(&args)?;
+    let (policy, tools, approver) = prepare(&args)?;
     let timeout = policy.limits().timeout();
     let script = match script(&args, timeout) {
         Ok(script) => script,
@@ -61,7 +61,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         let _inside = executor.enter();
         Signals::new()?
     };
-    let asked = Asked::default();
+    let asked = WaitingTime::default();
     let approver = approver.unwrap_or_else(|| approve::on_the_terminal(asked.clone()));
     let mut sandbox = Sandbox::new(&runtime, policy)?
         .with_tools(tools)?
@@ -72,7 +72,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             .map_err(|error| Usage(error.to_string()))?;
     }
     if args.policy.is_none() && !args.quiet {
-        granted(sandbox.policy());
+        print_grants(sandbox.policy());
     }
     let (screen, mut written) = Screen::start()?;
     let heard = Heard::default();
@@ -93,15 +93,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             }
         })?;
         let ended = tokio::select! {
-            outcome = &mut outcome => Ended::ByItself(outcome),
-            failed = &mut written => Ended::Unheard(failed),
-            () = &mut overdue => Ended::Overdue,
-            exit = signals.next() => Ended::Signalled(exit),
+            outcome = &mut outcome => RunEnd::ByItself(outcome),
+            failed = &mut written => RunEnd::OutputFailed(failed),
+            () = &mut overdue => RunEnd::Overdue,
+            exit = signals.next() => RunEnd::Signalled(exit),
         };
-        let Ended::ByItself(outcome) = ended else {
+        let RunEnd::ByItself(outcome) = ended else {
             // So that its end is on the record; not if it can't be reached.
             drop(cancel);
-            let _ = tokio::time::timeout(GRACE, outcome).await;
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, outcome).await;
             return Ok(ended);
         };
         if let Ok(outcome) = &outcome
@@ -117,18 +117,18 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         Ok(tokio::select! {
             biased;
             written = &mut written => match written {
-                Ok(Ok(())) => Ended::ByItself(outcome),
-                failed => Ended::Unheard(failed),
+                Ok(Ok(())) => RunEnd::ByItself(outcome),
+                failed => RunEnd::OutputFailed(failed),
             },
-            exit = signals.next() => Ended::Signalled(exit),
-            () = &mut overdue => Ended::Overdue,
+            exit = signals.next() => RunEnd::Signalled(exit),
+            () = &mut overdue => RunEnd::Overdue,
         })
     });
     // What was given up has its end on the record, unless that can't be written.
-    Runtime::settle(GRACE);
+    Runtime::settle(SHUTDOWN_GRACE);
     let outcome = match ended.map_err(|error: io::Error| anyhow::Error::new(error))? {
-        Ended::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
-        Ended::Unheard(written) => {
+        RunEnd::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
+        RunEnd::OutputFailed(written) => {
             let failed = written.unwrap_or_else(|error| Err(io::Error::other(error)));
             return Err(exit::cannot_write(
                 failed
@@ -136,21 +136,21 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
                     .unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
             ));
         }
-        Ended::Overdue => {
-            if !args.quiet {
-                remark("stopped at the time limit: nobody reads standard output");
-            }
+        RunEnd::Overdue => {
+            remark("stopped at the time limit: nobody reads standard output");
             return Ok(Exit::TIME);
         }
-        Ended::Signalled(exit) => {
+        RunEnd::Signalled(exit) => {
             if args.json {
                 print_report(&heard.report())?;
             }
             return Ok(exit);
         }
     };
-    if !args.json && !args.quiet {
-        refused(&outcome.refusals);
+    if !args.json {
+        if !args.quiet {
+            print_refusals(&outcome.refusals);
+        }
         match &outcome.verdict {
             Verdict::Rejected { violations } => {
                 problems::show_source(&sources, violations);
@@ -158,8 +158,19 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             verdict if ended_by_itself(verdict) => {}
             verdict => remark(&verdict.to_string()),
         }
-        for advice in &outcome.advice {
-            remark(advice);
+        for (output, limit) in [
+            (&outcome.stdout, Limit::Stdout),
+            (&outcome.stderr, Limit::Stderr),
+        ] {
+            if output.truncated {
+                let max = limit.show(sandbox.policy().limits().get(limit));
+                remark(&format!("{} was cut at {max}", limit.short_name()));
+            }
+        }
+        if !args.quiet {
+            for advice in &outcome.advice {
+                remark(advice);
+            }
         }
     }
     Ok(Exit::from(&outcome.verdict))
@@ -175,10 +186,10 @@ fn log(file: &Path) -> Result<Log> {
 }
 
 /// The end of waiting for a run.
-enum Ended {
+enum RunEnd {
     ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
     /// Its output could not be shown.
-    Unheard(Result<io::Result<()>, RecvError>),
+    OutputFailed(Result<io::Result<()>, RecvError>),
     /// Its output is not being read.
     Overdue,
     Signalled(Exit),
@@ -215,13 +226,13 @@ impl Signals {
 }
 
 /// The time that an abandoned run has for its last words.
-const GRACE: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// The time after its limit at which a run is abandoned that has not ended by itself.
 const LATE: Duration = Duration::from_millis(250);
 
 /// Waits until a run should have ended, people's time apart.
-async fn overdue(timeout: Allowance<Duration>, asked: Asked) {
+async fn overdue(timeout: Allowance<Duration>, asked: WaitingTime) {
     let Allowance::AtMost(timeout) = timeout else {
         return std::future::pending().await;
     };
@@ -248,19 +259,19 @@ fn usage_or_own(error: Error) -> anyhow::Error {
 type Prepared = (Policy, Vec<Tool>, Option<Arc<dyn Approver>>);
 
 /// Reads what the script may do, and says everything that would keep it from running.
-fn prepared(args: &RunArgs) -> Result<Prepared> {
+fn prepare(args: &RunArgs) -> Result<Prepared> {
     let Some(file) = &args.policy else {
         // Nothing but directories that were named by hand.
-        return Ok((narrowed(args, quick(args)?)?, Vec::new(), None));
+        return Ok((narrow(args, quick(args)?)?, Vec::new(), None));
     };
     let doubles = preflight::doubles(args.doubles.file.as_deref())?;
     let (policy, tools) = preflight::load(file, Host::Here, &doubles)?.usable()?;
     let approver = doubles.approve().then(Doubles::approver);
-    Ok((narrowed(args, policy)?, tools, approver))
+    Ok((narrow(args, policy)?, tools, approver))
 }
 
 /// The policy, narrowed by flags.
-fn narrowed(args: &RunArgs, base: Policy) -> Result<Policy> {
+fn narrow(args: &RunArgs, base: Policy) -> Result<Policy> {
     let mut limits = base.limits().clone();
     for (limit, flag) in [
         (Limit::Timeout, args.timeout),
@@ -268,9 +279,7 @@ fn narrowed(args: &RunArgs, base: Policy) -> Result<Policy> {
         (Limit::Fuel, args.fuel),
     ] {
         if let Some(amount) = flag {
-            limits = limits
-                .with(limit, amount)
-                .map_err(|error| Usage(error.to_string()))?;
+            limits = limits.with(limit, amount)?;
         }
     }
     let code = args.profile.map(Profile::source_rules);
@@ -282,7 +291,7 @@ fn narrowed(args: &RunArgs, base: Policy) -> Result<Policy> {
     {
         let key = &wider.key;
         let flag = match key.as_str() {
-            "code" => "profile",
+            "source" => "profile",
             key => key.trim_start_matches("limits."),
         };
         let place = match base.location(key) {
@@ -323,7 +332,7 @@ fn quick(args: &RunArgs) -> Result<Policy> {
 }
 
 /// Says what flags have granted.
-fn granted(policy: &Policy) {
+fn print_grants(policy: &Policy) {
     for grant in policy.grants() {
         let may = match policy.access(grant) {
             Access::READ => "read",
@@ -336,22 +345,22 @@ fn granted(policy: &Policy) {
 }
 
 /// The most refusals that are shown one by one.
-const TOLD: usize = 5;
+const MAX_SHOWN_REFUSALS: usize = 5;
 
 /// Says what a script was refused. Not what it only looked for: libraries do that all the time.
-fn refused(refusals: &Refusals) {
+fn print_refusals(refusals: &Refusals) {
     let is_look = |attempt: &Attempt| matches!(attempt, Attempt::File { operation, .. } if *operation == FileOperation::Stat);
     let told = refusals
         .first
         .iter()
         .filter(|refusal| !is_look(&refusal.attempt));
     let told: Vec<_> = told.collect();
-    for refusal in told.iter().take(TOLD) {
+    for refusal in told.iter().take(MAX_SHOWN_REFUSALS) {
         let at = refusal.location.as_ref().map(|at| format!(" ({at})"));
         let (attempt, reason, at) = (&refusal.attempt, &refusal.reason, at.unwrap_or_default());
         remark(&format!("refused to {attempt}: {reason}{at}"));
     }
-    if told.len() > TOLD {
+    if told.len() > MAX_SHOWN_REFUSALS {
         remark("refused more; --json has the first 32 of them and their number");
     }
 }

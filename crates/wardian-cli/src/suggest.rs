@@ -59,7 +59,7 @@ pub(crate) fn run(wanted: &AuditRecords) -> Result<Exit> {
     } else if lines.is_empty() {
         remark("no line of a policy would allow more of what is in there");
     } else {
-        print(&shown(lines))?;
+        print(&render(lines))?;
     }
     if !wanted.json {
         for (reason, refusals) in others {
@@ -77,7 +77,7 @@ fn times(count: u64) -> String {
 }
 
 /// The lines as a policy has them.
-fn shown(lines: &BTreeMap<Line, u64>) -> String {
+fn render(lines: &BTreeMap<Line, u64>) -> String {
     let mut text = String::from(
         "# Lines to add to the policy; entries belong into the lists that are there. Each allows what it says, to\n\
          # every script: add only what the scripts are meant to do.\n",
@@ -165,8 +165,8 @@ impl Suggestions {
                 }
             }
             Event::Limit {
-                limit, used, most, ..
-            } => self.limit(limit, *used, *most),
+                limit, used, max, ..
+            } => self.limit(limit, *used, *max),
             _ => {}
         }
     }
@@ -277,10 +277,10 @@ impl Suggestions {
         match what {
             "Forbidden import" | "Not in whitelist" => {
                 let grants = format!("`import {name}`, if the interpreter has it");
-                self.entry("code", "allow_imports", name, grants);
+                self.entry("source", "allow_imports", name, grants);
             }
             "Forbidden call" => {
-                self.entry("code", "allow_calls", name, format!("calls of {name}()"));
+                self.entry("source", "allow_calls", name, format!("calls of {name}()"));
             }
             _ => self.other(message),
         }

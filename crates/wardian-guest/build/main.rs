@@ -1,59 +1,41 @@
-//! Builds the guest, snapshots it, precompiles it.
+//! Makes of the guest what runs: an image of its memory with the interpreter up, and machine code.
 //!
-//! The guest is a workspace of its own, so that its lock file and profile are its own. It is
-//! built by a nested cargo into `target/guest`, beside `target/release` and `target/debug`:
-//! all host profiles share one guest, and cargo rebuilds it only when it has changed. The
-//! result is kept under the hash of what it was made from.
+//! The result is kept in the target directory under the hash of what it was made from.
 
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a build script talks to cargo on standard output"
 )]
 
 mod compile;
-mod guest;
-mod overlay;
-mod progress;
 mod snapshot;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
+use wardian_guest_wasm::lock::locked_version;
+use wardian_guest_wasm::progress::Progress;
 use wasmtime::error::Context;
 use wasmtime::{Result, format_err};
 
-use crate::progress::Progress;
-
 fn main() -> Result<()> {
-    let manifest = PathBuf::from(env("CARGO_MANIFEST_DIR")?);
-    let root = manifest
-        .ancestors()
-        .nth(2)
-        .context("this crate lies in crates/")?;
-    for watched in [
-        "Cargo.lock",
-        "crates/wardian-abi",
-        "crates/wardian-guest/build",
-        "crates/wardian-meter",
-        "crates/wardian-overlay",
-        "guest",
-    ] {
-        println!("cargo:rerun-if-changed={}", root.join(watched).display());
+    for watched in ["build", "Cargo.toml"] {
+        println!("cargo:rerun-if-changed={watched}");
     }
-
+    println!("cargo:rerun-if-changed={}", wardian_guest_wasm::PYTHON);
+    for (name, value) in [
+        ("RUSTPYTHON", wardian_guest_wasm::RUSTPYTHON_VERSION),
+        ("SOURCES_SHA256", wardian_guest_wasm::SOURCES_SHA256),
+    ] {
+        println!("cargo:rustc-env=WARDIAN_GUEST_{name}={value}");
+    }
     let triple = env("TARGET")?;
-    let target = target_directory(Path::new(&env("OUT_DIR")?), &triple)?.join("guest");
-    fs::create_dir_all(&target)?;
-    let progress = Progress::new(&target);
-
-    let built = guest::build(&root.join("guest"), &target, &progress)?;
-    let read =
-        |wasm: &Path| fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()));
-    let wasm = read(&built.python)?;
+    let work = Path::new(wardian_guest_wasm::WORK_DIRECTORY);
+    let progress = Progress::new(work);
+    let wasm = read(Path::new(wardian_guest_wasm::PYTHON))?;
     let engine = compile::engine(&triple)?;
-    let kept = target.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
+    let kept = work.join(format!("python-{:.16}", fingerprint(&wasm, &engine)));
 
     let [unmetered, module, image, code] = [
         "unmetered.wasm",
@@ -69,7 +51,7 @@ fn main() -> Result<()> {
         let metered = metered(&snapshot.module)?;
         let compiled = engine.precompile_module(&metered)?;
         fs::create_dir_all(&kept)?;
-        // For `tests/fuel`, which measures what metering costs.
+        // For `bench/fuel`, which measures what metering costs.
         write_whole(&unmetered, &snapshot.module)?;
         write_whole(&module, &metered)?;
         write_whole(&image, &snapshot.image)?;
@@ -77,15 +59,15 @@ fn main() -> Result<()> {
         write_whole(&code, &compiled)?;
         progress.finish();
     }
-    // Compiled in a moment. It runs in the memory of the Python guest, hence is as large.
-    let hostile = snapshot::in_memory_of(&read(&built.hostile)?, &read(&module)?)?;
-    let hostile_code = PathBuf::from(env("OUT_DIR")?).join("hostile.cwasm");
-    let hostile = metered(&hostile)?;
-    write_whole(&hostile_code, &engine.precompile_module(&hostile)?)?;
-    println!(
-        "cargo:rustc-env=WARDIAN_GUEST_HOSTILE={}",
-        hostile_code.display()
-    );
+    #[cfg(feature = "hostile")]
+    {
+        // Compiled in a moment. It runs in the memory of the Python guest, hence is as large.
+        let hostile = read(Path::new(wardian_guest_wasm::HOSTILE))?;
+        let hostile = metered(&snapshot::in_memory_of(&hostile, &read(&module)?)?)?;
+        let code = Path::new(&env("OUT_DIR")?).join("hostile.cwasm");
+        write_whole(&code, &engine.precompile_module(&hostile)?)?;
+        println!("cargo:rustc-env=WARDIAN_GUEST_HOSTILE={}", code.display());
+    }
 
     for (name, path) in [("MODULE", &module), ("IMAGE", &image), ("CODE", &code)] {
         println!("cargo:rustc-env=WARDIAN_GUEST_{name}={}", path.display());
@@ -93,14 +75,29 @@ fn main() -> Result<()> {
         println!("cargo:rustc-env=WARDIAN_GUEST_{name}_SHA256={hash}");
     }
     println!(
-        "cargo:rustc-env=WARDIAN_GUEST_RUSTPYTHON={}",
-        locked_version(&root.join("guest/Cargo.lock"), "rustpython-vm")?
-    );
-    println!(
         "cargo:rustc-env=WARDIAN_GUEST_WASMTIME={}",
-        locked_version(&root.join("Cargo.lock"), "wasmtime")?
+        wasmtime_version()?
     );
     Ok(())
+}
+
+/// The version of wasmtime, from the lock file of this workspace, or of the one in which this is a package.
+fn wasmtime_version() -> Result<String> {
+    let (manifest, out) = (env("CARGO_MANIFEST_DIR")?, env("OUT_DIR")?);
+    let mut directories = [Path::new(&manifest), Path::new(&out)]
+        .into_iter()
+        .flat_map(Path::ancestors);
+    let version = directories.find_map(|directory| {
+        let lock = directory.join("Cargo.lock");
+        let version = locked_version(&lock, "wasmtime")?;
+        println!("cargo:rerun-if-changed={}", lock.display());
+        Some(version)
+    });
+    version.context("no Cargo.lock above this package or its target directory has wasmtime")
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// The guest, counting its fuel; as it is in a build in which wasmtime counts.
@@ -118,24 +115,6 @@ fn env(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("cargo sets {name}"))
 }
 
-/// Cargo's target directory. `out` is `TARGET/release/build/wardian-guest-HASH/out`, with the
-/// triple before the profile where one was asked for.
-fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
-    let profiles = out
-        .ancestors()
-        .nth(4)
-        .context("OUT_DIR lies in the target directory")?;
-    let for_triple = profiles.file_name().is_some_and(|name| name == triple);
-    let target = if for_triple {
-        profiles.parent()
-    } else {
-        Some(profiles)
-    };
-    Ok(target
-        .context("the target directory has a parent")?
-        .to_owned())
-}
-
 /// Hashes everything that the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
 fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     use std::hash::{Hash, Hasher};
@@ -150,16 +129,6 @@ fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     hash.update(wardian_meter::SOURCE);
     hash.update(compatibility.finish().to_le_bytes());
     hex(&hash.finalize())
-}
-
-/// The version of a package in a lock file.
-fn locked_version(lock: &Path, package: &str) -> Result<String> {
-    let text = fs::read_to_string(lock)?;
-    let version = text
-        .split_once(&format!("name = \"{package}\"\nversion = \""))
-        .and_then(|(_, after)| after.split_once('"'));
-    let (version, _) = version.with_context(|| format!("{} names {package}", lock.display()))?;
-    Ok(version.to_owned())
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -27,6 +27,7 @@ pub static IMAGE: &[u8] = {
 
 /// The machine code of another guest, which makes the system calls that its source tells it to make: for
 /// testing what stands between a guest and the host. Made and aligned as [`CODE`], and starts in the same memory.
+#[cfg(feature = "hostile")]
 pub static HOSTILE: &[u8] = {
     static PAGES: &PageAligned<[u8]> = &PageAligned(*include_bytes!(env!("WARDIAN_GUEST_HOSTILE")));
     &PAGES.0
@@ -40,6 +41,9 @@ pub const IMAGE_SHA256: &str = env!("WARDIAN_GUEST_IMAGE_SHA256");
 
 /// SHA-256 of the wasm module that [`CODE`] was compiled from, in hex.
 pub const MODULE_SHA256: &str = env!("WARDIAN_GUEST_MODULE_SHA256");
+
+/// SHA-256 of the sources that the guest was built from, in hex.
+pub const SOURCES_SHA256: &str = env!("WARDIAN_GUEST_SOURCES_SHA256");
 
 /// The version of RustPython inside.
 pub const RUSTPYTHON_VERSION: &str = env!("WARDIAN_GUEST_RUSTPYTHON");

@@ -26,7 +26,7 @@ pub fn verify(wasm: &[u8]) -> Result<()> {
         .iter()
         .find(|(name, _)| *name == fuel::EXPORT)
         .context("the module does not export its fuel")?;
-    let names = Names {
+    let names = CheckImports {
         ask: u32::try_from(ask)?,
         fuel: fuel.1,
     };
@@ -46,14 +46,14 @@ pub fn verify(wasm: &[u8]) -> Result<()> {
 }
 
 /// The names that a check refers to.
-struct Names {
+struct CheckImports {
     /// The function that gives fuel.
     ask: u32,
     /// The global that holds it.
     fuel: u32,
 }
 
-impl Names {
+impl CheckImports {
     /// Does `code` start with a check?
     fn is_check(&self, code: &[Operator<'_>]) -> bool {
         use Operator::{Call, End, GlobalGet, GlobalSet, I64Const, I64LtS, I64Sub, If};

@@ -8,13 +8,13 @@ use wasmi::{Caller, Engine, Linker, Module, Store, TypedFunc, Val};
 
 /// The end of a call of `run`, and the fuel that it took.
 #[derive(Debug, PartialEq)]
-struct Ran {
+struct RunResult {
     returned: Option<i32>,
     fuel: u64,
 }
 
 /// Runs the export `run` of a module in text form, metered, with so much fuel, given in portions.
-fn run(text: &str, argument: i32, limit: i64, portion: i64) -> Ran {
+fn run(text: &str, argument: i32, limit: i64, portion: i64) -> RunResult {
     let metered = meter(&wat::parse_str(text).unwrap()).unwrap();
     verify(&metered.module).unwrap();
     let engine = Engine::default();
@@ -51,7 +51,7 @@ fn run(text: &str, argument: i32, limit: i64, portion: i64) -> Ran {
     let left = instance.get_global(&store, fuel::EXPORT).unwrap();
     let left = left.get(&store).i64().unwrap();
     let used = limit - *store.data() - left;
-    Ran {
+    RunResult {
         returned,
         fuel: used.try_into().unwrap(),
     }

@@ -46,7 +46,7 @@ impl Action {
         Self::SendEmail,
     ];
 
-    /// Its name, as in the recipe: `read_file`.
+    /// Its name: `read_file`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReadFile => "read_file",
@@ -95,7 +95,7 @@ impl Action {
     }
 }
 
-/// The recipe's words for actions, the most dangerous first.
+/// Words for actions, the most dangerous first.
 const KEYWORDS: [(&str, Action); 11] = [
     ("execute", Action::Execute),
     ("run", Action::Execute),
@@ -110,7 +110,7 @@ const KEYWORDS: [(&str, Action); 11] = [
     ("read", Action::ReadFile),
 ];
 
-/// Words that say that more happens than the recipe has a word for.
+/// Words that say that more happens than an action has a name for.
 const HARMFUL: &[&str] = &[
     "approve",
     "cancel",
@@ -239,7 +239,7 @@ mod tests {
                 None,
                 "executive_summary prune_preview address_lookup compute input_schema output_get dropdown_get                  skill_list model_get delta postpone_preview sender_info asset_view form_get",
             ),
-            // TOOL-05: more than the recipe has a word for.
+            // TOOL-05: more than an action has a name for.
             (None, "read_and_drop query_then_send save_and_publish"),
             // TOOL-06: spelling.
             (

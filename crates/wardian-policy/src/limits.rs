@@ -213,10 +213,7 @@ impl Limit {
             (Allowance::AtMost(ns), Unit::Time) => {
                 humantime::format_duration(Duration::from_nanos(ns)).to_string()
             }
-            (Allowance::AtMost(count), Unit::Count) => match count % 1_000_000_000 {
-                0 if count > 0 => format!("{}e9", count / 1_000_000_000),
-                _ => count.to_string(),
-            },
+            (Allowance::AtMost(count), Unit::Count) => show_count(count),
         }
     }
 
@@ -226,6 +223,42 @@ impl Limit {
             Allowance::AtMost(amount) => amount.into(),
             Allowance::Unlimited => "unlimited".into(),
         }
+    }
+
+    /// Returns the kind of amount that it takes, as a noun.
+    pub const fn amount_noun(self) -> &'static str {
+        match self.unit() {
+            Unit::Bytes => "a size",
+            Unit::Time => "a time",
+            Unit::Count => "a whole number",
+        }
+    }
+
+    /// Checks that an amount is within the bounds of the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] if it is below the floor or above the ceiling.
+    pub fn check(self, amount: Allowance<u64>) -> Result<(), LimitError> {
+        let (min, max, may_be_unlimited) = self.bounds();
+        let allowed = match amount {
+            Allowance::AtMost(amount) => (min..=max).contains(&amount),
+            Allowance::Unlimited => may_be_unlimited,
+        };
+        if allowed {
+            return Ok(());
+        }
+        let or_unlimited = if may_be_unlimited {
+            ", or unlimited"
+        } else {
+            ""
+        };
+        Err(LimitError {
+            limit: self,
+            given: self.show(amount),
+            min: self.show(Allowance::AtMost(min)),
+            max: self.show(Allowance::AtMost(max)) + or_unlimited,
+        })
     }
 
     /// An amount of it as it is written: a number, a size, a time, `unlimited`.
@@ -252,7 +285,17 @@ impl Limit {
     }
 }
 
-/// A whole number, which may be written as `5e9` or with underscores.
+/// A count as people write it: large round ones with an exponent that is a multiple of three.
+fn show_count(count: u64) -> String {
+    let exponents = [18, 15, 12, 9, 6].into_iter();
+    let mut rounds = exponents.map(|exponent| (exponent, 10_u64.pow(exponent)));
+    match rounds.find(|(_, unit)| count > 0 && count % unit == 0) {
+        Some((exponent, unit)) => format!("{}e{exponent}", count / unit),
+        None => count.to_string(),
+    }
+}
+
+/// A whole number, which may be written as `5e9` or with underscores. One that is too large for any limit is `u64::MAX`.
 fn count(text: &str) -> Option<u64> {
     let plain = text.replace('_', "");
     let (digits, exponent) = match plain.split_once(['e', 'E']) {
@@ -260,7 +303,7 @@ fn count(text: &str) -> Option<u64> {
         None => (plain.as_str(), 0),
     };
     let digits: u64 = digits.strip_suffix(".0").unwrap_or(digits).parse().ok()?;
-    digits.checked_mul(10_u64.checked_pow(exponent)?)
+    Some(digits.saturating_mul(10_u64.saturating_pow(exponent)))
 }
 
 impl fmt::Display for Limit {
@@ -271,7 +314,7 @@ impl fmt::Display for Limit {
 
 /// Resource limits of a run. [`Limit`] says what each is and when it is hit.
 ///
-/// | limit | default | min | most |
+/// | limit | default | min | max |
 /// |---|---|---|---|
 /// | source | 1 MiB | 1 byte | 16 MiB |
 /// | timeout | 10 s | 1 ms | 1 day, or unlimited |
@@ -323,24 +366,7 @@ impl Limits {
     ///
     /// [`LimitError`] if the amount is below the limit's floor or above its ceiling.
     pub fn with(mut self, limit: Limit, amount: Allowance<u64>) -> Result<Self, LimitError> {
-        let (min, max, may_be_unlimited) = limit.bounds();
-        let allowed = match amount {
-            Allowance::AtMost(amount) => (min..=max).contains(&amount),
-            Allowance::Unlimited => may_be_unlimited,
-        };
-        if !allowed {
-            let max = limit.show(Allowance::AtMost(max));
-            return Err(LimitError {
-                limit,
-                given: limit.show(amount),
-                min: limit.show(Allowance::AtMost(min)),
-                max: if may_be_unlimited {
-                    format!("{max}, or unlimited")
-                } else {
-                    max
-                },
-            });
-        }
+        limit.check(amount)?;
         if let Some(slot) = self.amounts.get_mut(limit as usize) {
             *slot = amount;
         }

@@ -113,7 +113,7 @@ impl Policy {
             }
         }
         for what in self.source_rules.widenings(&base.source_rules) {
-            add("code".to_owned(), what, None);
+            add("source".to_owned(), what, None);
         }
         for (name, value) in &self.env {
             if base.env.get(name) != Some(value) {

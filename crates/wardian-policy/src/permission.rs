@@ -48,7 +48,7 @@ mod tests {
     use super::Permission;
 
     #[test]
-    fn combinations_hold_what_the_recipe_says() {
+    fn combinations_hold_their_parts() {
         assert_eq!(
             Permission::READONLY,
             Permission::READ_FILE | Permission::DATABASE_READ

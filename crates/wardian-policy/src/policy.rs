@@ -36,7 +36,7 @@ pub struct Policy {
 
 impl Policy {
     /// A policy of `permissions` and `limits`, called `agent`, with no directory, no domain, no
-    /// variable and no tool, and with the [`Standard`](Profile::Standard) code profile.
+    /// variable and no tool, and with the [`Standard`](Profile::Standard) profile.
     pub fn new(permissions: Permission, limits: Limits) -> Self {
         Self {
             agent: "agent".to_owned(),
@@ -212,11 +212,11 @@ impl Policy {
         self.locations.get(key)
     }
 
-    /// The modules that the policy's files name in `code.allow_imports`.
+    /// The modules that the policy's files name in `source.allow_imports`.
     pub fn allowed_by_name(&self) -> Vec<&str> {
         let keys = self.locations.keys();
         keys.filter_map(|key| {
-            key.strip_prefix("code.allow_imports[\"")?
+            key.strip_prefix("source.allow_imports[\"")?
                 .strip_suffix("\"]")
         })
         .collect()
@@ -352,7 +352,7 @@ impl Policy {
                 .into_iter()
                 .map(|limit| (limit.key(), limit.show_exactly(self.limits.get(limit))))
                 .collect(),
-            code: &self.source_rules,
+            source: &self.source_rules,
             env: &self.env,
             tools: &self.tools,
         }
@@ -375,7 +375,7 @@ pub struct CanonicalPolicy<'p> {
     allowed_paths: Vec<CanonicalGrant>,
     allowed_domains: Vec<String>,
     limits: BTreeMap<&'static str, serde_json::Value>,
-    code: &'p SourceRules,
+    source: &'p SourceRules,
     env: &'p BTreeMap<String, String>,
     tools: &'p BTreeMap<String, ToolRules>,
 }

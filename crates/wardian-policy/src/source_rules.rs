@@ -8,7 +8,7 @@ use wardian_abi::ScreenRules;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Profile {
-    /// The recipe's lists, word for word.
+    /// Ten modules, no `getattr`, no dynamic code.
     Strict,
     /// A wide list of computing modules, no system, no network, no dynamic code.
     Standard,
@@ -266,10 +266,10 @@ impl Profile {
 
     /// Lists the modules that it allows, in groups, each with the reason; none if it allows any.
     pub fn allowed_modules(self) -> Vec<(&'static str, &'static [&'static str])> {
-        let recipe = ("what the recipe allows", STRICT_MODULES);
+        let strict = ("what `strict` allows", STRICT_MODULES);
         match self {
-            Self::Strict => vec![recipe],
-            Self::Standard => [&[recipe], STANDARD].concat(),
+            Self::Strict => vec![strict],
+            Self::Standard => [&[strict], STANDARD].concat(),
             Self::Open => Vec::new(),
         }
     }
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strict_profile_is_the_recipe() {
+    fn the_strict_profile_is_ten_modules() {
         let rules = Profile::Strict.source_rules().rules;
         let list = |names: &NameSet| names.iter().collect::<Vec<_>>().join(" ");
         assert_eq!(

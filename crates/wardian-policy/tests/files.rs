@@ -71,7 +71,7 @@ records = 200
 record_bytes = "2MiB"
 host_memory = "32MiB"
 
-[code]
+[source]
 profile = "standard"
 allow_imports = ["numpy.linalg"]
 forbid_imports = ["random"]
@@ -231,7 +231,7 @@ fn every_permission_has_its_effect() {
 }
 
 #[test]
-fn the_recipes_example() {
+fn a_policy_for_customer_service() {
     let policy = parse(
         r#"
 version = 1
@@ -246,7 +246,7 @@ allowed_domains = ["api.internal.com"]
         (Action::WriteFile, "/etc/passwd", false, 4),
         (Action::Execute, "", false, 4),
         (Action::HttpRequest, "https://api.internal.com/", true, 6),
-        // What the recipe got wrong.
+        // What `startswith` gets wrong.
         (Action::ReadFile, "/data/faq/../../etc/passwd", false, 5),
         (Action::ReadFile, "/data/faqs/x", false, 5),
         (
@@ -377,8 +377,8 @@ fn every_mistake_is_told_at_once() {
             "policy.toml:3:16: permissions[0]: there is no \"READ_FLIE\"; did you mean `READ_FILE`?",
             "policy.toml:3:29: permissions[1]: this is a number, not a string",
             "policy.toml:4:19: allowed_domains: this is a string, not a list",
-            "policy.toml:5:17: max_file_size: this is not an amount of it; write a size: \"512KiB\", \"10MiB\", or a number of bytes",
-            "policy.toml:7:11: limits.timeout: this is not an amount of it; write a time with its unit: \"500ms\", \"10s\", \"2m\"",
+            "policy.toml:5:17: max_file_size: this is not a size; write a size: \"512KiB\", \"10MiB\", or a number of bytes",
+            "policy.toml:7:11: limits.timeout: this is not a time; write a time with its unit: \"500ms\", \"10s\", \"2m\"",
             "policy.toml:8:10: limits.memory: 1 KiB is out of bounds; it can be 64 MiB to 2 GiB",
             "policy.toml:9:1: limits.memery: unknown key; did you mean `memory`?",
         ],
@@ -402,11 +402,11 @@ fn every_mistake_is_told_at_once() {
     );
     check("version = -1", &["not a whole number"]);
     check(
-        "version = 1\n[code]\nprofile = \"stric\"",
+        "version = 1\n[source]\nprofile = \"stric\"",
         &["did you mean `strict`?"],
     );
     check(
-        "version = 1\n[code]\nforbid_calls = [\"a b\"]",
+        "version = 1\n[source]\nforbid_calls = [\"a b\"]",
         &["not a name that Python knows"],
     );
     check(
@@ -514,7 +514,7 @@ fn the_hash_is_of_the_meaning() {
         "agent = \"a\"\n[env]\nX = \"1\"",
         "agent = \"a\"\n[limits]\nfuel = 5e9",
         "agent = \"a\"\n[tools.x]",
-        "agent = \"a\"\n[code]\nprofile = \"strict\"",
+        "agent = \"a\"\n[source]\nprofile = \"strict\"",
     ] {
         let other = parse(&format!(
             "version = 1\npermissions = [\"READONLY\"]\n{change}"
@@ -539,7 +539,7 @@ allowed_paths = ["/data", { path = "/in", host = "in", access = "read" }]
 allowed_domains = ["*.example.com"]
 [limits]
 timeout = "5s"
-[code]
+[source]
 profile = "standard"
 [env]
 TZ = "UTC"
@@ -571,7 +571,7 @@ fn extends_keeps_what_is_absent_and_narrows_what_is_there() {
     let narrower = extending(
         "permissions = [\"READ_FILE\"]\nallowed_paths = [\"/data/faq\", { path = \"/in/x\", host = \"in/x\" }]\n\
          allowed_domains = [\"a.example.com\"]\nmax_file_size = 1\n[limits]\ntimeout = \"1s\"\nfuel = 1e9\n\
-         [code]\nprofile = \"strict\"\n[env]\n[tools.read_file]\nmax_calls = 1\napproval = true",
+         [source]\nprofile = \"strict\"\n[env]\n[tools.read_file]\nmax_calls = 1\napproval = true",
     )
     .unwrap();
     assert_eq!(narrower.widenings(&base), []);
@@ -620,11 +620,11 @@ fn a_widening_is_an_error_that_names_the_key() {
             "limits.fuel: allows more than the file that it extends: unlimited instead of 100e9",
         ),
         (
-            "[code]\nallow_imports = [\"ctypes\"]",
+            "[source]\nallow_imports = [\"ctypes\"]",
             "code: allows more than the file that it extends: `ctypes` can be imported",
         ),
         (
-            "[code]\nallow_calls = [\"eval\"]",
+            "[source]\nallow_calls = [\"eval\"]",
             "`eval()` is not forbidden",
         ),
         (
@@ -689,7 +689,7 @@ fn the_schema_knows_every_key() {
     written.sort();
     assert_eq!(keys(&schema), written);
     let sections = &schema["properties"];
-    for section in ["limits", "code"] {
+    for section in ["limits", "source"] {
         let written: Vec<_> = document[section]
             .as_table()
             .unwrap()
@@ -717,7 +717,7 @@ fn the_schema_knows_every_key() {
 /// one of them.
 #[test]
 fn what_a_policy_forbids_has_no_allowed_parts() {
-    let source = "version = 1\n[code]\nforbid_imports = [\"sys\", \"urllib\", \"concurrent\", \"os\"]\nallow_imports = [\"os.path\"]\n";
+    let source = "version = 1\n[source]\nforbid_imports = [\"sys\", \"urllib\", \"concurrent\", \"os\"]\nallow_imports = [\"os.path\"]\n";
     let policy = parse(source);
     let rules = &policy.source_rules().rules;
     for module in [

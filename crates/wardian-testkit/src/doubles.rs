@@ -19,13 +19,13 @@ pub struct Doubles {
     #[serde(default)]
     pub(crate) approve: bool,
     #[serde(flatten)]
-    pub(crate) answers: BTreeMap<String, Answer>,
+    pub(crate) answers: BTreeMap<String, DoubleAnswer>,
 }
 
 /// The answer of one tool.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Answer {
+pub(crate) struct DoubleAnswer {
     action: Option<String>,
     arguments: Option<Vec<String>>,
     answer: Option<String>,
@@ -104,7 +104,7 @@ pub(crate) fn own_double(
 /// Action and arguments of a double, if it is of a tool of the host's own.
 type Declared = Option<(Action, Vec<String>)>;
 
-impl Answer {
+impl DoubleAnswer {
     pub(crate) fn into_double(
         self,
         name: &str,

@@ -1,6 +1,6 @@
 //! Tests what a policy lets Python do: with scenarios and with assertions.
 //!
-//! A policy is tried out in a [`Fixture`]: the same rules, limits and code profile, but directories
+//! A policy is tried out in a [`Fixture`]: the same rules, limits and profile, but directories
 //! that are temporary, and tools that are doubles. So neither tests nor attacks touch what the
 //! policy is about.
 //!

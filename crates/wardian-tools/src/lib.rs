@@ -47,10 +47,10 @@ pub use config::{ConfigError, Secret};
 pub use http::{Resolver, http_request_with};
 
 /// A maker of a tool, from its configuration.
-type Make = fn(ToolConfig<'_>) -> Result<Tool, ConfigError>;
+type ToolFactory = fn(ToolConfig<'_>) -> Result<Tool, ConfigError>;
 
 /// Every ready tool, by name.
-const READY: &[(&str, Make)] = &[
+const READY: &[(&str, ToolFactory)] = &[
     #[cfg(feature = "files")]
     ("read_file", files::read_file),
     #[cfg(feature = "files")]
@@ -85,7 +85,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Reads the secrets that the policy names, from the environment and from files, and keeps them as
 /// long as the tools.
 pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
-    made(policy, true).collect()
+    build_tools(policy, true).collect()
 }
 
 /// The same tools without a secret: enough to check what the policy tells them, to list them, and
@@ -95,14 +95,14 @@ pub fn ready(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
 ///
 /// As [`ready`], but for secrets.
 pub fn declared(policy: &Policy) -> Result<Vec<Tool>, ConfigError> {
-    made(policy, false).collect()
+    build_tools(policy, false).collect()
 }
 
 /// The same tools, and what is wrong with the configurations of the others. `with_secrets`: whether
 /// secrets are read, as [`ready`] does, or only named, as for [`declared`].
 pub fn check(policy: &Policy, with_secrets: bool) -> (Vec<Tool>, Vec<ConfigError>) {
     let (mut tools, mut errors) = (Vec::new(), Vec::new());
-    for made in made(policy, with_secrets) {
+    for made in build_tools(policy, with_secrets) {
         match made {
             Ok(tool) => tools.push(tool),
             Err(error) => errors.push(error),
@@ -111,7 +111,10 @@ pub fn check(policy: &Policy, with_secrets: bool) -> (Vec<Tool>, Vec<ConfigError
     (tools, errors)
 }
 
-fn made(policy: &Policy, with_secrets: bool) -> impl Iterator<Item = Result<Tool, ConfigError>> {
+fn build_tools(
+    policy: &Policy,
+    with_secrets: bool,
+) -> impl Iterator<Item = Result<Tool, ConfigError>> {
     let granted = READY
         .iter()
         .filter(|(name, _)| policy.tools().contains_key(*name));

@@ -43,14 +43,19 @@ pub fn load_policy(file: impl AsRef<Path>) -> Result<Policy, PolicyError> {
         file: file.display().to_string(),
         reason,
     })?;
-    Ok(parse(&source, MAX_DEPTH)?)
+    Ok(parse(&source, &[])?)
 }
 
-fn parse(source: &Source, depth: usize) -> Result<Policy, Problems> {
+/// Parses a policy, which the files in `children` extend, each the one after it.
+fn parse(source: &Source, children: &[&Path]) -> Result<Policy, Problems> {
+    let chain: Vec<&Path> = children
+        .iter()
+        .copied()
+        .chain(source.path.as_deref())
+        .collect();
     Policy::parse_with(source, |base| {
-        if depth == 0 {
-            let reason =
-                format!("more than {MAX_DEPTH} files extend each other; is there a circle?");
+        if chain.len() > MAX_DEPTH {
+            let reason = format!("more than {MAX_DEPTH} files extend each other");
             return Err(Base::Unreadable(reason));
         }
         // Named as the file names it: relative to where that file is.
@@ -62,7 +67,15 @@ fn parse(source: &Source, depth: usize) -> Result<Policy, Problems> {
         let source = self::source(base, &shown).map_err(|reason| {
             Base::Unreadable(format!("cannot read {}: {reason}", shown.display()))
         })?;
-        parse(&source, depth - 1).map_err(Base::Problems)
+        if source
+            .path
+            .as_deref()
+            .is_some_and(|path| chain.contains(&path))
+        {
+            let reason = format!("{} is extended by itself", shown.display());
+            return Err(Base::Unreadable(reason));
+        }
+        parse(&source, &chain).map_err(Base::Problems)
     })
 }
 

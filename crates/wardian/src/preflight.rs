@@ -86,7 +86,7 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     problems
 }
 
-/// Problems of `[code]`: modules that are allowed, and that the interpreter does not have.
+/// Problems of `[source]`: modules that are allowed, and that the interpreter does not have.
 pub fn module_problems(policy: &Policy) -> Vec<Problem> {
     let known: Vec<_> = modules().collect();
     let missing = policy
@@ -98,7 +98,7 @@ pub fn module_problems(policy: &Policy) -> Vec<Problem> {
             Some(near) => format!("did you mean {near}?"),
             None => "the interpreter has Python's standard library, and no packages".to_owned(),
         };
-        let key = format!("code.allow_imports[{module:?}]");
+        let key = format!("source.allow_imports[{module:?}]");
         policy.problem(&key, format!("there is no module {module}"), Some(help))
     };
     missing.map(problem).collect()

@@ -89,6 +89,22 @@ impl Sandbox {
 
     /// The same sandbox, which records in `log` what its runs are allowed and denied.
     ///
+    /// ```
+    /// use wardian::{Log, Policy, Runtime, Sandbox};
+    ///
+    /// // `Log::file("audit.jsonl")?` is one that lasts.
+    /// let (log, memory) = Log::memory();
+    /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?.with_audit(log)?;
+    /// sandbox.run_blocking("open('/etc/passwd')")?;
+    /// let records = memory.records();
+    /// assert_eq!(records[0]["event"], "run_started");
+    /// assert_eq!(records[1]["event"], "file");
+    /// assert_eq!(records[1]["allowed"], false);
+    /// assert_eq!(records[2]["event"], "run_finished");
+    /// wardian::audit::verify(memory.text().as_bytes()).expect("nobody has changed the log");
+    /// # Ok::<(), wardian::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Gate::with_audit`].
@@ -121,6 +137,19 @@ impl Sandbox {
     ///
     /// See [`Running`] for how to wait for it and how to stop it.
     ///
+    /// Every limit of the policy holds, and a script can't catch one:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wardian::{Limits, Policy, Runtime, Sandbox, Verdict, policy::{Allowance, Limit}};
+    ///
+    /// let limits = Limits::default().with_timeout(Allowance::AtMost(Duration::from_millis(50)))?;
+    /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing().with_limits(limits))?;
+    /// let outcome = sandbox.run_blocking("while True:\n    try: pass\n    except: pass")?;
+    /// assert!(matches!(outcome.verdict, Verdict::Limit { limit: Limit::Timeout, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error`] if the run could not start: no free slot in time, inputs that can't be passed.
@@ -134,6 +163,23 @@ impl Sandbox {
     /// `sink` is called where the script waits for its `print` to return, so it should be
     /// quick. It gets the first bytes up to the limit at once and, if more was written, the
     /// mark and the tail at the end.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use wardian::{Policy, Runtime, Sandbox, outcome::Stream};
+    ///
+    /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
+    /// let (sender, pieces) = mpsc::channel();
+    /// let run = sandbox.run_streaming("for i in range(3): print(i)", move |stream, bytes| {
+    ///     if stream == Stream::Stdout {
+    ///         let _ = sender.send(String::from_utf8_lossy(bytes).into_owned());
+    ///     }
+    /// });
+    /// let outcome = pollster::block_on(run)?;
+    /// assert!(outcome.success());
+    /// assert_eq!(pieces.iter().collect::<String>(), "0\n1\n2\n");
+    /// # Ok::<(), wardian::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

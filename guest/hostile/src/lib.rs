@@ -10,9 +10,6 @@
 
 #![no_std]
 
-#[macro_use]
-mod imports;
-
 use core::alloc::{GlobalAlloc, Layout};
 
 use sha2::{Digest, Sha256};
@@ -84,8 +81,8 @@ macro_rules! call {
     };
 }
 
-imports!(declare);
-imports!(call);
+wardian_wasi_imports::imports!(declare);
+wardian_wasi_imports::imports!(call);
 
 #[link(wasm_import_module = "wardian")]
 unsafe extern "C" {

@@ -7,7 +7,7 @@ fn set(names: &str) -> NameSet {
     names.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The recipe's lists.
+/// The lists of `strict`.
 fn strict() -> ScreenRules {
     ScreenRules {
         allowed_imports: Some(set(
@@ -30,7 +30,7 @@ fn check(source: &str, found: &[&str]) {
 }
 
 #[test]
-fn the_recipes_examples() {
+fn two_forbidden_sources() {
     check("import math\nprint(math.pi)\nprint(math.sqrt(16))", &[]);
     check("import os\nos.system('ls')", &["1:8 Forbidden import: os"]);
 }

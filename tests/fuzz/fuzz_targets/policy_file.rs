@@ -13,7 +13,7 @@ allowed_paths = ["/data", { path = "/in", host = "/srv/in", access = "read" }]
 allowed_domains = ["*.example.com", "127.0.0.1"]
 [limits]
 timeout = "5s"
-[code]
+[source]
 profile = "standard"
 "#;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use wardian::audit::{Draft, Sink, verify};
@@ -12,7 +12,7 @@ use wardian::{Error, Log};
 
 use super::{Result, ensure, text};
 use crate::Report;
-use crate::report::{Attempt, Grade, RowReport};
+use crate::report::{Attempt, Grade, RowReport, Subject};
 use crate::row::rows;
 use crate::test_bed::TestBed;
 
@@ -253,22 +253,24 @@ pub(super) fn tampering(bed: &TestBed) -> Result {
 pub(super) fn report_html() -> Result {
     let hostile =
         "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></style>](javascript:x)\u{202e}";
-    let row = rows().first().ok_or("there is no row")?;
+    let row = rows().next().ok_or("there is no row")?;
     let mut report = RowReport::left_out(row, hostile);
     report.grade = Grade::Unsafe;
     report.attempts.push(Attempt {
-        what: "payload 1".to_owned(),
+        name: "payload 1".to_owned(),
+        source: hostile.to_owned(),
         grade: Grade::Unsafe,
         ending: hostile.to_owned(),
         note: hostile.to_owned(),
         findings: vec![hostile.to_owned()],
     });
-    let page = Report::new(
-        &super::computing()?.with_agent(hostile),
-        vec![report],
-        Duration::ZERO,
-    )
-    .html();
+    let policy = super::computing()?.with_agent(hostile);
+    let report = Report {
+        subject: Subject::of(&policy, SystemTime::UNIX_EPOCH),
+        rows: vec![report],
+        wall_ms: 0,
+    };
+    let page = report.html();
     for bad in ["<script", "<img", "onerror=alert(1)>", "\u{202e}"] {
         ensure(!page.contains(bad), format!("the page holds {bad:?}"))?;
     }

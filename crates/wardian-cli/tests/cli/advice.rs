@@ -69,9 +69,10 @@ fn b_6_a_missing_module_says_what_there_is_instead() {
     let (_, advice) = advised(&["--policy", &policy, "-c", "import os; print(os.sep)"]);
     line(
         &advice,
-        &format!("`code.allow_imports` in {policy} changes that"),
+        &format!("`source.allow_imports` in {policy} changes that"),
     );
-    let more = "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[code]\nallow_imports = [\"os\"]\n";
+    let more =
+        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[source]\nallow_imports = [\"os\"]\n";
     fs::write(&policy, more).unwrap();
     check(
         &["run", "--policy", &policy, "-c", "import os; print(os.sep)"],
@@ -178,7 +179,7 @@ fn c_4_a_second_file_is_imported() {
     ] {
         assert!(stderr.contains(said), "{stderr}\ndoes not say\n{said}");
     }
-    let output = run(&["check", &path("bad"), &path("app")]);
+    let output = run(&["screen", &path("bad"), &path("app")]);
     assert_eq!(
         (output.status.code(), text(&output.stderr)),
         (Some(120), advice_apart(stderr))
@@ -384,7 +385,7 @@ fn c_5_the_lines_that_are_suggested_work() {
     for said in [
         "\"READ_FILE\",  # reading in granted directories; refused once",
         "{ path = \"/data\", host = \"data\", access = \"read\" },  # read every file in that directory",
-        "[code]\nallow_calls = [\n    \"eval\",",
+        "[source]\nallow_calls = [\n    \"eval\",",
         "allow_imports = [\n    \"os\",",
         "[limits]\nfuel = ",
     ] {

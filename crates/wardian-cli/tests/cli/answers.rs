@@ -170,12 +170,12 @@ fn b_2_check_finds_what_run_refuses() {
             "unknown field `database`",
         ),
         (
-            "[code]\nallow_imports = [\"sys\", \"wardian\", \"numpy\", \"mathh\"]",
+            "[source]\nallow_imports = [\"sys\", \"wardian\", \"numpy\", \"mathh\"]",
             "there is no module mathh",
         ),
         (
-            "[code]\nallow_imports = [\"os\"]\nforbid_imports = [\"os\"]",
-            "os is allowed as well, by code.allow_imports[0]",
+            "[source]\nallow_imports = [\"os\"]\nforbid_imports = [\"os\"]",
+            "os is allowed as well, by source.allow_imports[0]",
         ),
     ] {
         run_and_check(&format!("{head}{rest}\n"), &[said, "policy.toml:"]);
@@ -205,7 +205,7 @@ fn b_2_check_finds_what_run_refuses() {
     );
     run_and_check(
         &format!(
-            "{head}allowed_paths = [\"nowhere\"]\n[code]\nallow_imports = [\"numpy\"]\n[tools.reed_file]\n[tools.http_request]\n"
+            "{head}allowed_paths = [\"nowhere\"]\n[source]\nallow_imports = [\"numpy\"]\n[tools.reed_file]\n[tools.http_request]\n"
         ),
         &[
             "there is no such directory",

@@ -16,7 +16,7 @@ version = 1
 agent = "short"
 permissions = ["EXECUTE_CODE", "READ_FILE", "WRITE_FILE"]
 allowed_paths = [{ path = "/data", host = "data" }]
-code.profile = "open"
+source.profile = "open"
 [limits]
 timeout = "5s"
 memory = "64MiB"

@@ -59,6 +59,35 @@ fn wrong_usage_of_attack() {
     assert!(text(&output.stderr).contains("XYZ is neither a class of attacks"));
 }
 
+/// An attack can be read before it is run, and one that means nothing under a policy says why.
+#[test]
+fn attacks_are_listed_and_shown() {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let readonly = policies.join("readonly.toml");
+    let list = |args: &[&str]| {
+        let output = run(&[&["attack", "--list", "--json"], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let rows: Vec<Value> = text(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        rows
+    };
+    assert_eq!(list(&[]).len(), 209);
+    let files = list(&["--only", "FS", "--policy", readonly.to_str().unwrap()]);
+    let reason = |id: &str| {
+        let row = files.iter().find(|row| row["id"] == id).unwrap();
+        row["reason"].as_str().map(str::to_owned)
+    };
+    // Links that lead out are tried where a directory can only be read, too.
+    assert_eq!(reason("FS-07"), None);
+    assert!(reason("FS-15").unwrap().contains("for reading and writing"));
+
+    let shown = run(&["attack", "--show", "ESC-01"]);
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("the object graph") && shown.contains("__subclasses__"));
+}
+
 /// The report is one page that loads nothing.
 #[test]
 fn the_report_is_a_page() {
@@ -66,7 +95,18 @@ fn the_report_is_a_page() {
     let file = dir.path().join("report.html");
     attack(&["--only", "URL-01", "--report", file.to_str().unwrap()]);
     let page = fs::read_to_string(file).unwrap();
-    assert!(page.contains("No unsafe row") && page.contains("URL-01"));
+    assert!(page.contains("0 of 1 attacks got anything.") && page.contains("URL-01"));
+    // With what was tried, on what, where, and by which versions.
+    let version = run(&["version", "--json"]);
+    let versions: Value = serde_json::from_slice(&version.stdout).unwrap();
+    for told in [
+        versions["code_sha256"].as_str().unwrap(),
+        "api.example.com",
+        "the benign twin",
+        "Linux",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
     assert!(!page.contains("<script") && !page.contains("src="));
 }
 

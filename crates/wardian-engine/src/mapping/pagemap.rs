@@ -80,7 +80,7 @@ struct Scan {
 // SAFETY: the opcode is that of `PAGEMAP_SCAN`, which takes this struct, and writes to it and to
 // the `vec_len` regions at `vec`. It returns how many of them it has written.
 unsafe impl Ioctl for Scan {
-    type Output = Found;
+    type Output = PageRegion;
 
     const IS_MUTATING: bool = true;
 
@@ -92,11 +92,14 @@ unsafe impl Ioctl for Scan {
         std::ptr::from_mut(self).cast()
     }
 
-    unsafe fn output_from_ptr(out: IoctlOutput, scan: *mut c_void) -> rustix::io::Result<Found> {
+    unsafe fn output_from_ptr(
+        out: IoctlOutput,
+        scan: *mut c_void,
+    ) -> rustix::io::Result<PageRegion> {
         // SAFETY: it is the pointer to this struct.
         let scan = unsafe { &*scan.cast::<Self>() };
         let regions = usize::try_from(out).map_err(|_| rustix::io::Errno::INVAL)?;
-        Ok(Found {
+        Ok(PageRegion {
             regions,
             all: scan.walk_end == scan.end,
         })
@@ -104,7 +107,7 @@ unsafe impl Ioctl for Scan {
 }
 
 /// The result of a scan.
-struct Found {
+struct PageRegion {
     /// The count of regions that it has written.
     regions: usize,
     /// Set if it has come to the range's end.

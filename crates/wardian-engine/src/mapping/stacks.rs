@@ -15,7 +15,7 @@ use wasmtime::{StackCreator, StackMemory};
 use super::pool::Pool;
 
 /// The part of a stack that stays in memory with it. Few runs use more.
-const KEPT_BYTES: usize = 64 << 10;
+const MAX_POOLED_BYTES: usize = 64 << 10;
 
 /// Makes stacks, and takes them back.
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Mapping {
     /// Gives back what a deep run has used.
     fn shrink(&self) -> io::Result<()> {
         let guard = rustix::param::page_size();
-        let deep = self.stack().len().saturating_sub(KEPT_BYTES);
+        let deep = self.stack().len().saturating_sub(MAX_POOLED_BYTES);
         // SAFETY: the run is over, so nothing refers to the stack. The range lies within it.
         unsafe {
             let from = self.start.as_ptr().byte_add(guard);
@@ -169,7 +169,11 @@ mod tests {
         let deep = stacks.new_stack(SIZE, false).unwrap();
         // SAFETY: as above.
         let bytes = unsafe { std::slice::from_raw_parts(deep.top().sub(SIZE), SIZE) };
-        assert!(bytes[..SIZE - KEPT_BYTES].iter().all(|byte| *byte == 0));
+        assert!(
+            bytes[..SIZE - MAX_POOLED_BYTES]
+                .iter()
+                .all(|byte| *byte == 0)
+        );
     }
 
     #[test]

@@ -2,17 +2,29 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Limit, Permission, Profile, Unit};
+use crate::{Access, Allowance, Limit, Permission, Profile, Unit};
 
 /// A key that a table of a policy file may have.
 pub(super) struct Key {
     pub(super) name: &'static str,
     doc: &'static str,
+    /// A value, as both TOML and JSON write it; empty for a table.
+    example: &'static str,
     schema: fn() -> Value,
 }
 
-const fn key(name: &'static str, doc: &'static str, schema: fn() -> Value) -> Key {
-    Key { name, doc, schema }
+const fn key(
+    name: &'static str,
+    doc: &'static str,
+    example: &'static str,
+    schema: fn() -> Value,
+) -> Key {
+    Key {
+        name,
+        doc,
+        example,
+        schema,
+    }
 }
 
 /// The longest list or table, in entries.
@@ -22,31 +34,37 @@ pub(super) const TOP: &[Key] = &[
     key(
         "version",
         "The version of the format. Required, and 1.",
+        "1",
         || json!({"const": 1}),
     ),
     key(
         "agent",
-        "Who the policy is for: the name on the audit trail. [default: the file's name]",
+        "The name of whoever the policy is for, on the audit log. [default: the file's name]",
+        r#""support""#,
         string,
     ),
     key(
         "description",
-        "What the policy is for, in a sentence.",
+        "The purpose of the policy, in a sentence.",
+        r#""Answers mails about orders.""#,
         string,
     ),
     key(
         "extends",
         "Another policy file, relative to this one. This file may only narrow what that one grants; a key that is absent here stays as it is there.",
+        r#""base.toml""#,
         string,
     ),
     key(
         "permissions",
-        "What may be done at all. [default: nothing]",
+        "The kinds of actions that are allowed at all. [default: nothing]",
+        r#"["EXECUTE_CODE", "READ_FILE"]"#,
         || list(json!({"enum": permission_names()})),
     ),
     key(
         "allowed_paths",
         "Directories: where the permissions to read and write files hold. [default: none]",
+        r#"["data"]"#,
         || {
             list(json!({"anyOf": [
                 {"type": "string", "description": "A directory, which the script finds under the same path; one that is relative to this file, under `/` and that path."},
@@ -57,73 +75,92 @@ pub(super) const TOP: &[Key] = &[
     key(
         "allowed_domains",
         "Hosts: `api.example.com` (by https), `http://localhost:8080`, `*.example.com` (subdomains only), `*` (every name). [default: none]",
+        r#"["api.example.com"]"#,
         || list(string()),
     ),
     key(
         "max_file_size",
         "The size of a file that is read, and to which one can grow. [default: 10MiB]",
+        r#""64MiB""#,
         || amount(Limit::FileSize),
     ),
-    key("limits", "How much of everything a run may use.", || {
+    key("limits", "The limits of a run.", "", || {
         let limits = Limit::ALL.into_iter().filter_map(|limit| {
             let name = limit.key().strip_prefix("limits.")?;
             Some((name.to_owned(), amount(limit)))
         });
         json!({"type": "object", "additionalProperties": false, "properties": limits.collect::<Map<_, _>>()})
     }),
-    key("code", "What source may look like before it runs.", || {
-        table(CODE, &[])
-    }),
+    key(
+        "source",
+        "The rules that source is screened by.",
+        "",
+        || table(SOURCE, &[]),
+    ),
     key(
         "env",
         "Environment variables that every run gets. [default: none]",
+        "",
         || json!({"type": "object", "maxProperties": ENTRIES, "additionalProperties": string()}),
     ),
     key(
         "tools",
         "Tools that may be called, each with its rules. [default: none]",
+        "",
         || json!({"type": "object", "maxProperties": ENTRIES, "additionalProperties": table(TOOL, &[])}),
     ),
 ];
 
 pub(super) const ALLOWED_PATH: &[Key] = &[
-    key("path", "Where the script finds the directory.", string),
+    key(
+        "path",
+        "The path under which the script finds the directory.",
+        r#""/data""#,
+        string,
+    ),
     key(
         "host",
         "The directory on the host, relative to this file. [default: the same as `path`]",
+        r#""analyst/data""#,
         string,
     ),
     key(
         "access",
-        "What may be done in it; only what the permissions allow. [default: all that they allow]",
+        "The access to it, within what the permissions allow. [default: all that they allow]",
+        r#""read""#,
         || json!({"enum": Access::ALL.map(Access::name)}),
     ),
 ];
 
-pub(super) const CODE: &[Key] = &[
+pub(super) const SOURCE: &[Key] = &[
     key(
         "profile",
-        "The rules to start from: `strict` is the recipe's, `standard` allows what computing needs, `open` has none. [default: standard]",
+        "The rules to start from: `strict` allows ten modules, `standard` allows what computing needs, `open` has none. [default: standard]",
+        r#""strict""#,
         || json!({"enum": Profile::ALL.map(Profile::name)}),
     ),
     key(
         "allow_imports",
         "Modules that may be imported as well.",
+        r#"["zlib"]"#,
         || list(string()),
     ),
     key(
         "forbid_imports",
         "Modules that may not be imported, even where they are allowed.",
+        r#"["re"]"#,
         || list(string()),
     ),
     key(
         "allow_calls",
         "Functions that may be called although the profile forbids it.",
+        r#"["eval"]"#,
         || list(string()),
     ),
     key(
         "forbid_calls",
         "Functions that may not be called by name.",
+        r#"["print"]"#,
         || list(string()),
     ),
 ];
@@ -131,42 +168,54 @@ pub(super) const CODE: &[Key] = &[
 pub(super) const TOOL: &[Key] = &[
     key(
         "max_calls",
-        "How often a run may call it. [default: as often as any]",
+        "The maximum of calls in a run. [default: as many as `tool_calls`]",
+        "5",
         || json!({"type": "integer", "minimum": 0}),
     ),
     key(
         "approval",
-        "Whether somebody has to approve of each call. [default: false]",
+        "Set if somebody has to approve of each call. [default: false]",
+        "true",
         || json!({"type": "boolean"}),
     ),
     key(
         "args",
-        "What its arguments may be, each by its name; one that is absent has its default. [default: anything]",
+        "Rules on its arguments, each by its name; one that is absent has its default. [default: anything]",
+        "",
         || json!({"type": "object", "maxProperties": ENTRIES, "additionalProperties": table(CONSTRAINT, &[])}),
     ),
     key(
         "config",
-        "What the tool itself is told; it says what it understands. A text under `file` or `sqlite` is a path, relative to this file. [default: nothing]",
+        "Settings of the tool itself, which says what it understands. A text under `file` or `sqlite` is a path, relative to this file. [default: nothing]",
+        "",
         || json!({"type": "object"}),
     ),
 ];
 
 pub(super) const CONSTRAINT: &[Key] = &[
-    key("equals", "This value.", || json!({})),
-    key("one_of", "One of these values.", || list(json!({}))),
+    key("equals", "This value.", r#""GET""#, || json!({})),
+    key(
+        "one_of",
+        "One of these values.",
+        r#"["open", "sent"]"#,
+        || list(json!({})),
+    ),
     key(
         "prefix",
         "A text that starts so. A path or a URL that the tool acts on is compared without `..`.",
+        r#""https://api.example.com/v1/""#,
         string,
     ),
     key(
         "min",
         "A number, this or more.",
+        "0",
         || json!({"type": "number"}),
     ),
     key(
         "max",
         "A number, this or less.",
+        "100",
         || json!({"type": "number"}),
     ),
 ];
@@ -194,6 +243,9 @@ fn table(keys: &[Key], required: &[&str]) -> Value {
         let mut schema = (key.schema)();
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".to_owned(), key.doc.into());
+            if let Ok(example) = serde_json::from_str::<Value>(key.example) {
+                schema.insert("examples".to_owned(), json!([example]));
+            }
         }
         (key.name.to_owned(), schema)
     });
@@ -206,8 +258,8 @@ fn table(keys: &[Key], required: &[&str]) -> Value {
 }
 
 fn amount(limit: Limit) -> Value {
-    let (least, most, may_be_unlimited) = limit.bounds();
-    let number = json!({"type": "number", "minimum": least, "maximum": most});
+    let (min, max, may_be_unlimited) = limit.bounds();
+    let number = json!({"type": "number", "minimum": min, "maximum": max});
     let mut forms = match limit.unit() {
         Unit::Bytes => vec![
             number,
@@ -219,7 +271,8 @@ fn amount(limit: Limit) -> Value {
     if may_be_unlimited {
         forms.push(json!({"const": "unlimited"}));
     }
-    json!({"anyOf": forms})
+    let default = limit.show(Allowance::AtMost(limit.default_amount()));
+    json!({"anyOf": forms, "default": default.replace(' ', "")})
 }
 
 /// The JSON Schema of policy files, for editors.

@@ -17,7 +17,7 @@ use toml::de::DeTable;
 use crate::domain::DomainRule;
 use crate::names::{is_env_variable, is_identifier, is_tool_name};
 use crate::{Constraint, Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
-use keys::{CODE, CONSTRAINT, TOOL, TOP, permission_names};
+use keys::{CONSTRAINT, SOURCE, TOOL, TOP, permission_names};
 use read::{Item, Reader, Table, names};
 
 /// The largest policy file, in bytes.
@@ -157,8 +157,8 @@ impl Reader<'_> {
             self.domains(&mut policy, item);
         }
         self.limits(&mut policy, table);
-        if let Some(item) = table.get("code") {
-            self.code(&mut policy, item);
+        if let Some(item) = table.get("source") {
+            self.source_rules(&mut policy, item);
         }
         if let Some(item) = table.get("env") {
             self.env(&mut policy, item);
@@ -265,22 +265,22 @@ impl Reader<'_> {
         }
     }
 
-    fn code(&mut self, policy: &mut Policy, item: &Item<'_>) {
-        let Some(table) = self.table(item, "code") else {
+    fn source_rules(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "source") else {
             return;
         };
-        self.only(table, "code.", &names(CODE));
+        self.only(table, "source.", &names(SOURCE));
         let all = Profile::ALL.map(Profile::name);
         let profile = table
             .get("profile")
-            .and_then(|item| self.choice(item, "code.profile", &all, Profile::named));
+            .and_then(|item| self.choice(item, "source.profile", &all, Profile::named));
         let mut source_rules =
             profile.map_or_else(|| policy.source_rules.clone(), Profile::source_rules);
         let rules = &mut source_rules.rules;
         let [allowed, forbidden] =
-            ["allow_imports", "forbid_imports"].map(|name| self.code_names(policy, table, name));
+            ["allow_imports", "forbid_imports"].map(|name| self.source_names(policy, table, name));
         let [allowed_calls, forbidden_calls] =
-            ["allow_calls", "forbid_calls"].map(|name| self.code_names(policy, table, name));
+            ["allow_calls", "forbid_calls"].map(|name| self.source_names(policy, table, name));
         for (allowed, forbidden) in [(&allowed, &forbidden), (&allowed_calls, &forbidden_calls)] {
             for (key, name, span) in forbidden {
                 if let Some((other, ..)) = allowed.iter().find(|(_, other, _)| other == name) {
@@ -320,8 +320,8 @@ impl Reader<'_> {
         policy.source_rules = source_rules;
     }
 
-    /// The names of a list of `[code]`: the key of each, the name, and where it stands.
-    fn code_names(
+    /// The names of a list of `[source]`: the key of each, the name, and where it stands.
+    fn source_names(
         &mut self,
         policy: &mut Policy,
         table: &Table<'_>,
@@ -331,12 +331,12 @@ impl Reader<'_> {
             return Vec::new();
         };
         let mut named = Vec::new();
-        for (key, text, span) in self.strings(item, &format!("code.{list}")) {
+        for (key, text, span) in self.strings(item, &format!("source.{list}")) {
             if text.split('.').all(is_identifier) {
                 let at = self.source.location(span.clone());
                 policy
                     .locations
-                    .insert(format!("code.{list}[{text:?}]"), at);
+                    .insert(format!("source.{list}[{text:?}]"), at);
                 named.push((key, text.to_owned(), span));
             } else {
                 let message = format!("{text:?} is not a name that Python knows");

@@ -220,16 +220,16 @@ impl Reader<'_> {
 
     /// An amount of what `limit` limits.
     pub(super) fn amount(&mut self, item: &Item<'_>, limit: Limit) -> Option<Allowance<u64>> {
-        let amount = match item.get_ref() {
-            DeValue::String(text) => limit.parse(text),
-            DeValue::Integer(number) if number.radix() == 10 => limit.parse(number.as_str()),
-            DeValue::Float(number) => limit.parse(number.as_str()),
-            _ => limit.parse(""),
+        let text = match item.get_ref() {
+            DeValue::String(text) => text,
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            _ => "",
         };
-        match amount {
+        match limit.parse(text) {
             Ok(amount) => Some(amount),
             Err(help) => {
-                let message = "this is not an amount of it";
+                let message = format!("this is not {}", limit.amount_noun());
                 self.problem(item.span(), limit.key(), message, Some(help.to_owned()));
                 None
             }

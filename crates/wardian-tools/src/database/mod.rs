@@ -97,13 +97,13 @@ struct Rows {
 
 /// The room for a query.
 #[derive(Clone, Copy)]
-struct Room {
+struct RowBudget {
     rows: usize,
     bytes: usize,
     time: Duration,
 }
 
-impl Room {
+impl RowBudget {
     fn of(call: &Call, rows: usize) -> Self {
         let time = call.policy().limits().get(Limit::ToolWait).or_max();
         Self {
@@ -148,7 +148,7 @@ impl Database {
     async fn query(
         &self,
         statement: Statement,
-        room: Room,
+        room: RowBudget,
         call: &Call,
     ) -> Result<Rows, ToolError> {
         let Statement { sql, params, .. } = statement;
@@ -163,7 +163,7 @@ impl Database {
     async fn execute(
         &self,
         statement: Statement,
-        room: Room,
+        room: RowBudget,
         call: &Call,
     ) -> Result<u64, ToolError> {
         let Statement { sql, params, .. } = statement;
@@ -220,10 +220,10 @@ impl Databases {
     }
 
     /// The database of a statement, and what the statement may take.
-    fn of(&self, args: &Statement, call: &Call) -> Result<(&Database, Room), ToolError> {
+    fn of(&self, args: &Statement, call: &Call) -> Result<(&Database, RowBudget), ToolError> {
         check(&args.sql, &args.params)?;
         let database = self.named(&args.database)?;
-        Ok((database, Room::of(call, self.max_rows)))
+        Ok((database, RowBudget::of(call, self.max_rows)))
     }
 
     fn named(&self, name: &str) -> Result<&Database, ToolError> {
@@ -309,12 +309,12 @@ fn weight(value: &Value) -> usize {
 struct Collecting {
     rows: Vec<Vec<Value>>,
     bytes: usize,
-    room: Room,
+    room: RowBudget,
     truncated: bool,
 }
 
 impl Collecting {
-    fn new(room: Room) -> Self {
+    fn new(room: RowBudget) -> Self {
         Self {
             rows: Vec::new(),
             bytes: 0,

@@ -165,7 +165,7 @@ impl From<Verb> for Method {
 
 /// The answer of a server.
 #[derive(Serialize, JsonSchema)]
-struct Answer {
+struct Reply {
     /// The status: 200.
     status: u16,
     /// The URL that the answer came from in the end.
@@ -263,7 +263,7 @@ struct Hop {
 }
 
 impl Sender {
-    async fn send(&self, request: Request, call: &Call) -> Result<Answer, ToolError> {
+    async fn send(&self, request: Request, call: &Call) -> Result<Reply, ToolError> {
         let mut headers = headers(&request.headers)?;
         let body = match (request.body, request.json) {
             (Some(_), Some(_)) => {
@@ -323,7 +323,7 @@ impl Sender {
             let addresses = self.checked(url, name, call).await?;
             client = client.resolve_to_addrs(name, &addresses);
         }
-        let client = client.build().map_err(|error| unsent(&error))?;
+        let client = client.build().map_err(|error| map_send_error(&error))?;
         let mut headers = hop.headers.clone();
         for credential in self.credentials.iter().filter(|one| one.domain.allows(url)) {
             headers.insert(credential.header.clone(), credential.value.clone());
@@ -335,7 +335,7 @@ impl Sender {
         if let Some(body) = &hop.body {
             request = request.body(body.clone());
         }
-        request.send().await.map_err(|error| unsent(&error))
+        request.send().await.map_err(|error| map_send_error(&error))
     }
 
     /// The addresses of a host, if it can be connected to at all of them.
@@ -368,7 +368,7 @@ impl Sender {
                 let message =
                     format!("http_request may not connect to {name}: its address is private");
                 let reason = format!("{name} is at {ip}, which is not public");
-                return Err(refused(url, rule, reason, message));
+                return Err(deny(url, rule, reason, message));
             }
         }
         if found.is_empty() {
@@ -385,7 +385,7 @@ impl Sender {
         mut response: Response,
         call: &Call,
         sent: &[&Secret],
-    ) -> Result<Answer, ToolError> {
+    ) -> Result<Reply, ToolError> {
         let max = usize::try_from(self.config.max_bytes.as_u64()).unwrap_or(usize::MAX);
         // What is longer than a reply could not be handed over.
         let most = max.min(call.reply_bytes());
@@ -408,7 +408,11 @@ impl Sender {
         }
         let (status, url) = (response.status().as_u16(), response.url().to_string());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unsent(&error))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| map_send_error(&error))?
+        {
             if body.len() + chunk.len() > most {
                 return Err(too_long());
             }
@@ -435,7 +439,7 @@ impl Sender {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(BASE64_STANDARD.encode(error.as_bytes()))),
         };
-        Ok(Answer {
+        Ok(Reply {
             status,
             url,
             headers,
@@ -521,7 +525,7 @@ fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> 
     let url = parse_url(joined.as_str()).map_err(|error| nowhere(error.to_string()))?;
     if hop.url.scheme() == "https" && url.scheme() != "https" {
         let reason = "a redirect leads from https to http".to_owned();
-        return Err(refused(&url, "allowed_domains", reason.clone(), reason));
+        return Err(deny(&url, "allowed_domains", reason.clone(), reason));
     }
     let Hop {
         url: from,
@@ -555,7 +559,7 @@ fn next(hop: Hop, status: StatusCode, location: &str) -> Result<Hop, ToolError> 
     })
 }
 
-fn refused(url: &Url, rule: &str, reason: String, message: String) -> ToolError {
+fn deny(url: &Url, rule: &str, reason: String, message: String) -> ToolError {
     ToolError::Denied {
         resource: url.to_string(),
         rule: rule.to_owned(),
@@ -565,7 +569,7 @@ fn refused(url: &Url, rule: &str, reason: String, message: String) -> ToolError 
 }
 
 /// Makes the message for a request that failed. Not the error's own words: they name addresses.
-fn unsent(error: &reqwest::Error) -> ToolError {
+fn map_send_error(error: &reqwest::Error) -> ToolError {
     ToolError::failed(match error {
         error if error.is_connect() => "the server can't be connected to",
         error if error.is_timeout() => "the server took too long",

@@ -75,7 +75,7 @@ impl RunContext {
     pub(crate) fn finished(&self, verdict: &str, status: Option<i32>, fuel: u64) -> Event {
         Event::RunFinished {
             verdict: verdict.to_owned(),
-            code: status,
+            status,
             duration_us: micros(self.started.elapsed()),
             fuel,
             tool_calls: self.meters.calls(),

@@ -74,9 +74,9 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
             let mut calls = violations.iter().filter(|found| found.rule == "call");
             if calls.next().is_some() {
                 advice.push(format!(
-                    "the code profile `{}` forbids the call; {}",
+                    "the profile `{}` forbids the call; {}",
                     policy.source_rules().profile.name(),
-                    looser(policy, "code.allow_calls"),
+                    looser(policy, "source.allow_calls"),
                 ));
             }
             if violations.iter().any(|found| found.rule == "source_bytes") {
@@ -120,6 +120,14 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
         }
         _ => {}
     }
+    for (output, limit) in [
+        (&outcome.stdout, Limit::Stdout),
+        (&outcome.stderr, Limit::Stderr),
+    ] {
+        if output.truncated {
+            advice.push(raise(limit.key(), None, policy));
+        }
+    }
     for refusal in &outcome.refusals.first {
         advice.extend(allow(refusal, policy));
     }
@@ -145,7 +153,7 @@ fn raise(key: &str, flag: Option<&str>, policy: &Policy) -> String {
 fn looser(policy: &Policy, key: &str) -> String {
     match policy.file() {
         Some(file) => format!("`{key}` in {} changes that", file.display()),
-        None => "--profile names another, and `[code]` in a policy changes its lists".to_owned(),
+        None => "--profile names another, and `[source]` in a policy changes its lists".to_owned(),
     }
 }
 
@@ -194,13 +202,13 @@ fn import(module: &str, policy: &Policy) -> String {
     if !is_there {
         return format!("there is no module {module}: {what}");
     }
-    let allowed = looser(policy, "code.allow_imports");
+    let allowed = looser(policy, "source.allow_imports");
     let profile = policy.source_rules().profile.name();
     match (what.is_empty(), policy.source_rules().profile) {
         (true, Profile::Open) => format!("`{module}` is not allowed; {allowed}"),
-        (true, _) => format!("the code profile `{profile}` does not allow {module}; {allowed}"),
+        (true, _) => format!("the profile `{profile}` does not allow {module}; {allowed}"),
         (false, _) => {
-            format!("the code profile `{profile}` does not allow {module}: {what}; {allowed}")
+            format!("the profile `{profile}` does not allow {module}: {what}; {allowed}")
         }
     }
 }

@@ -12,6 +12,20 @@ use crate::executor::OnTimers;
 ///
 /// While the script computes, it yields about every millisecond. Dropping it stops the script
 /// and frees all that the run held.
+///
+/// ```
+/// use std::time::Duration;
+/// use wardian::{Policy, Runtime, Sandbox};
+///
+/// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// // On tokio; any executor and any timer will do.
+/// let run = sandbox.run("while True: pass");
+/// let ended = tokio::time::timeout(Duration::from_millis(20), run).await;
+/// assert!(ended.is_err(), "it was cancelled");
+/// # });
+/// # Ok::<(), wardian::Error>(())
+/// ```
 #[must_use = "a script runs only while its future is polled"]
 pub struct Running<T = Outcome>(OnTimers<dyn Future<Output = Result<T, Error>> + Send>);
 

@@ -105,7 +105,7 @@ pub(super) fn last_records(outcome: &Outcome, context: &RunContext) -> Vec<Entry
             let event = Event::Limit {
                 limit: limit.key().to_owned(),
                 used: *used,
-                most: *allowed,
+                max: *allowed,
                 line: *line,
             };
             last.push((event, Data::default()));

@@ -8,6 +8,8 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value};
 use wardian_abi::exact;
 
+use super::typed_json::{Json, Mistake};
+
 /// The deepest nesting of a reply.
 const REPLY_DEPTH: usize = 100;
 
@@ -96,18 +98,9 @@ pub(crate) fn read<Args: Serialize + DeserializeOwned>(
         let shown: String = unknown.chars().take(64).collect();
         return Err(wrong(true, format!("there is no argument {shown:?}")));
     }
-    let args: Args = serde_path_to_error::deserialize(value).map_err(|error| {
+    let args: Args = serde_path_to_error::deserialize(Json(value)).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.into_inner().to_string();
-        // serde's own words for what is not of a type.
-        let of_type = [
-            "invalid type",
-            "missing field",
-            "unknown field",
-            "duplicate field",
-        ];
-        let is_type = of_type.iter().any(|words| message.starts_with(words));
-        let message = message.replacen("missing field", "missing argument", 1);
+        let Mistake { is_type, message } = error.into_inner();
         match path.as_str() {
             "." => wrong(is_type, message),
             path => wrong(is_type, format!("argument `{path}`: {message}")),
@@ -256,7 +249,7 @@ mod tests {
             (
                 r#"{"path": null}"#,
                 true,
-                "argument `path`: invalid type: null, expected a string",
+                "argument `path`: invalid type: None, expected a string",
             ),
             (
                 r#"{"path": ["/x"]}"#,

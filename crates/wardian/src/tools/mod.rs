@@ -17,6 +17,7 @@ mod pending;
 mod secrets;
 mod signature;
 mod tool;
+mod typed_json;
 
 pub use approval::{Approval, ApprovalRequest, Approver};
 pub(crate) use authorizer::unfit_tools;

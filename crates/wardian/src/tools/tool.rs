@@ -45,6 +45,33 @@ use super::signature::Signature;
 ///     Args:\n        order: The order's number.\n    \"\"\"\n");
 /// # Ok::<(), wardian::tool::ToolDefinitionError>(())
 /// ```
+///
+/// A reply that is a struct has its fields in the stub, in `help()` and for whoever checks types; scripts get a `dict`:
+///
+/// ```
+/// # use schemars::JsonSchema;
+/// # use serde::{Deserialize, Serialize};
+/// # use wardian::{Call, Policy, Runtime, Sandbox, Tool, policy::{Action, ToolRules}};
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Empty {}
+///
+/// #[derive(Serialize, JsonSchema)]
+/// struct Stock {
+///     parcels: u32,
+///     city: String,
+/// }
+///
+/// let tool = Tool::new("stock", Action::Execute, async |_: Empty, _: Call| {
+///     Ok(Stock { parcels: 3, city: "Bonn".to_owned() })
+/// })?;
+/// assert!(tool.stub().contains("parcels: int"));
+///
+/// let policy = Policy::computing().with_tool("stock", ToolRules::default());
+/// let sandbox = Sandbox::new(&Runtime::new()?, policy)?.with_tools([tool])?;
+/// let outcome = sandbox.run_blocking("from wardian import tools\ntools.stock()['parcels'] + 1")?;
+/// assert_eq!(outcome.json()["value"], 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Tool(pub(crate) Arc<Declaration>);
 

@@ -20,7 +20,7 @@ use wardian::{Call, ToolError};
 
 use super::limited::{Bound, Limited, LimitedTls};
 use super::{failed, values};
-use crate::database::Room;
+use crate::database::RowBudget;
 use crate::tls;
 
 /// The longest time for a connection.
@@ -86,7 +86,11 @@ impl Server {
         String::from_utf8(password.to_vec()).ok()
     }
 
-    pub(super) async fn connect(&self, room: Room, call: &Call) -> Result<Connected, ToolError> {
+    pub(super) async fn connect(
+        &self,
+        room: RowBudget,
+        call: &Call,
+    ) -> Result<Connected, ToolError> {
         let connecting = timeout(CONNECT, self.reach(room, call)).await;
         let unreachable = || ToolError::failed("the database can't be reached");
         let connected = connecting.map_err(|_| unreachable())??;
@@ -109,7 +113,7 @@ impl Server {
     }
 
     /// Connects to the first host that answers.
-    async fn reach(&self, room: Room, call: &Call) -> Result<Connected, ToolError> {
+    async fn reach(&self, room: RowBudget, call: &Call) -> Result<Connected, ToolError> {
         let mut last = ToolError::failed("the database can't be reached");
         let hosts = self.config.get_hosts();
         let addresses = self.config.get_hostaddrs();
@@ -175,7 +179,7 @@ impl Server {
         found.into_iter().map(way).collect()
     }
 
-    async fn start(&self, way: Way, room: Room) -> Result<Connected, ToolError> {
+    async fn start(&self, way: Way, room: RowBudget) -> Result<Connected, ToolError> {
         let unreachable = || ToolError::failed("the database can't be reached");
         let bound = Bound {
             // Bytes take two characters each in a row.

@@ -15,7 +15,7 @@ use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, SimpleQueryMessage, Statement};
 use wardian::{Call, ToolError};
 
-use super::{Collecting, Room, Rows};
+use super::{Collecting, RowBudget, Rows};
 use connect::Connected;
 pub(super) use connect::Server;
 use values::Param;
@@ -29,7 +29,7 @@ impl Server {
         &self,
         sql: &str,
         params: &[Value],
-        room: Room,
+        room: RowBudget,
         call: &Call,
     ) -> Result<Rows, ToolError> {
         let connected = self.connect(room, call).await?;
@@ -43,7 +43,7 @@ impl Server {
         &self,
         sql: &str,
         params: &[Value],
-        room: Room,
+        room: RowBudget,
         call: &Call,
     ) -> Result<u64, ToolError> {
         let connected = self.connect(room, call).await?;
@@ -66,7 +66,7 @@ async fn query(
     connected: &Connected,
     sql: &str,
     params: &[Value],
-    room: Room,
+    room: RowBudget,
 ) -> Result<Rows, ToolError> {
     let client = &connected.client;
     let broken = |error| failed(error, connected);

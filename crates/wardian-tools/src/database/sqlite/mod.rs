@@ -25,7 +25,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use wardian::{Call, ToolError, tool::exact};
 
-use super::{Collecting, Room, Rows, SQL_BYTES};
+use super::{Collecting, RowBudget, Rows, SQL_BYTES};
 
 /// The longest wait of a statement for another process's.
 const BUSY: Duration = Duration::from_secs(2);
@@ -60,7 +60,7 @@ pub(super) async fn query(
     file: PathBuf,
     sql: String,
     params: Vec<Value>,
-    room: Room,
+    room: RowBudget,
     call: &Call,
 ) -> Result<Rows, ToolError> {
     let work = Arc::new(move |stop: &Stop| {
@@ -76,7 +76,7 @@ fn read(
     file: &Path,
     sql: &str,
     params: &[Value],
-    room: Room,
+    room: RowBudget,
     stop: &Stop,
 ) -> Result<Rows, ToolError> {
     let mut connection = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY, room, stop)?;
@@ -109,7 +109,7 @@ pub(super) async fn execute(
     file: PathBuf,
     sql: String,
     params: Vec<Value>,
-    room: Room,
+    room: RowBudget,
     call: &Call,
 ) -> Result<u64, ToolError> {
     let call_ = call.clone();
@@ -122,7 +122,7 @@ fn change(
     file: &Path,
     sql: &str,
     params: &[Value],
-    room: Room,
+    room: RowBudget,
     stop: &Stop,
     call: &Call,
 ) -> Result<u64, ToolError> {
@@ -187,7 +187,12 @@ async fn working<T: Send + 'static>(
 #[derive(Clone)]
 struct Stop(Arc<AtomicBool>);
 
-fn open(file: &Path, flags: OpenFlags, room: Room, stop: &Stop) -> Result<Connection, ToolError> {
+fn open(
+    file: &Path,
+    flags: OpenFlags,
+    room: RowBudget,
+    stop: &Stop,
+) -> Result<Connection, ToolError> {
     let stop = stop.clone();
     let prepared = || {
         // No URI: nothing in the file's name means anything.

@@ -1,0 +1,73 @@
+//! Small things, each many times: fresh runs, screening, decisions of a policy, metering.
+//!
+//! `just bench micro`, or `just bench micro start`.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
+
+use std::sync::LazyLock;
+
+use divan::{Bencher, black_box};
+use wardian::{
+    Limits, Policy, Runtime, Sandbox,
+    policy::{Access, Action, Grant, Permission, Profile},
+};
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+fn main() {
+    divan::main();
+}
+
+/// A script of fifty lines.
+const FIFTY: &str = include_str!("fifty.py");
+
+fn run(bencher: Bencher<'_, '_>, profile: Profile, script: &str) {
+    let policy = Policy::computing().with_source_rules(profile.source_rules());
+    let sandbox = Sandbox::new(&RUNTIME, policy).unwrap();
+    bencher.bench_local(|| sandbox.run_blocking(script).unwrap());
+}
+
+#[divan::bench(sample_count = 1_000, args = [
+    "",
+    "print('hi')",
+    "1/0",
+    "import json, re\nclass A: pass\njson.dumps({'a': re.findall('b+', 'abb')})",
+])]
+fn start(bencher: Bencher<'_, '_>, script: &str) {
+    run(bencher, Profile::Standard, script);
+}
+
+#[divan::bench(args = [Profile::Standard, Profile::Open])]
+fn fifty_lines(bencher: Bencher<'_, '_>, profile: Profile) {
+    run(bencher, profile, FIFTY);
+}
+
+#[divan::bench]
+fn validate_fifty_lines(bencher: Bencher<'_, '_>) {
+    let sandbox = Sandbox::new(&RUNTIME, Policy::computing()).unwrap();
+    bencher.bench_local(|| pollster::block_on(sandbox.screen(FIFTY)).unwrap());
+}
+
+/// A policy with 100 directories and 100 domains.
+static LARGE: LazyLock<Policy> = LazyLock::new(|| {
+    let mut policy = Policy::new(Permission::FULL, Limits::default());
+    for i in 0..100 {
+        let path = format!("/data/customer-{i}/documents");
+        let grant = Grant::new(&path, &path, Access::READ_WRITE).unwrap();
+        policy = policy.with_grant(grant).unwrap();
+        policy = policy.with_domain(&format!("api-{i}.example.com")).unwrap();
+    }
+    policy
+});
+
+#[divan::bench(args = [
+    (Action::ReadFile, "/data/customer-57/documents/2026/report.md"),
+    (Action::ReadFile, "/data/customer-57/../../etc/passwd"),
+    (Action::HttpRequest, "https://api-57.example.com/v1/orders?id=7"),
+    (Action::HttpRequest, "https://api-57.example.com.evil.com/v1"),
+    (Action::Execute, ""),
+])]
+fn decision(bencher: Bencher<'_, '_>, (action, resource): (Action, &str)) {
+    LazyLock::force(&LARGE);
+    bencher.bench_local(|| LARGE.check(action, black_box(resource)).allowed());
+}
