@@ -156,18 +156,18 @@ fn show(report: &Report) -> Result<()> {
 
 /// Lists the attacks, and those that mean nothing under the policy.
 fn list(suite: &Suite, json: bool) -> Result<()> {
-    let mut table = columns(&["row", "attack", "payloads", "not tried, because"]);
+    let mut table = columns(&["row", "attack", "sources", "not tried, because"]);
     for (row, reason) in suite.rows() {
-        let payloads = row.sources().count();
+        let sources = row.sources().count();
         if json {
             print_json(&json!({
-                "id": row.id, "name": row.name, "payloads": payloads, "reason": reason,
+                "id": row.id, "name": row.name, "sources": sources, "reason": reason,
             }))?;
         } else {
             let cells = [
                 &row.id,
                 &row.name,
-                &payloads.to_string(),
+                &sources.to_string(),
                 reason.unwrap_or_default(),
             ];
             table.add_row(cells);

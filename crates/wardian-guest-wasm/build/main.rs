@@ -9,7 +9,6 @@
 
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a build script talks to cargo on standard output"
 )]
 

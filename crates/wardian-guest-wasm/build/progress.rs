@@ -26,6 +26,10 @@ impl Progress {
     }
 
     /// Says what is being done now.
+    #[expect(
+        clippy::print_stderr,
+        reason = "cargo shows what a script that failed has said"
+    )]
     pub fn say(&self, what: &str) {
         let line = format!("wardian-guest: {what}");
         eprintln!("{line}");

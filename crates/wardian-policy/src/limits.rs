@@ -289,7 +289,7 @@ impl Limit {
 fn show_count(count: u64) -> String {
     let exponents = [18, 15, 12, 9, 6].into_iter();
     let mut rounds = exponents.map(|exponent| (exponent, 10_u64.pow(exponent)));
-    match rounds.find(|(_, unit)| count > 0 && count % unit == 0) {
+    match rounds.find(|(_, unit)| count > 0 && count.is_multiple_of(*unit)) {
         Some((exponent, unit)) => format!("{}e{exponent}", count / unit),
         None => count.to_string(),
     }
