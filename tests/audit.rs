@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use indoc::indoc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -87,8 +88,10 @@ fn names(records: &[Record]) -> Vec<&'static str> {
 
 #[test]
 fn a_run_is_on_the_record_from_its_start_to_its_end() {
-    let (records, _) =
-        run_recorded("tools.echo(1)\ntry: open('/etc/passwd')\nexcept OSError: pass");
+    let (records, _) = run_recorded(indoc! {"
+            tools.echo(1)
+            try: open('/etc/passwd')
+            except OSError: pass"});
     assert_eq!(
         names(&records),
         [
@@ -280,9 +283,10 @@ fn log_05_secrets_are_not_written() {
 /// Row LOG-07: what is long is cut, its length and its hash are kept.
 #[test]
 fn log_07_what_is_long_is_cut() {
-    let (records, text) = run_recorded(
-        "tools.echo('x' * 1_000_000)\ntry: tools.fail('y' * 500_000)\nexcept Exception: pass",
-    );
+    let (records, text) = run_recorded(indoc! {"
+            tools.echo('x' * 1_000_000)
+            try: tools.fail('y' * 500_000)
+            except Exception: pass"});
     let args = records[1].data.args.as_ref().unwrap();
     assert!(args.args_truncated && args.args_bytes > 1_000_000 && args.args_sha256.len() == 64);
     assert!(
@@ -315,8 +319,10 @@ fn log_12_numbers_mean_the_same_to_every_reader() {
         })
         .unwrap();
     assert_eq!(sqlite, (expected.to_owned(), true, true));
-    let script = "import json\nv = json.loads(line)['data']['args']['value']\n\
-                  v == [2**53, str(2**53 + 1), str(-2**63), str(2**64 - 1), -0.0, 1e308, 5e-324, 0.1, 1.0]";
+    let script = indoc! {"
+        import json
+        v = json.loads(line)['data']['args']['value']
+        v == [2**53, str(2**53 + 1), str(-2**63), str(2**64 - 1), -0.0, 1e308, 5e-324, 0.1, 1.0]"};
     assert_eq!(
         crate::value(wardian::Script::new(script).input("line", line)),
         true
@@ -612,7 +618,11 @@ fn log_08_as_the_process_on_a_full_disk() {
         return;
     };
     let log = Log::file(Path::new(&file)).unwrap();
-    let ended = sandbox(log).run_blocking("from wardian import tools\nfor i in range(100):\n    try: tools.echo(i)\n    except BaseException: pass");
+    let ended = sandbox(log).run_blocking(indoc! {"
+        from wardian import tools
+        for i in range(100):
+            try: tools.echo(i)
+            except BaseException: pass"});
     assert!(matches!(ended, Err(Error::Audit(_))), "{ended:?}");
 }
 

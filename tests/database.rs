@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use indoc::indoc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardian::{Gate, Sandbox, load_policy, tool::CallError};
@@ -360,8 +361,13 @@ fn a_8_what_a_database_grows_by_is_counted() {
     );
     assert!(setup.bytes().len() - before <= 1 << 20);
     // One call after the other.
-    let code = "from wardian import tools\ndone = 0\nfor i in range(100):\n    try: done += tools.db_execute('shop', 'insert into big values (?1)', \
-                [b'x' * 200_000])\n    except Exception: pass\ndone";
+    let code = indoc! {"
+        from wardian import tools
+        done = 0
+        for i in range(100):
+            try: done += tools.db_execute('shop', 'insert into big values (?1)', [b'x' * 200_000])
+            except Exception: pass
+        done"};
     let outcome = Sandbox::with_gate(runtime(), gate)
         .run_blocking(code)
         .unwrap();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use indoc::indoc;
 use wardian::{
     Error, Limits, Policy, Runtime, Sandbox, Script, Verdict,
     outcome::Stream,
@@ -157,7 +158,11 @@ fn the_blocking_door_opens_everywhere() {
 fn output_streams_as_it_is_produced() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let into = seen.clone();
-    let code = "import sys\nprint('one')\nsys.stderr.write('two')\nwhile True: pass";
+    let code = indoc! {"
+        import sys
+        print('one')
+        sys.stderr.write('two')
+        while True: pass"};
     let sandbox = Sandbox::new(runtime(), unscreened().with_limits(little_fuel())).unwrap();
     let run = sandbox.run_streaming(code, move |stream, bytes: &[u8]| {
         into.lock()
@@ -268,9 +273,17 @@ fn hostile_runs_leave_nothing_behind() {
             "import time\ntime.sleep(9)",
             "x = [0] * 10**10",
             "x = []\nwhile True: x.append('x' * 100000)",
-            "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
+            indoc! {"
+                import sys
+                sys.setrecursionlimit(10**9)
+                def f(): f()
+                f()"},
             "import os\nos._exit(1)",
-            "import os\nfor i in range(10000):\n  try: os.dup(1)\n  except OSError: pass",
+            indoc! {"
+                import os
+                for i in range(10000):
+                  try: os.dup(1)
+                  except OSError: pass"},
             "while True: print('x' * 1000)",
         ] {
             sandbox.run_blocking(code).unwrap();

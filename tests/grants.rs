@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use indoc::indoc;
 use serde_json::{Value, json};
 use wardian::audit::{Draft, Event, Record, Sink, records};
 use wardian::policy::Allowance::AtMost;
@@ -105,11 +106,10 @@ fn the_tree_that_a_script_sees() {
     let sandbox = Sandbox::new(runtime(), policy.with_grant(nested).unwrap()).unwrap();
     let outcome = sandbox
         .run_blocking(
-            "import os, glob, pathlib\n\
-             os.makedirs('/srv/data', exist_ok=True)\n\
-             [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), os.path.exists('/srv/x'),\
-              sorted(glob.glob('/srv/data/in/*.txt')), pathlib.Path('srv/data/in/file.txt').read_text(),\
-              [d for d, _, _ in os.walk('/') if d.count('/') < 4], os.path.realpath('srv/data/in/up-and-in')]",
+            indoc! {"
+                import os, glob, pathlib
+                os.makedirs('/srv/data', exist_ok=True)
+                [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), os.path.exists('/srv/x'),sorted(glob.glob('/srv/data/in/*.txt')), pathlib.Path('srv/data/in/file.txt').read_text(),[d for d, _, _ in os.walk('/') if d.count('/') < 4], os.path.realpath('srv/data/in/up-and-in')]"},
         )
         .unwrap();
     assert_eq!(
@@ -138,7 +138,10 @@ fn writing_and_reading_end_at_the_time_limit() {
         .limits
         .with_timeout(AtMost(Duration::from_millis(300)))
         .unwrap();
-    let outcome = world.run("f = open('/rw/x', 'wb', buffering=0)\nwhile True:\n    f.seek(0); f.write(b'x' * 100000); os.fsync(f.fileno())");
+    let outcome = world.run(indoc! {"
+        f = open('/rw/x', 'wb', buffering=0)
+        while True:
+            f.seek(0); f.write(b'x' * 100000); os.fsync(f.fileno())"});
     assert!(
         matches!(
             outcome.verdict,
@@ -248,9 +251,11 @@ fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
     let world = World::new();
     let file = world.path("policy.toml");
     let write = |text: &str| fs::write(&file, format!("version = 1\n{text}")).unwrap();
-    write(
-        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw\" }]\nenv = { TZ = \"UTC\", MODE = \"x\" }\nsource.profile = \"open\"",
-    );
+    write(indoc! {r#"
+            permissions = ["EXECUTE_CODE", "READ_FILE"]
+            allowed_paths = [{ path = "/in", host = "rw" }]
+            env = { TZ = "UTC", MODE = "x" }
+            source.profile = "open""#});
     let sandbox = Sandbox::new(runtime(), load_policy(&file).unwrap()).unwrap();
     let outcome = sandbox
         .run_blocking(
@@ -323,7 +328,11 @@ fn many_runs_at_once_leave_no_descriptor_behind() {
     let world = World::new();
     let sandbox = world.sandbox();
     let open_files = || fs::read_dir("/proc/self/fd").unwrap().count();
-    let work = "import time\nfor i in range(20):\n    write(f'/rw/{name}', 'x' * 10000, 'a'); len(read('/ro/file.txt')); os.listdir('/rw')\nlen(read(f'/rw/{name}'))";
+    let work = indoc! {"
+        import time
+        for i in range(20):
+            write(f'/rw/{name}', 'x' * 10000, 'a'); len(read('/ro/file.txt')); os.listdir('/rw')
+        len(read(f'/rw/{name}'))"};
     let before = open_files();
     std::thread::scope(|scope| {
         for i in 0..32 {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use indoc::indoc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wardian::{Gate, Policy, Sandbox, load_policy, tool::CallError};
@@ -714,17 +715,26 @@ fn what_a_policy_can_not_say() {
             "invalid IP address syntax",
         ),
         (
-            "[[tools.http_request.config.credentials]]\ndomain = \"a.com\"\nsecret = { file = \"none\" }",
+            indoc! {r#"
+                [[tools.http_request.config.credentials]]
+                domain = "a.com"
+                secret = { file = "none" }"#},
             "4",
             "cannot read",
         ),
         (
-            "[[tools.http_request.config.credentials]]\ndomain = \"a.com\"\nsecret = { env = \"NO_SUCH_VARIABLE\" }",
+            indoc! {r#"
+                [[tools.http_request.config.credentials]]
+                domain = "a.com"
+                secret = { env = "NO_SUCH_VARIABLE" }"#},
             "4",
             "has no variable",
         ),
         (
-            "[[tools.http_request.config.credentials]]\ndomain = \"a.com/x\"\nsecret = { file = \"key.txt\" }",
+            indoc! {r#"
+                [[tools.http_request.config.credentials]]
+                domain = "a.com/x"
+                secret = { file = "key.txt" }"#},
             "4",
             "a domain is a host",
         ),

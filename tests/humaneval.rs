@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use indoc::indoc;
 use serde_json::Value;
 use wardian::{Policy, Sandbox, Verdict, policy::Profile};
 
@@ -88,8 +89,14 @@ fn failure(sandbox: &Sandbox, program: &Value) -> Option<String> {
 fn small_programs_pass() {
     for (program, expected) in [
         (
-            "def primes(n):\n    sieve = [True] * n\n    for i in range(2, n):\n        if sieve[i]:\n            \
-             yield i\n            sieve[i * i::i] = [False] * len(sieve[i * i::i])\nprint(*primes(30))",
+            indoc! {"
+                def primes(n):
+                    sieve = [True] * n
+                    for i in range(2, n):
+                        if sieve[i]:
+                            yield i
+                            sieve[i * i::i] = [False] * len(sieve[i * i::i])
+                print(*primes(30))"},
             "2 3 5 7 11 13 17 19 23 29\n",
         ),
         (
@@ -97,15 +104,24 @@ fn small_programs_pass() {
             "[('i', 4), ('s', 4)]\n",
         ),
         (
-            "import re, json\nlog = '2024-01-02 ERROR disk\\n2024-01-03 INFO ok'\n\
-             rows = [dict(zip(('day', 'level', 'text'), m)) for m in re.findall(r'(\\S+) (\\w+) (.*)', log)]\n\
-             print(json.dumps(rows[0]))",
+            indoc! {r"
+                import re, json
+                log = '2024-01-02 ERROR disk\n2024-01-03 INFO ok'
+                rows = [dict(zip(('day', 'level', 'text'), m)) for m in re.findall(r'(\S+) (\w+) (.*)', log)]
+                print(json.dumps(rows[0]))"},
             "{\"day\": \"2024-01-02\", \"level\": \"ERROR\", \"text\": \"disk\"}\n",
         ),
         (
-            "from dataclasses import dataclass, field\n@dataclass(order=True)\nclass Job:\n    cost: int\n    \
-             name: str = field(compare=False)\nimport heapq\nq = [Job(3, 'c'), Job(1, 'a'), Job(2, 'b')]\n\
-             heapq.heapify(q)\nprint(*[heapq.heappop(q).name for _ in range(3)])",
+            indoc! {"
+                from dataclasses import dataclass, field
+                @dataclass(order=True)
+                class Job:
+                    cost: int
+                    name: str = field(compare=False)
+                import heapq
+                q = [Job(3, 'c'), Job(1, 'a'), Job(2, 'b')]
+                heapq.heapify(q)
+                print(*[heapq.heappop(q).name for _ in range(3)])"},
             "a b c\n",
         ),
         (

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indoc::indoc;
 use serde_json::json;
 use wardian::{
     Limits, Runtime, Sandbox, Script, Verdict,
@@ -79,11 +80,18 @@ fn there_are_no_processes_no_sockets_no_threads() {
         ("import os; os.execv('/bin/sh', ['sh'])", "AttributeError"),
         // Threads are the guest's own: a lock that nobody can release is an error, not a wait.
         (
-            "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()",
+            indoc! {"
+                import threading
+                lock = threading.Lock()
+                lock.acquire()
+                lock.acquire()"},
             "RuntimeError",
         ),
         (
-            "import threading, queue\nthreading.Thread(target=queue.Queue().get).start()\nqueue.Queue().get()",
+            indoc! {"
+                import threading, queue
+                threading.Thread(target=queue.Queue().get).start()
+                queue.Queue().get()"},
             "RuntimeError",
         ),
     ] {
@@ -110,9 +118,15 @@ fn no_path_of_the_building_machine_is_visible() {
 #[test]
 fn what_a_run_leaves_behind_is_gone() {
     let sandbox = Sandbox::new(runtime(), unscreened()).unwrap();
-    let spoil = "import builtins, sys, json, os, random\nbuiltins.marker = 1\njson.loads = None\n\
-                 sys.modules['math'] = 'broken'\nos.environ['LEFT'] = 'x'\nrandom.seed(1)\nx = 1\n\
-                 del builtins.print";
+    let spoil = indoc! {"
+        import builtins, sys, json, os, random
+        builtins.marker = 1
+        json.loads = None
+        sys.modules['math'] = 'broken'
+        os.environ['LEFT'] = 'x'
+        random.seed(1)
+        x = 1
+        del builtins.print"};
     assert_eq!(
         sandbox.run_blocking(spoil).unwrap().verdict,
         Verdict::Completed
@@ -145,9 +159,11 @@ fn the_clock_runs() {
             == json!(true)
     );
     assert_eq!(
-        value(
-            "import time\na = time.monotonic()\ntime.sleep(0.01)\nround(time.monotonic() - a, 2) >= 0.01"
-        ),
+        value(indoc! {"
+                import time
+                a = time.monotonic()
+                time.sleep(0.01)
+                round(time.monotonic() - a, 2) >= 0.01"}),
         json!(true)
     );
     assert_eq!(
@@ -178,7 +194,11 @@ fn the_object_graph_leads_nowhere() {
 #[test]
 fn a_panic_of_the_interpreter_is_a_crash_and_silent() {
     for code in [
-        "import types\nf = lambda: 0\nf.__code__ = f.__code__.replace(co_code=b'\\x64\\xff' * 9)\nf()",
+        indoc! {r"
+            import types
+            f = lambda: 0
+            f.__code__ = f.__code__.replace(co_code=b'\x64\xff' * 9)
+            f()"},
         "import marshal\nmarshal.loads(b'c' + bytes(range(200)))",
         "import _md5\n_md5.md5()",
     ] {

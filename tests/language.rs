@@ -1,5 +1,6 @@
 //! Python as people know it: values, tracebacks, exits, input, asyncio.
 
+use indoc::indoc;
 use serde_json::{Value as Json, json};
 use wardian::{Script, Verdict, outcome::Value};
 
@@ -154,8 +155,11 @@ fn exceptions_of_the_script_keep_their_names() {
     ] {
         assert_eq!(raised(code).0, expected, "{code}");
     }
-    let (_, traceback) =
-        raised("try:\n  1/0\nexcept ZeroDivisionError as e:\n  raise ValueError('v') from e");
+    let (_, traceback) = raised(indoc! {"
+            try:
+              1/0
+            except ZeroDivisionError as e:
+              raise ValueError('v') from e"});
     assert!(
         traceback.contains("direct cause of the following exception"),
         "{traceback}"
@@ -170,7 +174,11 @@ fn no_traceback_holds_a_frame_of_ours_or_a_path_of_the_host() {
         "await f()",
         "import asyncio\nawait asyncio.sleep('x')",
         "import asyncio\nawait asyncio.to_thread(lambda: 1/0)",
-        "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()",
+        indoc! {"
+            import threading
+            lock = threading.Lock()
+            lock.acquire()
+            lock.acquire()"},
     ] {
         let (_, traceback) = raised(code);
         assert!(!traceback.contains("<wardian>"), "{traceback}");
@@ -183,7 +191,12 @@ fn no_traceback_holds_a_frame_of_ours_or_a_path_of_the_host() {
 
 #[test]
 fn a_traceback_that_the_script_formats_has_source_lines() {
-    let code = "import traceback\ntry:\n    {}['missing']\nexcept KeyError:\n    print(traceback.format_exc())";
+    let code = indoc! {"
+        import traceback
+        try:
+            {}['missing']
+        except KeyError:
+            print(traceback.format_exc())"};
     assert!(printed(code).contains("    {}['missing']\n"));
 }
 
@@ -200,7 +213,11 @@ fn exits() {
         ("import os; os._exit(4)", 4),
         ("exit(5)", 5),
         (
-            "def f():\n  try: raise SystemExit(6)\n  finally: print('done')\nf()",
+            indoc! {"
+                def f():
+                  try: raise SystemExit(6)
+                  finally: print('done')
+                f()"},
             6,
         ),
     ] {
@@ -252,8 +269,13 @@ fn main_guard() {
 
 #[test]
 fn top_level_await_and_asyncio() {
-    let code = "import asyncio\nasync def f(n):\n    await asyncio.sleep(0.01 * n)\n    return n\n\
-                print(await asyncio.gather(f(3), f(1), f(2)))\nawait f(0)";
+    let code = indoc! {"
+        import asyncio
+        async def f(n):
+            await asyncio.sleep(0.01 * n)
+            return n
+        print(await asyncio.gather(f(3), f(1), f(2)))
+        await f(0)"};
     let outcome = run(code);
     assert_eq!(
         outcome.stdout.text(),
@@ -263,21 +285,33 @@ fn top_level_await_and_asyncio() {
     );
     assert_eq!(outcome.value, Some(Value::Json(json!(0))));
     assert_eq!(
-        printed("import asyncio\nasync def f(): print('in')\nasyncio.run(f())"),
+        printed(indoc! {"
+            import asyncio
+            async def f(): print('in')
+            asyncio.run(f())"}),
         "in\n"
     );
     assert_eq!(
-        value(
-            "import asyncio\nasync def f():\n  async with asyncio.timeout(0.01):\n    await asyncio.sleep(9)\n\
-               try: await f()\nexcept TimeoutError: x = 'late'\nx"
-        ),
+        value(indoc! {"
+                import asyncio
+                async def f():
+                  async with asyncio.timeout(0.01):
+                    await asyncio.sleep(9)
+                try: await f()
+                except TimeoutError: x = 'late'
+                x"}),
         json!("late")
     );
 }
 
 #[test]
 fn finalizers_run_when_the_script_has_ended() {
-    let code = "class A:\n    def __del__(self): print('gone', prefix)\nprefix = 'by'\na = A()\nprint('end')";
+    let code = indoc! {"
+        class A:
+            def __del__(self): print('gone', prefix)
+        prefix = 'by'
+        a = A()
+        print('end')"};
     assert_eq!(printed(code), "end\ngone by\n");
 }
 
@@ -291,8 +325,10 @@ fn what_runs_at_exit_is_seen() {
 
 #[test]
 fn the_scripts_own_excepthook_is_called() {
-    let outcome =
-        run("import sys\nsys.excepthook = lambda t, e, tb: print('hook', t.__name__)\n1/0");
+    let outcome = run(indoc! {"
+            import sys
+            sys.excepthook = lambda t, e, tb: print('hook', t.__name__)
+            1/0"});
     assert_eq!(outcome.stdout.text(), "hook ZeroDivisionError\n");
     assert_eq!(outcome.stderr.text(), "");
 }
@@ -338,7 +374,10 @@ fn tracebacks_are_those_of_the_traceback_module() {
         "def f(): raise KeyError('k')\nx, y = f()",
         "class E(Exception):\n    pass\nraise E",
         "class E(Exception):\n    def __str__(self): 1/0\nraise E",
-        "class A:\n    class E(Exception): pass\nraise A.E('of a class')",
+        indoc! {"
+            class A:
+                class E(Exception): pass
+            raise A.E('of a class')"},
         "raise ValueError('two\\nlines')",
         "raise ValueError",
         "raise ValueError('')",
@@ -404,7 +443,10 @@ fn times_are_no_refusals() {
         "import datetime\ndatetime.date.today()",
         "import datetime\ndatetime.datetime.now().astimezone()",
         "import time\ntime.localtime(), time.strftime('%H:%M %Z'), time.strptime('2024', '%Y')",
-        "import logging\nlogging.basicConfig(format='%(asctime)s')\nlogging.warning('x')",
+        indoc! {"
+            import logging
+            logging.basicConfig(format='%(asctime)s')
+            logging.warning('x')"},
         "import zipfile, io\nzipfile.ZipFile(io.BytesIO(), 'w').writestr('a', 'b')",
     ] {
         let outcome = run(code);
@@ -416,7 +458,11 @@ fn times_are_no_refusals() {
 /// Classes of the script's own are pickled under every profile that has pickle.
 #[test]
 fn a_scripts_own_classes_are_pickled() {
-    let code = "import pickle\nclass A:\n    x = 1\npickle.loads(pickle.dumps(A())).x";
+    let code = indoc! {"
+        import pickle
+        class A:
+            x = 1
+        pickle.loads(pickle.dumps(A())).x"};
     let sandbox = wardian::Sandbox::new(runtime(), wardian::Policy::computing()).unwrap();
     let outcome = sandbox.run_blocking(code).unwrap();
     assert_eq!(outcome.json()["value"], 1, "{}", outcome.stderr.text());

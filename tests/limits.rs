@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use indoc::indoc;
 use wardian::policy::Allowance::AtMost;
 use wardian::{
     Limits, Outcome, Script, Verdict,
@@ -65,9 +66,18 @@ fn sleep_ends_by_time_and_keeps_what_was_printed() {
         .unwrap();
     for code in [
         "print('before')\nimport time\ntime.sleep(60)",
-        "print('before', end='')\nimport time\nwhile True: time.sleep(0)",
-        "print('before')\nimport asyncio\nasyncio.run(asyncio.sleep(1e6))",
-        "print('before')\nimport select\nselect.select([], [], [], 1e6)",
+        indoc! {"
+            print('before', end='')
+            import time
+            while True: time.sleep(0)"},
+        indoc! {"
+            print('before')
+            import asyncio
+            asyncio.run(asyncio.sleep(1e6))"},
+        indoc! {"
+            print('before')
+            import select
+            select.select([], [], [], 1e6)"},
     ] {
         let started = Instant::now();
         let outcome = run_within(code, limits.clone());
@@ -103,7 +113,10 @@ fn native_loops_end_by_time() {
         "import re\nre.match(r'(a|aa)+$', 'a' * 60 + 'b')",
         "b'x' * 50_000_000 in b'y' * 100_000_000",
         "sorted([1] * 10**7, key=lambda x: x)",
-        "class A:\n  def __lt__(self, o): return True\nsorted([A() for _ in range(10**6)])",
+        indoc! {"
+            class A:
+              def __lt__(self, o): return True
+            sorted([A() for _ in range(10**6)])"},
         "x = bytearray(100 << 20)\nwhile True: y = bytes(x)",
         "import hashlib\nhashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
         "import zlib\nwhile True: zlib.compress(bytes(10**7), 9)",
@@ -185,10 +198,17 @@ fn recursion() {
             )
     });
     for code in [
-        "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
+        indoc! {"
+            import sys
+            sys.setrecursionlimit(10**9)
+            def f(): f()
+            f()"},
         "t = ()\nfor _ in range(300000): t = (t,)\nhash(t)",
         "t = []\nfor _ in range(300000): t = [t]\nrepr(t)",
-        "class A:\n  def __getattr__(self, n): return getattr(self, n)\nA().x",
+        indoc! {"
+            class A:
+              def __getattr__(self, n): return getattr(self, n)
+            A().x"},
         "import json\njson.loads('[' * 100000)",
         "x = [1]\nfor _ in range(1000000): x = [x]\ndel x",
         "eval('-' * 100000 + '1')",
@@ -266,8 +286,15 @@ fn endless_output_keeps_head_and_tail() {
 fn one_huge_write_is_output_like_any_other() {
     for code in [
         "print('x' * 50_000_000)",
-        "import sys\nsys.stdout.buffer.write(b'x' * 50_000_000)\nprint()",
-        "import os\nn = 0\nwhile n < 50_000_000: n += os.write(1, b'x' * (50_000_000 - n))\nprint()",
+        indoc! {"
+            import sys
+            sys.stdout.buffer.write(b'x' * 50_000_000)
+            print()"},
+        indoc! {"
+            import os
+            n = 0
+            while n < 50_000_000: n += os.write(1, b'x' * (50_000_000 - n))
+            print()"},
     ] {
         let outcome = run(code);
         assert_eq!(
@@ -326,9 +353,13 @@ fn a_huge_message_is_bounded() {
         panic!("{:?}", outcome.verdict)
     };
     assert!(raised.message.len() < 70_000 && raised.traceback.len() < 70_000);
-    let outcome = run(
-        "e = ValueError(0)\nfor i in range(2000):\n    n = ValueError(i)\n    n.__cause__ = e\n    e = n\nraise e",
-    );
+    let outcome = run(indoc! {"
+            e = ValueError(0)
+            for i in range(2000):
+                n = ValueError(i)
+                n.__cause__ = e
+                e = n
+            raise e"});
     assert!(
         matches!(
             outcome.verdict,

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use indoc::indoc;
 use wardian::policy::{Access, Grant, Permission};
 use wardian_overlay::Overlay;
 use wardian_testkit::Fixture;
@@ -88,9 +89,20 @@ fn errors_in_source_ask_for_no_file() {
         "return 5",
         "exec('return 5')",
         "compile('x = (1,', 'nope.py', 'exec')",
-        "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()",
-        "from datetime import datetime\nimport time, logging, zipfile\ndatetime.now(), time.strftime('%Y'), time.localtime()\nlogging.warning('x')",
-        "import traceback\ntry: exec('1/0')\nexcept ZeroDivisionError: traceback.print_exc()",
+        indoc! {"
+            import threading
+            t = threading.Thread(target=lambda: 1 / 0)
+            t.start()
+            t.join()"},
+        indoc! {"
+            from datetime import datetime
+            import time, logging, zipfile
+            datetime.now(), time.strftime('%Y'), time.localtime()
+            logging.warning('x')"},
+        indoc! {"
+            import traceback
+            try: exec('1/0')
+            except ZeroDivisionError: traceback.print_exc()"},
     ] {
         let outcome = crate::run(code);
         assert_eq!(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use indoc::indoc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
@@ -64,10 +65,12 @@ fn a_7_arguments_are_weighed_before_they_are_parsed() {
     });
     let policy = open_policy(limits(Limit::HostMemory, 64 << 20));
     let outcome = sandbox(policy, [work])
-        .run_blocking(
-            "from wardian import tools\ndef t(value):\n    try: return tools.work(value)\n    except ValueError as error: return str(error)\n\
-             [t([{'a': 0}] * 20), t(['x' * 1_000_000]), t([{'a': 0}] * 130_000)]",
-        )
+        .run_blocking(indoc! {"
+                from wardian import tools
+                def t(value):
+                    try: return tools.work(value)
+                    except ValueError as error: return str(error)
+                [t([{'a': 0}] * 20), t(['x' * 1_000_000]), t([{'a': 0}] * 130_000)]"})
         .unwrap();
     let value = &outcome.json()["value"];
     assert_eq!((&value[0], &value[1]), (&json!(20), &json!(1)), "{value}");
@@ -93,8 +96,11 @@ fn a_7_calls_wait_for_memory() {
     });
     // A call takes 2 MiB for its reply, and what its arguments take.
     let policy = open_policy(limits(Limit::HostMemory, 16 << 20));
-    let code = "import asyncio\nfrom wardian import aio\nasync def all(): return await asyncio.gather(*(aio.work(i) for i in range(64)))\n\
-                [len(reply) for reply in asyncio.run(all())] == [900_000] * 64";
+    let code = indoc! {"
+        import asyncio
+        from wardian import aio
+        async def all(): return await asyncio.gather(*(aio.work(i) for i in range(64)))
+        [len(reply) for reply in asyncio.run(all())] == [900_000] * 64"};
     let outcome = sandbox(policy, [work]).run_blocking(code).unwrap();
     assert_eq!(outcome.json()["value"], true, "{}", outcome.stderr.text());
     let peak = most.load(Ordering::SeqCst);
@@ -172,8 +178,14 @@ fn a_10_calls_and_questions_are_counted_before() {
             }
         }
     });
-    let code = "import asyncio\nfrom wardian import aio\nasync def one(i):\n    try: return await aio.work(i)\n    except PermissionError: return 'no'\n\
-                async def all(): return await asyncio.gather(*(one(i) for i in range(20)))\nasyncio.run(all()).count('no')";
+    let code = indoc! {"
+        import asyncio
+        from wardian import aio
+        async def one(i):
+            try: return await aio.work(i)
+            except PermissionError: return 'no'
+        async def all(): return await asyncio.gather(*(one(i) for i in range(20)))
+        asyncio.run(all()).count('no')"};
     let outcome = sandbox(policy, [tool("work", async |_: Any, _| Ok(json!("yes")))])
         .with_approver(approver)
         .run_blocking(code)
@@ -187,7 +199,11 @@ fn a_11_the_log_of_a_run_is_bounded_in_bytes() {
     let (log, memory) = Log::memory();
     let policy = open_policy(limits(Limit::RecordBytes, 1 << 20));
     let work = tool("work", async |_: Any, _| Ok(Value::Null));
-    let code = "from wardian import tools\nwhile True:\n    try: tools.work('x' * 5_000)\n    except BaseException: pass";
+    let code = indoc! {"
+        from wardian import tools
+        while True:
+            try: tools.work('x' * 5_000)
+            except BaseException: pass"};
     let outcome = sandbox(policy, [work])
         .with_audit(log)
         .unwrap()
@@ -321,8 +337,11 @@ fn a_19_a_failure_ends_the_run_and_not_the_chain() {
 #[test]
 fn a_21_a_crash_after_a_caught_memory_error_is_a_crash() {
     // RustPython panics over code that no compiler has made.
-    let panics =
-        "import types\nf = lambda: 0\nf.__code__ = f.__code__.replace(co_code=b'\\x64\\xff' * 9)\n";
+    let panics = indoc! {r"
+            import types
+            f = lambda: 0
+            f.__code__ = f.__code__.replace(co_code=b'\x64\xff' * 9)
+        "};
     let outcome = crate::run(format!("{panics}f()"));
     assert_eq!(outcome.verdict, Verdict::Crashed { trap: Trap::Panic });
     let outcome = crate::run(format!(
@@ -398,8 +417,11 @@ fn a_22_extends_compares_what_paths_lead_to() {
 #[test]
 fn a_23_paths_of_tools_are_those_of_the_file_that_says_them() {
     let policies = Policies::new();
-    let tools = "permissions = [\"DATABASE_READ\", \"EXECUTE_CODE\"]\n[tools.db_query.config.databases]\n\
-                 shop = { sqlite = \"shop.db\" }\nbooks = { postgres = { file = \"key\" } }";
+    let tools = indoc! {r#"
+        permissions = ["DATABASE_READ", "EXECUTE_CODE"]
+        [tools.db_query.config.databases]
+        shop = { sqlite = "shop.db" }
+        books = { postgres = { file = "key" } }"#};
     policies.write("base/policy.toml", tools);
     policies.write(
         "child/policy.toml",
@@ -519,7 +541,10 @@ fn a_26_rules_that_say_nothing_are_no_rules() {
     // An empty list is not one of anything.
     policies.write(
         "child/policy.toml",
-        "permissions = [\"EXECUTE_CODE\"]\n[tools.work.args]\nvalue = { one_of = [1] }",
+        indoc! {r#"
+            permissions = ["EXECUTE_CODE"]
+            [tools.work.args]
+            value = { one_of = [1] }"#},
     );
     let policy = policies.load("child/policy.toml").unwrap();
     let gate = Gate::new(policy).unwrap();
@@ -561,7 +586,10 @@ fn a_28_inputs_arrive_as_they_were_given() {
 #[test]
 fn a_28_a_secret_that_is_too_long_is_an_error() {
     let policies = Policies::new();
-    let text = "permissions = [\"DATABASE_READ\"]\n[tools.db_query.config.databases]\nshop = { postgres = { file = \"key\" } }";
+    let text = indoc! {r#"
+        permissions = ["DATABASE_READ"]
+        [tools.db_query.config.databases]
+        shop = { postgres = { file = "key" } }"#};
     policies.write("child/policy.toml", text);
     for (bytes, is_too_long) in [(64 << 10, false), ((64 << 10) + 1, true)] {
         fs::write(policies.path("child/key"), "x".repeat(bytes)).unwrap();
@@ -641,7 +669,10 @@ fn b_13_a_run_is_not_stopped_while_somebody_thinks() {
         .unwrap();
     assert_eq!(outcome.json()["value"], "done", "{:?}", outcome.verdict);
     let outcome = sandbox
-        .run_blocking("from wardian import tools\ntools.work(1)\nwhile True: pass")
+        .run_blocking(indoc! {"
+            from wardian import tools
+            tools.work(1)
+            while True: pass"})
         .unwrap();
     assert!(matches!(
         outcome.verdict,
@@ -668,9 +699,19 @@ fn b_14_nobody_is_asked_for_what_is_refused_anyway() {
     let policies = Policies::new();
     policies.write(
         "child/policy.toml",
-        "permissions = [\"SEND_EMAIL\", \"DATABASE_READ\"]\n[tools.send_email]\napproval = true\n[tools.send_email.config]\nserver = \"127.0.0.1\"\n\
-         port = 1\nencryption = \"none\"\nfrom = \"shop@example.com\"\nrecipients = [\"ada@example.com\"]\n\
-         [tools.db_query]\napproval = true\nconfig.databases.shop = { sqlite = \"shop.db\" }",
+        indoc! {r#"
+            permissions = ["SEND_EMAIL", "DATABASE_READ"]
+            [tools.send_email]
+            approval = true
+            [tools.send_email.config]
+            server = "127.0.0.1"
+            port = 1
+            encryption = "none"
+            from = "shop@example.com"
+            recipients = ["ada@example.com"]
+            [tools.db_query]
+            approval = true
+            config.databases.shop = { sqlite = "shop.db" }"#},
     );
     let policy = policies.load("child/policy.toml").unwrap();
     let tools = wardian_tools::ready(&policy).unwrap();
@@ -781,9 +822,18 @@ fn a_7_a_8_a_9_the_most_that_one_run_takes() {
     let connection = rusqlite::Connection::open(dir.path().join("shop.db")).unwrap();
     connection.execute_batch("create table t (a)").unwrap();
     drop(connection);
-    let text = "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\", \"WRITE_FILE\", \"DATABASE_READ\", \"DATABASE_WRITE\"]\n\
-                allowed_paths = [\"files\"]\n[tools.read_file]\n[tools.write_file]\n[tools.list_dir]\n\
-                [tools.db_query.config.databases]\nshop = { sqlite = \"shop.db\" }\n[tools.db_execute.config.databases]\nshop = { sqlite = \"shop.db\" }\n";
+    let text = indoc! {r#"
+        version = 1
+        permissions = ["EXECUTE_CODE", "READ_FILE", "WRITE_FILE", "DATABASE_READ", "DATABASE_WRITE"]
+        allowed_paths = ["files"]
+        [tools.read_file]
+        [tools.write_file]
+        [tools.list_dir]
+        [tools.db_query.config.databases]
+        shop = { sqlite = "shop.db" }
+        [tools.db_execute.config.databases]
+        shop = { sqlite = "shop.db" }
+    "#};
     fs::write(dir.path().join("policy.toml"), text).unwrap();
     let policy = load_policy(dir.path().join("policy.toml")).unwrap();
     let limits = policy

@@ -1,5 +1,6 @@
 //! Pieces of programs, of each kind.
 
+use indoc::indoc;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -484,9 +485,14 @@ fn containers(rng: &mut StdRng) -> String {
 }
 
 fn classes(rng: &mut StdRng) -> String {
-    let mut text = String::from(
-        "log = []\nclass Base:\n    kind = 'base'\n    def __init__(self, *a): self.a = a\n    def who(self): return 'Base'\n    def __repr__(self): return f'<{type(self).__name__} {self.__dict__.get(\"a\")}>'\n",
-    );
+    let mut text = String::from(indoc! {r#"
+            log = []
+            class Base:
+                kind = 'base'
+                def __init__(self, *a): self.a = a
+                def who(self): return 'Base'
+                def __repr__(self): return f'<{type(self).__name__} {self.__dict__.get("a")}>'
+        "#});
     let names = ["A", "B", "C", "D"];
     for (i, name) in names.iter().enumerate() {
         let mut bases: Vec<&str> = names[..i]
@@ -528,7 +534,10 @@ fn classes(rng: &mut StdRng) -> String {
                         "def __bool__(self): return False",
                         "def __index__(self): return 2",
                         "s = 1",
-                        "def __getitem__(self, i):\n        if i > 2: raise IndexError\n        return i",
+                        indoc! {"
+                            def __getitem__(self, i):
+                                    if i > 2: raise IndexError
+                                    return i"},
                         "def __del__(self): pass",
                         "def __format__(self, spec): return 'fmt' + spec",
                         "def __hash__(self): return 3",
@@ -586,7 +595,11 @@ fn classes(rng: &mut StdRng) -> String {
             )
         );
     }
-    text += "try:\n    with o as w: raise KeyError('k')\nexcept Exception as e: out.append(type(e).__name__)\nreturn out, log";
+    text += indoc! {"
+        try:
+            with o as w: raise KeyError('k')
+        except Exception as e: out.append(type(e).__name__)
+        return out, log"};
     text
 }
 
@@ -594,11 +607,22 @@ fn generators(rng: &mut StdRng) -> String {
     let body = pick(
         rng,
         &[
-            "for i in range(n):\n        got = yield i\n        if got: log.append(got)",
-            "try:\n        while len(log) < 6: log.append((yield len(log)))\n    except ValueError: yield 'caught'\n    finally: log.append('end')",
+            indoc! {"
+                for i in range(n):
+                        got = yield i
+                        if got: log.append(got)"},
+            indoc! {"
+                try:
+                        while len(log) < 6: log.append((yield len(log)))
+                    except ValueError: yield 'caught'
+                    finally: log.append('end')"},
             "yield from range(n)\n    return 'done'",
             "r = yield from inner(n)\n    yield ('inner gave', r)",
-            "for i in range(n):\n        try: yield i\n        except KeyError as e: yield ('key', i)\n        else: log.append(('else', i))",
+            indoc! {"
+                for i in range(n):
+                        try: yield i
+                        except KeyError as e: yield ('key', i)
+                        else: log.append(('else', i))"},
             "yield from (x * y for x in range(n) for y in range(x))",
             "x = yield\n    for _ in range(9): x = yield (x or 1) * 2",
             "yield 1\n    raise RuntimeError('inside')",
@@ -665,9 +689,13 @@ fn exceptions(rng: &mut StdRng) -> String {
         )
         .to_owned()
     };
-    let mut text = String::from(
-        "log = []\ndef f():\n    for i in range(3):\n        try:\n            try:\n",
-    );
+    let mut text = String::from(indoc! {"
+            log = []
+            def f():
+                for i in range(3):
+                    try:
+                        try:
+        "});
     text += &format!("                {}\n", raising(rng));
     match rng.random_range(0..4) {
         0 => {
@@ -718,7 +746,10 @@ fn exceptions(rng: &mut StdRng) -> String {
             .replace("continue", "pass")
             .replace("break", "pass");
     }
-    text += "try: r = f()\nexcept Exception as e: r = (type(e).__name__, type(e.__context__).__name__, type(e.__cause__).__name__)\nreturn r, log";
+    text += indoc! {"
+        try: r = f()
+        except Exception as e: r = (type(e).__name__, type(e.__context__).__name__, type(e.__cause__).__name__)
+        return r, log"};
     text.replace("log.append('no pass')", "log.append('no break')")
 }
 

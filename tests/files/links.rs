@@ -1,6 +1,7 @@
 //! Links, and races for what they lead to.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn fs_04_hard_links_and_fs_05_renames_across_grants() {
@@ -202,8 +203,17 @@ fn fs_10_a_race_for_a_path() {
         }
         swaps
     });
-    let code = "import time\nseen = set()\nend = time.monotonic() + 2.5\n\
-                while time.monotonic() < end:\n    for name in ('canary.txt', 'inner.txt', 'dir/other.txt'):\n        try: seen.add(read('/rw/now/' + name))\n        except OSError: pass\n        try: write('/rw/now/canary.txt', 'x')\n        except OSError: pass\nsorted(seen)";
+    let code = indoc! {"
+        import time
+        seen = set()
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            for name in ('canary.txt', 'inner.txt', 'dir/other.txt'):
+                try: seen.add(read('/rw/now/' + name))
+                except OSError: pass
+                try: write('/rw/now/canary.txt', 'x')
+                except OSError: pass
+        sorted(seen)"};
     let seen = world.value(code);
     // What it reads is what was there before, or what it has written itself.
     let own = [json!("inner"), json!("x")];

@@ -1,6 +1,7 @@
 //! Paths: what is not granted is not there.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn fs_01_traversal_and_fs_02_special_paths() {
@@ -219,7 +220,10 @@ fn fs_22_the_granted_directory_itself() {
 fn fs_23_no_path_of_the_host_shows() {
     let world = World::new();
     // `run` looks for the host's path in everything that comes out.
-    world.value("try: open('/ro/missing')\nexcept OSError as e: print(e, e.filename)\n[os.getcwd(), os.path.realpath('/ro/link'), os.path.realpath('/ro/out'), os.path.abspath('x'), str(os.stat('/ro')), t(lambda: os.readlink('/ro/out-abs'))]");
+    world.value(indoc! {"
+        try: open('/ro/missing')
+        except OSError as e: print(e, e.filename)
+        [os.getcwd(), os.path.realpath('/ro/link'), os.path.realpath('/ro/out'), os.path.abspath('x'), str(os.stat('/ro')), t(lambda: os.readlink('/ro/out-abs'))]"});
     let outcome = world.run("open('/ro/out-abs')");
     assert!(
         outcome.stderr.text().contains("Permission denied"),
@@ -231,13 +235,32 @@ fn fs_23_no_path_of_the_host_shows() {
 #[test]
 fn fs_26_archives_stay_inside() {
     let world = World::new();
-    let code = "import zipfile, io\nb = io.BytesIO()\nz = zipfile.ZipFile(b, 'w')\nz.writestr('../../outside/new', 'x')\nz.writestr('/etc/x', 'x')\nz.writestr('ok.txt', 'x')\nz.close()\nzipfile.ZipFile(b).extractall('/rw/sub')\nsorted(os.listdir('/rw/sub'))";
+    let code = indoc! {"
+        import zipfile, io
+        b = io.BytesIO()
+        z = zipfile.ZipFile(b, 'w')
+        z.writestr('../../outside/new', 'x')
+        z.writestr('/etc/x', 'x')
+        z.writestr('ok.txt', 'x')
+        z.close()
+        zipfile.ZipFile(b).extractall('/rw/sub')
+        sorted(os.listdir('/rw/sub'))"};
     let names = world.value(code);
     assert!(
         names.as_array().unwrap().contains(&json!("ok.txt")),
         "{names}"
     );
-    let tar = "import tarfile, io\nb = io.BytesIO()\nt1 = tarfile.open(fileobj=b, mode='w')\ni = tarfile.TarInfo('../../outside/new'); i.size = 1\nt1.addfile(i, io.BytesIO(b'x'))\nl = tarfile.TarInfo('l'); l.type = tarfile.SYMTYPE; l.linkname = '/etc'\nt1.addfile(l)\nt1.close()\nb.seek(0)\nt(lambda: tarfile.open(fileobj=b).extractall('/rw/sub', filter='fully_trusted'))";
+    let tar = indoc! {"
+        import tarfile, io
+        b = io.BytesIO()
+        t1 = tarfile.open(fileobj=b, mode='w')
+        i = tarfile.TarInfo('../../outside/new'); i.size = 1
+        t1.addfile(i, io.BytesIO(b'x'))
+        l = tarfile.TarInfo('l'); l.type = tarfile.SYMTYPE; l.linkname = '/etc'
+        t1.addfile(l)
+        t1.close()
+        b.seek(0)
+        t(lambda: tarfile.open(fileobj=b).extractall('/rw/sub', filter='fully_trusted'))"};
     world.run(tar);
     assert!(!world.path("outside/new").exists());
 }

@@ -1,6 +1,7 @@
 //! Quotas: bytes, files, open files.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn fs_15_a_run_can_not_fill_the_disk() {
@@ -55,8 +56,10 @@ fn fs_15_a_run_can_not_fill_the_disk() {
         ]),
         [full, full]
     );
-    let outcome =
-        world.run("while True:\n    try: write('/rw/a', 'x' * 300)\n    except OSError: break");
+    let outcome = world.run(indoc! {"
+            while True:
+                try: write('/rw/a', 'x' * 300)
+                except OSError: break"});
     assert_eq!(
         (outcome.usage.bytes_written, outcome.verdict),
         (1000, Verdict::Completed)
@@ -75,7 +78,12 @@ fn fs_15_a_run_can_not_fill_the_disk() {
         assert_eq!(world.value(&code)["errno"], full, "{attempt}");
         assert!(!world.path("rw/z").exists());
     }
-    let outcome = world.run("n = 0\ntry:\n    while True:\n        write(f'/wo/{n}', 'x'); n += 1\nexcept OSError: pass");
+    let outcome = world.run(indoc! {"
+        n = 0
+        try:
+            while True:
+                write(f'/wo/{n}', 'x'); n += 1
+        except OSError: pass"});
     assert_eq!(outcome.usage.files_created, 3);
     assert_eq!(outcome.refusals.first[0].rule, "limits.files_created");
 }
@@ -103,11 +111,21 @@ fn res_38_open_files_are_limited() {
         world.value("fs = [open('/ro/file.txt') for _ in range(5)]\nlen(fs)"),
         5
     );
-    assert_eq!(world.value("fs = []\ndef more(): fs.append(open('/ro/file.txt'))\n[t(more) for _ in range(6)][5]['errno']"), 24);
+    assert_eq!(
+        world.value(indoc! {"
+        fs = []
+        def more(): fs.append(open('/ro/file.txt'))
+        [t(more) for _ in range(6)][5]['errno']"}),
+        24
+    );
     assert_eq!(
         world.value("for _ in range(500): open('/ro/file.txt').close()"),
         Value::Null
     );
-    let outcome = world.run("fs = []\ntry:\n    while True: fs.append(os.open('/ro', os.O_RDONLY))\nexcept OSError: pass");
+    let outcome = world.run(indoc! {"
+        fs = []
+        try:
+            while True: fs.append(os.open('/ro', os.O_RDONLY))
+        except OSError: pass"});
     assert_eq!(outcome.refusals.first[0].rule, "limits.open_files");
 }

@@ -1,6 +1,7 @@
 //! Approval by people.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn somebody_approves() {
@@ -24,8 +25,12 @@ fn somebody_approves() {
         .with_approver(approver(only_ada))
         .with_audit(log)
         .unwrap();
-    let code = "from wardian import tools\ndef t(name):\n    try: return tools.greet(name)\n    except PermissionError as error: \
-        return str(error)\n[t('Ada'), t('Bob'), t('panic'), tools.echo(1)]";
+    let code = indoc! {"
+        from wardian import tools
+        def t(name):
+            try: return tools.greet(name)
+            except PermissionError as error: return str(error)
+        [t('Ada'), t('Bob'), t('panic'), tools.echo(1)]"};
     let outcome = sandbox.run_blocking(code).unwrap();
     assert_eq!(
         value_of(&outcome),

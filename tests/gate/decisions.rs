@@ -1,6 +1,7 @@
 //! Decisions: only what the policy grants is called, with the arguments that its rules allow.
 
 use super::*;
+use indoc::indoc;
 
 /// Row TOOL-07: no name finds what is not granted. Row TOOL-22: neither shows that there is more.
 #[test]
@@ -39,10 +40,15 @@ fn tool_07_tool_22_only_granted_tools_are_there() {
 /// host.
 #[test]
 fn tool_07_names_are_compared_as_they_are() {
-    let code = "import wardian\ncall = tools.__dict__['_call']\ndef t(name, args):\n    try:\n        return call(name, args)\n    \
-        except Exception as error:\n        return type(error).__name__ + ': ' + str(error)[:40]\n[t('never', {'value': 1}), \
-        t('../greet', {}), t('', {}), t('x' * 10**5, {}), t('gr\\u200beet', {'name': 'a'}), t('read\\n{\"event\": 1}', {}), \
-        t('greet', {'name': 'a'}), t('greet', {'name': 'a', 'NAME': 'b'}), t('read', {'path': '/etc/passwd'})]";
+    let code = indoc! {r#"
+        import wardian
+        call = tools.__dict__['_call']
+        def t(name, args):
+            try:
+                return call(name, args)
+            except Exception as error:
+                return type(error).__name__ + ': ' + str(error)[:40]
+        [t('never', {'value': 1}), t('../greet', {}), t('', {}), t('x' * 10**5, {}), t('gr\u200beet', {'name': 'a'}), t('read\n{"event": 1}', {}), t('greet', {'name': 'a'}), t('greet', {'name': 'a', 'NAME': 'b'}), t('read', {'path': '/etc/passwd'})]"#};
     let (log, memory) = Log::memory();
     let policy = policy().with_source_rules(Profile::Open);
     let outcome = sandbox(policy)
@@ -140,10 +146,15 @@ fn the_policy_decides_on_what_arguments_name() {
 #[test]
 fn rules_of_the_policy_hold() {
     let rules = || {
-        parsed(
-            "[tools.greet]\nmax_calls = 2\n[tools.greet.args]\nname = { prefix = \"A\" }\ntimes = { min = 1, max = 3 }\n\
-             title = { one_of = [\"Dr\", \"Prof\"] }\n[tools.echo]\nmax_calls = 0",
-        )
+        parsed(indoc! {r#"
+                [tools.greet]
+                max_calls = 2
+                [tools.greet.args]
+                name = { prefix = "A" }
+                times = { min = 1, max = 3 }
+                title = { one_of = ["Dr", "Prof"] }
+                [tools.echo]
+                max_calls = 0"#})
     };
     for (expression, kind) in [
         ("tools.greet('Ada', 3, 'Dr')", ""),
@@ -167,7 +178,11 @@ fn rules_of_the_policy_hold() {
         assert_eq!(raised(rules(), expression).0, kind, "{expression}");
     }
     // Refused calls count.
-    let code = "for i in range(2):\n    try: tools.greet('x')\n    except PermissionError: pass\ntools.greet('Ada', title='Dr')";
+    let code = indoc! {"
+        for i in range(2):
+            try: tools.greet('x')
+            except PermissionError: pass
+        tools.greet('Ada', title='Dr')"};
     let outcome = run_under(rules(), code);
     assert!(
         matches!(outcome.verdict, Verdict::Raised(_)),

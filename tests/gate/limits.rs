@@ -1,6 +1,7 @@
 //! Limits of calls: their number, their size, their time.
 
 use super::*;
+use indoc::indoc;
 
 /// Row TOOL-11.
 #[test]
@@ -16,7 +17,12 @@ fn tool_11_arguments_are_bounded() {
         raised(policy(), "tools.echo('x' * 20_000_000)").0,
         "ValueError"
     );
-    let deep = "v = []\nfor i in range(100000): v = [v]\ntry: tools.echo(v)\nexcept ValueError as error: ended = str(error)\nended";
+    let deep = indoc! {"
+        v = []
+        for i in range(100000): v = [v]
+        try: tools.echo(v)
+        except ValueError as error: ended = str(error)
+        ended"};
     assert_eq!(
         value(deep),
         "argument \"value\" can't be passed on: nested deeper than 64"
@@ -35,7 +41,13 @@ fn tool_13_the_number_of_calls_is_limited() {
             .with(Limit::ToolCalls, AtMost(calls))
             .unwrap()
     };
-    let code = "n = 0\nwhile n < 10:\n    n += 1\n    try: tools.greet('a' if n % 2 else 5)\n    except BaseException: pass\nn";
+    let code = indoc! {"
+        n = 0
+        while n < 10:
+            n += 1
+            try: tools.greet('a' if n % 2 else 5)
+            except BaseException: pass
+        n"};
     let just = run_under(policy().with_limits(limits(10)), code);
     assert_eq!(value_of(&just), 10);
     let over = run_under(policy().with_limits(limits(9)), code);
@@ -62,8 +74,10 @@ fn tool_13_the_number_of_records_is_limited() {
     let sandbox = sandbox(policy().with_limits(limits))
         .with_audit(log)
         .unwrap();
-    let code =
-        "for i in range(10**6):\n    try: open('/etc/passwd')\n    except BaseException: pass";
+    let code = indoc! {"
+            for i in range(10**6):
+                try: open('/etc/passwd')
+                except BaseException: pass"};
     let outcome = sandbox.run_blocking(code).unwrap();
     let Verdict::Limit {
         limit: Limit::Records,
@@ -117,7 +131,11 @@ fn tool_15_what_tools_return_is_bounded() {
         "its reply takes more than 1048576 bytes",
     );
     assert_eq!(
-        value("v = tools.nested(100)\nn = 0\nwhile v: v = v[0]; n += 1\nn"),
+        value(indoc! {"
+            v = tools.nested(100)
+            n = 0
+            while v: v = v[0]; n += 1
+            n"}),
         100
     );
     raises(
@@ -185,9 +203,17 @@ fn tool_16_runs_within_tools_end() {
 #[test]
 fn tool_17_nothing_is_called_after_the_end() {
     let (log, memory) = Log::memory();
-    let code = "import atexit\nfrom wardian import tools\ndef late():\n    try: tools.greet('late')\n    \
-        except PermissionError as error: print(error)\nclass Last:\n    def __del__(self): late()\nlast = Last()\natexit.register(late)\n\
-        tools.greet('in time')";
+    let code = indoc! {"
+        import atexit
+        from wardian import tools
+        def late():
+            try: tools.greet('late')
+            except PermissionError as error: print(error)
+        class Last:
+            def __del__(self): late()
+        last = Last()
+        atexit.register(late)
+        tools.greet('in time')"};
     let policy = policy().with_source_rules(Profile::Open);
     let outcome = sandbox(policy)
         .with_audit(log)
@@ -219,19 +245,35 @@ fn calls_run_at_once() {
     let outcome = sandbox
         .with_tools([meet])
         .unwrap()
-        .run_blocking(
-            "import asyncio\nfrom wardian import aio\nawait asyncio.gather(*(aio.meet() for i in range(20)))",
-        )
+        .run_blocking(indoc! {"
+                import asyncio
+                from wardian import aio
+                await asyncio.gather(*(aio.meet() for i in range(20)))"})
         .unwrap();
     assert_eq!(value_of(&outcome), json!(vec!["met"; 20]));
     // More than can be under way, some that fail, a call in between, and one that nobody waits for.
-    let code = "import asyncio\nasync def one(i):\n    if i % 10 == 0:\n        return type((await asyncio.gather(aio.fail('x'), \
-        return_exceptions=True))[0]).__name__\n    return await aio.echo(i)\n\
-        async def main():\n    tasks = [asyncio.create_task(one(i)) for i in range(200)]\n    await asyncio.sleep(0)\n    \
-        between = tools.greet('between')\n    forgotten = asyncio.create_task(aio.sleep(60000))\n    await asyncio.sleep(0)\n    \
-        return between, await asyncio.gather(*tasks)\n\
-        between, all = await main()\n[between, all == ['ToolError' if i % 10 == 0 else i for i in range(200)]]";
+    let code = indoc! {"
+        import asyncio
+        async def one(i):
+            if i % 10 == 0:
+                return type((await asyncio.gather(aio.fail('x'), return_exceptions=True))[0]).__name__
+            return await aio.echo(i)
+        async def main():
+            tasks = [asyncio.create_task(one(i)) for i in range(200)]
+            await asyncio.sleep(0)
+            between = tools.greet('between')
+            forgotten = asyncio.create_task(aio.sleep(60000))
+            await asyncio.sleep(0)
+            return between, await asyncio.gather(*tasks)
+        between, all = await main()
+        [between, all == ['ToolError' if i % 10 == 0 else i for i in range(200)]]"};
     assert_eq!(value(code), json!(["hello between", true]));
-    let code = "import asyncio\ntry:\n    await asyncio.wait_for(aio.sleep(5000), 0.05)\nexcept TimeoutError:\n    ended = 'late'\nended";
+    let code = indoc! {"
+        import asyncio
+        try:
+            await asyncio.wait_for(aio.sleep(5000), 0.05)
+        except TimeoutError:
+            ended = 'late'
+        ended"};
     assert_eq!(value(code), "late");
 }

@@ -1,6 +1,7 @@
 //! Secrets of tools.
 
 use super::*;
+use indoc::indoc;
 
 /// A secret that a tool knows does not come back, whatever the tool says.
 #[test]
@@ -23,7 +24,11 @@ fn secrets_stay_on_the_host() {
         .unwrap()
         .with_audit(log)
         .unwrap();
-    let code = "from wardian import tools\ntry: tools.leak(True)\nexcept Exception as error: e = str(error)\n[tools.leak(None), e]";
+    let code = indoc! {"
+        from wardian import tools
+        try: tools.leak(True)
+        except Exception as error: e = str(error)
+        [tools.leak(None), e]"};
     let outcome = sandbox.run_blocking(code).unwrap();
     assert_eq!(
         value_of(&outcome),

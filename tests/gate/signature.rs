@@ -1,6 +1,7 @@
 //! Signatures and arguments: tools are Python functions, and values cross as they are.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn tools_are_functions() {
@@ -27,7 +28,12 @@ fn tools_are_functions() {
     );
     assert_eq!(
         value("tools.greet.__doc__"),
-        "Greets somebody.\n\nArgs:\n    name: Whom.\n    times: The count of repetitions."
+        indoc! {"
+            Greets somebody.
+
+            Args:
+                name: Whom.
+                times: The count of repetitions."}
     );
     let help = run("help(tools.greet)").stdout.text().into_owned();
     assert!(

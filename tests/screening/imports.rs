@@ -1,6 +1,7 @@
 //! Imports are guarded where they happen, too.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn val_19_val_20_imports_by_prefix_and_by_star() {
@@ -69,12 +70,13 @@ fn imports_are_guarded_at_run_time() {
     }
     // What is written in Rust goes on importing what it needs, as if its caller did.
     for profile in [Profile::Strict, Profile::Standard] {
-        let source = "import datetime, re, functools, json, random, string\n\
-            assert datetime.datetime.strptime('2024-01-02', '%Y-%m-%d').day == 2\n\
-            assert 'x'.encode('utf-16') and f'{1234:n}'\n\
-            class A: pass\n\
-            A().__reduce_ex__(2)\n\
-            list[int] | None, re.compile('(a|b)+').fullmatch('ab').groups()";
+        let source = indoc! {"
+            import datetime, re, functools, json, random, string
+            assert datetime.datetime.strptime('2024-01-02', '%Y-%m-%d').day == 2
+            assert 'x'.encode('utf-16') and f'{1234:n}'
+            class A: pass
+            A().__reduce_ex__(2)
+            list[int] | None, re.compile('(a|b)+').fullmatch('ab').groups()"};
         let outcome = run(profile, source);
         assert_eq!(
             outcome.verdict,
@@ -127,7 +129,11 @@ fn importlib_is_guarded_too() {
         .as_mut()
         .unwrap()
         .extend(["importlib".to_owned()]);
-    let source = "import importlib\ntry: importlib.import_module('os')\nexcept ImportError as e: x = str(e)\n[x, importlib.import_module('json').__name__]";
+    let source = indoc! {"
+        import importlib
+        try: importlib.import_module('os')
+        except ImportError as e: x = str(e)
+        [x, importlib.import_module('json').__name__]"};
     let outcome = sandbox(code).run_blocking(source).unwrap();
     assert_eq!(
         outcome.json()["value"],
@@ -141,8 +147,11 @@ fn importlib_is_guarded_too() {
 /// script is refused.
 #[test]
 fn guarded_imports_raise_where_they_are() {
-    let fallback =
-        "try:\n    import MODULE\nexcept ERROR as error:\n    print(type(error).__name__, error)";
+    let fallback = indoc! {"
+            try:
+                import MODULE
+            except ERROR as error:
+                print(type(error).__name__, error)"};
     for (module, error, said) in [
         (
             "os",
@@ -204,9 +213,15 @@ fn modules_that_are_allowed_in_part_show_it() {
         "9223372036854775807 a/b %C3%A4\n"
     );
     assert_eq!(
-        printed(
-            "import io, sys\nkept, sys.stdout = sys.stdout, io.StringIO()\nprint('hidden')\ntext = sys.stdout.getvalue()\nsys.stdout = kept\nprint(repr(text))\nfrom sys import *\nprint(byteorder)"
-        ),
+        printed(indoc! {"
+                import io, sys
+                kept, sys.stdout = sys.stdout, io.StringIO()
+                print('hidden')
+                text = sys.stdout.getvalue()
+                sys.stdout = kept
+                print(repr(text))
+                from sys import *
+                print(byteorder)"}),
         "'hidden\\n'\nlittle\n"
     );
     for (code, name) in [

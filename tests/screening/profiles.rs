@@ -1,6 +1,7 @@
 //! Profiles and their lists.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn two_forbidden_sources() {
@@ -81,8 +82,15 @@ fn profiles_refuse_what_they_say() {
 
 #[test]
 fn lists_can_be_changed_by_key() {
-    let source = "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[source]\nprofile = \"strict\"\n\
-        allow_imports = [\"os.path\", \"heapq\"]\nforbid_imports = [\"json\"]\nallow_calls = [\"getattr\"]\nforbid_calls = [\"print\"]";
+    let source = indoc! {r#"
+        version = 1
+        permissions = ["EXECUTE_CODE"]
+        [source]
+        profile = "strict"
+        allow_imports = ["os.path", "heapq"]
+        forbid_imports = ["json"]
+        allow_calls = ["getattr"]
+        forbid_calls = ["print"]"#};
     let policy = Policy::parse(&Source::text("p.toml", source)).unwrap();
     let sandbox = Sandbox::new(runtime(), policy).unwrap();
     let messages = |source: &str| -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Syntax: what is run is what was screened, and neither breaks.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn what_is_run_is_what_was_screened() {
@@ -293,7 +294,10 @@ fn screening_and_running_agree_on_syntax_errors() {
 /// VAL-06: what a script does to Python's own names is done after it was screened.
 #[test]
 fn val_06_rebinding_what_a_checker_would_use() {
-    let source = "any = all = lambda *a: False\nlen = isinstance = lambda *a: 0\nimport os";
+    let source = indoc! {"
+        any = all = lambda *a: False
+        len = isinstance = lambda *a: 0
+        import os"};
     assert_eq!(
         messages(Profile::Standard, source),
         ["Forbidden import: os"]

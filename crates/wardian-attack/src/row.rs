@@ -64,7 +64,7 @@ pub struct Row {
 }
 
 /// The fuel of a run of a row, unless the row says more or the policy less.
-pub(crate) const FUEL: u64 = 2_000_000_000;
+pub(crate) const FUEL: u64 = 5_000_000_000;
 pub(crate) const SECONDS: u64 = 3;
 
 /// A precondition of a row.

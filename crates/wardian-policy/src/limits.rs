@@ -302,7 +302,11 @@ fn count(text: &str) -> Option<u64> {
         Some((digits, exponent)) => (digits, exponent.trim_start_matches('+').parse().ok()?),
         None => (plain.as_str(), 0),
     };
-    let digits: u64 = digits.strip_suffix(".0").unwrap_or(digits).parse().ok()?;
+    let digits = digits.strip_suffix(".0").unwrap_or(digits);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: u64 = digits.parse().unwrap_or(u64::MAX);
     Some(digits.saturating_mul(10_u64.saturating_pow(exponent)))
 }
 
@@ -489,10 +493,10 @@ mod tests {
             (Limit::Fuel, "", None),
             (Limit::Fuel, "-1", None),
             (Limit::Fuel, "1.5", None),
-            (Limit::Fuel, "5e99", None),
+            (Limit::Fuel, "5e99", Some(u64::MAX)),
             (Limit::Fuel, "e9", None),
             (Limit::Fuel, "lots", None),
-            (Limit::Fuel, "99999999999999999999", None),
+            (Limit::Fuel, "99999999999999999999", Some(u64::MAX)),
             (Limit::Memory, "128MiB", Some(128 * MIB)),
             (Limit::Memory, "1024", Some(1024)),
             (Limit::Memory, "much", None),

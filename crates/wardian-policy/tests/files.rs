@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use indoc::indoc;
 use wardian_policy::{
     Access, Action, Allowance, Base, Limit, Permission, Policy, Problems, Profile, Source, schema,
 };
@@ -274,7 +275,10 @@ allowed_domains = ["api.internal.com"]
 
 #[test]
 fn fs_01_to_fs_14_are_decided_by_their_text() {
-    let policy = parse("version = 1\npermissions = [\"READ_FILE\"]\nallowed_paths = [\"/data\"]");
+    let policy = parse(indoc! {r#"
+        version = 1
+        permissions = ["READ_FILE"]
+        allowed_paths = ["/data"]"#});
     for path in [
         "/data",
         "/data/",
@@ -318,10 +322,13 @@ fn fs_01_to_fs_14_are_decided_by_their_text() {
 
 #[test]
 fn a_decision_says_which_rule_and_why() {
-    let policy = parse(
-        "version = 1\npermissions = [\"READ_FILE\", \"WRITE_FILE\"]\n\
-         allowed_paths = [\n  { path = \"/in\", access = \"read\" },\n  \"/out\",\n]",
-    );
+    let policy = parse(indoc! {r#"
+            version = 1
+            permissions = ["READ_FILE", "WRITE_FILE"]
+            allowed_paths = [
+              { path = "/in", access = "read" },
+              "/out",
+            ]"#});
     for (action, resource, rule, line, reason) in [
         (
             Action::ReadFile,
@@ -369,8 +376,17 @@ fn a_decision_says_which_rule_and_why() {
 #[test]
 fn every_mistake_is_told_at_once() {
     check(
-        "version = 2\npermisions = []\npermissions = [\"READ_FLIE\", 3]\nallowed_domains = \"x\"\n\
-         max_file_size = \"big\"\n[limits]\ntimeout = 10\nmemory = \"1KiB\"\nmemery = 1\n",
+        indoc! {r#"
+            version = 2
+            permisions = []
+            permissions = ["READ_FLIE", 3]
+            allowed_domains = "x"
+            max_file_size = "big"
+            [limits]
+            timeout = 10
+            memory = "1KiB"
+            memery = 1
+        "#},
         &[
             "policy.toml:1:11: version: there is no version 2; this program reads version 1",
             "policy.toml:2:1: permisions: unknown key; did you mean `permissions`?",
@@ -499,14 +515,22 @@ fn size_and_depth_of_a_file_are_bounded() {
 
 #[test]
 fn the_hash_is_of_the_meaning() {
-    let a = parse(
-        "version = 1\nagent = \"a\"\npermissions = [\"READONLY\"]\nallowed_paths = [\"/a\", \"/b\"]\nallowed_domains = [\"b.example\", \"a.example:443\"]",
-    );
-    let b = parse(
-        "version = 1 # the same\ndescription = \"x\"\nallowed_domains = [\"https://a.example\", \"B.example\"]\n\
-         allowed_paths = [{path = \"/b\", access = \"read\"}, { host = \"/a\", path = \"/x/../a/\"}]\n\
-         permissions = [\"DATABASE_READ\", \"READ_FILE\"]\nagent = \"a\"\nmax_file_size = 10485760\n[limits]\ntimeout = \"10000ms\"",
-    );
+    let a = parse(indoc! {r#"
+            version = 1
+            agent = "a"
+            permissions = ["READONLY"]
+            allowed_paths = ["/a", "/b"]
+            allowed_domains = ["b.example", "a.example:443"]"#});
+    let b = parse(indoc! {r#"
+            version = 1 # the same
+            description = "x"
+            allowed_domains = ["https://a.example", "B.example"]
+            allowed_paths = [{path = "/b", access = "read"}, { host = "/a", path = "/x/../a/"}]
+            permissions = ["DATABASE_READ", "READ_FILE"]
+            agent = "a"
+            max_file_size = 10485760
+            [limits]
+            timeout = "10000ms""#});
     assert_eq!(a.sha256(), b.sha256());
     assert_eq!(a.sha256().len(), 64);
     for change in [
@@ -527,7 +551,7 @@ fn the_hash_is_of_the_meaning() {
         Policy::computing()
             .with_source_rules(Profile::Open)
             .sha256(),
-        "98489957106b87ae41fefdb6b158f75ff336010a39d0c8896d682532f4e8421b"
+        "3393a42d270f9b5fefa15c61d856b380c1579e47731e35c01e718afbefc13385"
     );
 }
 
@@ -568,11 +592,20 @@ fn extends_keeps_what_is_absent_and_narrows_what_is_there() {
     let same = extending("").unwrap();
     let base = parse(BASE);
     assert_eq!(same.sha256(), base.sha256());
-    let narrower = extending(
-        "permissions = [\"READ_FILE\"]\nallowed_paths = [\"/data/faq\", { path = \"/in/x\", host = \"in/x\" }]\n\
-         allowed_domains = [\"a.example.com\"]\nmax_file_size = 1\n[limits]\ntimeout = \"1s\"\nfuel = 1e9\n\
-         [source]\nprofile = \"strict\"\n[env]\n[tools.read_file]\nmax_calls = 1\napproval = true",
-    )
+    let narrower = extending(indoc! {r#"
+            permissions = ["READ_FILE"]
+            allowed_paths = ["/data/faq", { path = "/in/x", host = "in/x" }]
+            allowed_domains = ["a.example.com"]
+            max_file_size = 1
+            [limits]
+            timeout = "1s"
+            fuel = 1e9
+            [source]
+            profile = "strict"
+            [env]
+            [tools.read_file]
+            max_calls = 1
+            approval = true"#})
     .unwrap();
     assert_eq!(narrower.widenings(&base), []);
     assert!(!base.widenings(&narrower).is_empty());
@@ -621,7 +654,7 @@ fn a_widening_is_an_error_that_names_the_key() {
         ),
         (
             "[source]\nallow_imports = [\"ctypes\"]",
-            "code: allows more than the file that it extends: `ctypes` can be imported",
+            "source: allows more than the file that it extends: `ctypes` can be imported",
         ),
         (
             "[source]\nallow_calls = [\"eval\"]",
@@ -652,11 +685,18 @@ fn a_widening_is_an_error_that_names_the_key() {
             "tools.fetch.args.count: allows more than the file that it extends: the argument can be other than 1 to 5",
         ),
         (
-            "[tools.fetch]\nargs.url = { prefix = \"https://a/\" }\nargs.count = { min = 2, max = 2 }",
+            indoc! {r#"
+                [tools.fetch]
+                args.url = { prefix = "https://a/" }
+                args.count = { min = 2, max = 2 }"#},
             "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than text that starts with",
         ),
         (
-            "[tools.fetch]\nargs.url = { equals = \"https://a/v1/x\" }\nargs.count = { max = 5, min = 1 }\nconfig = { a = 1 }",
+            indoc! {r#"
+                [tools.fetch]
+                args.url = { equals = "https://a/v1/x" }
+                args.count = { max = 5, min = 1 }
+                config = { a = 1 }"#},
             "tools.fetch.config.a: allows more than the file that it extends: 1, which is new",
         ),
     ] {
@@ -717,7 +757,12 @@ fn the_schema_knows_every_key() {
 /// one of them.
 #[test]
 fn what_a_policy_forbids_has_no_allowed_parts() {
-    let source = "version = 1\n[source]\nforbid_imports = [\"sys\", \"urllib\", \"concurrent\", \"os\"]\nallow_imports = [\"os.path\"]\n";
+    let source = indoc! {r#"
+        version = 1
+        [source]
+        forbid_imports = ["sys", "urllib", "concurrent", "os"]
+        allow_imports = ["os.path"]
+    "#};
     let policy = parse(source);
     let rules = &policy.source_rules().rules;
     for module in [

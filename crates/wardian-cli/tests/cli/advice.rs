@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use indoc::indoc;
 use serde_json::{Value, json};
 
 use crate::{Files, check, example, run, text, wardian};
@@ -71,8 +72,12 @@ fn b_6_a_missing_module_says_what_there_is_instead() {
         &advice,
         &format!("`source.allow_imports` in {policy} changes that"),
     );
-    let more =
-        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[source]\nallow_imports = [\"os\"]\n";
+    let more = indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE"]
+            [source]
+            allow_imports = ["os"]
+        "#};
     fs::write(&policy, more).unwrap();
     check(
         &["run", "--policy", &policy, "-c", "import os; print(os.sep)"],
@@ -109,11 +114,20 @@ fn c_3_tools_are_imported_as_it_is_said() {
     let files = Files::new(&[
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"DATABASE_READ\"]\n[tools.find_order]\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE", "DATABASE_READ"]
+                [tools.find_order]
+            "#},
         ),
         (
             "tools.toml",
-            "[find_order]\naction = \"db_read\"\narguments = [\"order\"]\nanswer = '1'\n",
+            indoc! {r#"
+                [find_order]
+                action = "db_read"
+                arguments = ["order"]
+                answer = '1'
+            "#},
         ),
     ]);
     let (policy, tools) = (files.path("policy.toml"), files.path("tools.toml"));
@@ -136,12 +150,18 @@ fn c_4_a_second_file_is_imported() {
     let files = Files::new(&[
         (
             "app/main.py",
-            "import helper\nfrom pkg.part import double\nprint(helper.hello(), double(21), __file__, helper.__file__)",
+            indoc! {"
+                import helper
+                from pkg.part import double
+                print(helper.hello(), double(21), __file__, helper.__file__)"},
         ),
         ("app/helper.py", "def hello(): return 'hi'"),
         (
             "app/pkg/part.py",
-            "import helper\ndef double(x): return 2 * x\ndef fail(): 1 / 0",
+            indoc! {"
+                import helper
+                def double(x): return 2 * x
+                def fail(): 1 / 0"},
         ),
         ("app/pkg/__init__.py", "name = 'pkg'"),
         ("bad/main.py", "import helper"),
@@ -151,7 +171,12 @@ fn c_4_a_second_file_is_imported() {
         ("named/json.py", "1"),
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[limits]\nsource = \"200B\"\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE"]
+                [limits]
+                source = "200B"
+            "#},
         ),
         ("long.py", &"# long\n".repeat(40)),
     ]);
@@ -281,7 +306,14 @@ fn c_6_a_limit_names_its_line_and_what_raises_it() {
     let files = Files::new(&[
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[limits]\nfuel = 50_000_000\ntool_calls = 0\n[tools.x]\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE"]
+                [limits]
+                fuel = 50_000_000
+                tool_calls = 0
+                [tools.x]
+            "#},
         ),
         (
             "tools.toml",
@@ -363,7 +395,12 @@ fn c_5_the_lines_that_are_suggested_work() {
     let files = Files::new(&[
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[limits]\nfuel = 40_000_000\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE"]
+                [limits]
+                fuel = 40_000_000
+            "#},
         ),
         ("data/a.txt", "text"),
         ("read.py", "print(open('/data/a.txt').read())"),
@@ -425,12 +462,26 @@ fn b_7_a_script_is_told_what_it_may_do_instead() {
     let files = Files::new(&[
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"NETWORK_ACCESS\", \"DATABASE_READ\"]\nallowed_domains = [\"api.example.com\"]\n\
-          [tools.http_request]\nargs.method = { one_of = [\"GET\", \"HEAD\"] }\n[tools.query]\nargs.rows = { min = 1, max = 10 }\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE", "NETWORK_ACCESS", "DATABASE_READ"]
+                allowed_domains = ["api.example.com"]
+                [tools.http_request]
+                args.method = { one_of = ["GET", "HEAD"] }
+                [tools.query]
+                args.rows = { min = 1, max = 10 }
+            "#},
         ),
         (
             "tools.toml",
-            "[http_request]\nanswer = '1'\n[query]\naction = \"db_read\"\narguments = [\"database\", \"rows\"]\nanswer = '2'\n",
+            indoc! {r#"
+                [http_request]
+                answer = '1'
+                [query]
+                action = "db_read"
+                arguments = ["database", "rows"]
+                answer = '2'
+            "#},
         ),
     ]);
     let (policy, tools) = (files.path("policy.toml"), files.path("tools.toml"));
@@ -500,7 +551,14 @@ fn b_7_rules_of_tools_and_the_permission_to_run_are_followed() {
             ("policy.toml", &policy),
             (
                 "tools.toml",
-                "[send_email]\nanswer = 'null'\n[query]\naction = \"db_read\"\narguments = [\"database\"]\nanswer = '2'\n",
+                indoc! {r#"
+                    [send_email]
+                    answer = 'null'
+                    [query]
+                    action = "db_read"
+                    arguments = ["database"]
+                    answer = '2'
+                "#},
             ),
         ])
     };
@@ -511,7 +569,10 @@ fn b_7_rules_of_tools_and_the_permission_to_run_are_followed() {
     };
     let write =
         "from wardian import tools\ntools.send_email(['bob@example.com'], 'subject', 'text')";
-    let twice = "from wardian import tools\ntools.query('shop')\ntools.query('shop')";
+    let twice = indoc! {"
+        from wardian import tools
+        tools.query('shop')
+        tools.query('shop')"};
     for (refusing, code, said, followed) in [
         (
             mail("\"ada@example.com\""),
@@ -594,10 +655,18 @@ fn c_2_replies_have_shapes() {
         ("data/a.txt", "text"),
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/data\", host = \"data\" }]\n[tools.list_dir]\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE", "READ_FILE"]
+                allowed_paths = [{ path = "/data", host = "data" }]
+                [tools.list_dir]
+            "#},
         ),
     ]);
-    let code = "from wardian import tools\nhelp(tools.list_dir)\nprint(tools.list_dir('/data'))";
+    let code = indoc! {"
+        from wardian import tools
+        help(tools.list_dir)
+        print(tools.list_dir('/data'))"};
     let mut command = wardian(&["run", "--policy", &files.path("policy.toml"), "-c", code]);
     let output = command.output().unwrap();
     let shown = text(&output.stdout);

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use indoc::indoc;
 use serde_json::{Value, json};
 
 use crate::{Files, check, example, interrupt, report, run, text, wardian};
@@ -174,7 +175,10 @@ fn b_2_check_finds_what_run_refuses() {
             "there is no module mathh",
         ),
         (
-            "[source]\nallow_imports = [\"os\"]\nforbid_imports = [\"os\"]",
+            indoc! {r#"
+                [source]
+                allow_imports = ["os"]
+                forbid_imports = ["os"]"#},
             "os is allowed as well, by source.allow_imports[0]",
         ),
     ] {
@@ -188,8 +192,11 @@ fn b_2_check_finds_what_run_refuses() {
     ] {
         run_and_check(&format!("{head}allowed_paths = [\"{path}\"]\n"), &[said]);
     }
-    let no_permission =
-        "version = 1\npermissions = [\"EXECUTE_CODE\"]\nallowed_paths = [\"data\"]\n";
+    let no_permission = indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE"]
+            allowed_paths = ["data"]
+        "#};
     run_and_check(no_permission, &["nothing can be done in /data"]);
     // All at once, whatever is wrong with the text.
     run_and_check(
@@ -220,8 +227,13 @@ fn b_2_check_finds_what_run_refuses() {
 fn b_2_what_only_the_host_can_know_is_a_warning_offline() {
     let files = Files::new(&[(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\", \"DATABASE_READ\"]\nallowed_paths = [\"nowhere\"]\n\
-         [tools.db_query.config]\ndatabases.x = { postgres = { env = \"WARDIAN_NO_SUCH\" } }\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE", "DATABASE_READ"]
+            allowed_paths = ["nowhere"]
+            [tools.db_query.config]
+            databases.x = { postgres = { env = "WARDIAN_NO_SUCH" } }
+        "#},
     )]);
     let file = files.path("policy.toml");
     let output = run(&["policy", "check", "--offline", &file]);
@@ -243,7 +255,11 @@ fn b_2_what_only_the_host_can_know_is_a_warning_offline() {
 fn b_3_a_policy_that_can_not_run_is_attacked_by_nothing() {
     let files = Files::new(&[(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[tools.nosuch]\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE"]
+            [tools.nosuch]
+        "#},
     )]);
     let file = files.path("policy.toml");
     for command in [
@@ -295,7 +311,12 @@ fn b_9_json_has_one_shape() {
         ),
     ]);
     let [bad, none, read] = ["bad.toml", "none.toml", "read.toml"].map(|name| files.path(name));
-    let deep = "def f():\n    return [f]\nt = ()\nfor _ in range(300000): t = (t,)\nhash(t)";
+    let deep = indoc! {"
+        def f():
+            return [f]
+        t = ()
+        for _ in range(300000): t = (t,)
+        hash(t)"};
     let fields = |json: &Value| {
         json.as_object()
             .unwrap()
@@ -394,7 +415,11 @@ fn b_9_json_has_one_shape() {
 #[test]
 fn b_9_an_interruption_is_json_too() {
     let files = Files::new(&[("out/old", "")]);
-    let script = "print('so far')\nopen('/o/ready', 'w').close()\nimport time\ntime.sleep(60)";
+    let script = indoc! {"
+        print('so far')
+        open('/o/ready', 'w').close()
+        import time
+        time.sleep(60)"};
     let out = format!("/o={}", files.path("out"));
     let args = [
         "run",
@@ -471,7 +496,11 @@ fn b_12_every_spelling_is_understood_and_one_is_printed() {
         ("data/a", ""),
         (
             "policy.toml",
-            "version = 1\npermissions = [\"execute\", \"read_file\", \"db_read\"]\nallowed_paths = [\"data\"]\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["execute", "read_file", "db_read"]
+                allowed_paths = ["data"]
+            "#},
         ),
     ]);
     let policy = files.path("policy.toml");
@@ -560,7 +589,11 @@ fn c_7_logs_answer_questions() {
         ("two.py", "while True: pass"),
         (
             "policy.toml",
-            "version = 1\nagent = \"tester\"\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\n",
+            indoc! {r#"
+                version = 1
+                agent = "tester"
+                permissions = ["EXECUTE_CODE", "READ_FILE"]
+            "#},
         ),
     ]);
     let [one, two, policy, log, other] = [
@@ -666,11 +699,21 @@ fn c_12_tools_of_a_host_are_doubled() {
     let files = Files::new(&[
         (
             "policy.toml",
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"DATABASE_READ\"]\n[tools.find_order]\nmax_calls = 1\n",
+            indoc! {r#"
+                version = 1
+                permissions = ["EXECUTE_CODE", "DATABASE_READ"]
+                [tools.find_order]
+                max_calls = 1
+            "#},
         ),
         (
             "tools.toml",
-            "[find_order]\naction = \"db_read\"\narguments = [\"order\"]\nanswer = '\"in the post\"'\n",
+            indoc! {r#"
+                [find_order]
+                action = "db_read"
+                arguments = ["order"]
+                answer = '"in the post"'
+            "#},
         ),
         ("bad.toml", "[find_order]\naction = \"db_read\"\n"),
         (

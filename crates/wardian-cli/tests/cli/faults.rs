@@ -5,6 +5,7 @@
 //! Here some levels are tried; `just faults` tries all of them (`WARDIAN_FAULTS=all`), and prints
 //! what came of each.
 
+use indoc::indoc;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Output, Stdio};
@@ -34,8 +35,11 @@ const SCRIPTS: &[(&str, &str)] = &[
     ),
     (
         "calls",
-        "import asyncio\nfrom wardian import aio\nasync def all(): return await asyncio.gather(*(aio.write_file(f'/data/c{i}', 'x' * 5_000) \
-         for i in range(20)), return_exceptions=True)\nprint(len(asyncio.run(all())))",
+        indoc! {"
+            import asyncio
+            from wardian import aio
+            async def all(): return await asyncio.gather(*(aio.write_file(f'/data/c{i}', 'x' * 5_000) for i in range(20)), return_exceptions=True)
+            print(len(asyncio.run(all())))"},
     ),
     ("exception", "1 / 0"),
     ("memory", "x = []\nwhile True: x.append('x' * 100_000)"),

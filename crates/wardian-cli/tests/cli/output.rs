@@ -1,6 +1,7 @@
 //! Output, its readers, and signals.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn json_is_one_object() {
@@ -10,7 +11,11 @@ fn json_is_one_object() {
         "--profile",
         "open",
         "-c",
-        "import sys\nprint('out')\nprint('err', file=sys.stderr)\n{'a': [1]}",
+        indoc! {"
+            import sys
+            print('out')
+            print('err', file=sys.stderr)
+            {'a': [1]}"},
     ]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());

@@ -1,6 +1,7 @@
 //! Policies: the examples, mistakes in files, flags.
 
 use super::*;
+use indoc::indoc;
 
 #[test]
 fn a_customer_service_policy_on_the_command_line() {
@@ -160,13 +161,17 @@ fn an_analyst_reads_data_and_writes_results() {
         ("analyst/results/keep", ""),
         ("secret.txt", "secret"),
     ]);
-    let code = "import csv, json, pathlib\n\
-        totals = {}\n\
-        for row in csv.DictReader(open('/data/sales.csv')):\n    totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])\n\
-        json.dump(totals, open('/results/totals.json', 'w'))\n\
-        refused = 0\n\
-        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:\n    try: attempt()\n    except (PermissionError, FileNotFoundError): refused += 1\n\
-        print(sum(totals.values()), refused)";
+    let code = indoc! {"
+        import csv, json, pathlib
+        totals = {}
+        for row in csv.DictReader(open('/data/sales.csv')):
+            totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])
+        json.dump(totals, open('/results/totals.json', 'w'))
+        refused = 0
+        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:
+            try: attempt()
+            except (PermissionError, FileNotFoundError): refused += 1
+        print(sum(totals.values()), refused)"};
     let policy = files.path("analyst.toml");
     let output = run(&["run", "--policy", &policy, "--quiet", "-c", code]);
     assert_eq!(text(&output.stdout), format!("{total} 6\n"), "{output:?}");
@@ -214,7 +219,11 @@ fn mistakes_in_a_policy_are_shown_where_they_are() {
     let files = Files::new(&[
         (
             "bad.toml",
-            "version = 1\npermisions = [\"READ_FILE\"]\nallowed_paths = [\"/data\", \"/data/tmp\"]\n",
+            indoc! {r#"
+                version = 1
+                permisions = ["READ_FILE"]
+                allowed_paths = ["/data", "/data/tmp"]
+            "#},
         ),
         ("ok.toml", "version = 1\n"),
         (
@@ -264,7 +273,12 @@ fn mistakes_in_a_policy_are_shown_where_they_are() {
 fn flags_only_narrow_a_policy() {
     let files = Files::new(&[(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[limits]\ntimeout = \"5s\"\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE"]
+            [limits]
+            timeout = "5s"
+        "#},
     )]);
     let policy = files.path("policy.toml");
     let with = |flags: &[&str], code: &str| {

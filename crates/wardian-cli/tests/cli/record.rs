@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Child, Command, Stdio};
 
+use indoc::indoc;
 use serde_json::{Value, json};
 
 use crate::{Files, check, example, interrupt, run, text, wardian};
@@ -23,8 +24,13 @@ max_calls = 3
 approval = true
 "#;
 
-const SCRIPT: &str = "from wardian import tools\nprint(tools.read_file('/data/a.txt'))\ntry: tools.read_file('/etc/\\x1b]0;x\\x07passwd')\n\
-    except PermissionError as error: print(error)\ntry: tools.write_file('/data/b.txt', 'text')\nexcept PermissionError as error: print(error)";
+const SCRIPT: &str = indoc! {r"
+    from wardian import tools
+    print(tools.read_file('/data/a.txt'))
+    try: tools.read_file('/etc/\x1b]0;x\x07passwd')
+    except PermissionError as error: print(error)
+    try: tools.write_file('/data/b.txt', 'text')
+    except PermissionError as error: print(error)"};
 
 fn files() -> Files {
     let files = Files::new(&[("policy.toml", POLICY), ("script.py", SCRIPT)]);
@@ -52,8 +58,11 @@ fn recorded(files: &Files, log: &str) {
         .unwrap();
     assert_eq!(
         text(&output.stdout),
-        "content\nread_file: no entry of allowed_paths holds /etc/\\u{1b}]0;x\\u{7}passwd; allowed_paths has /data\n\
-         write_file was not approved: there is no terminal to ask at\n",
+        indoc! {r"
+            content
+            read_file: no entry of allowed_paths holds /etc/\u{1b}]0;x\u{7}passwd; allowed_paths has /data
+            write_file was not approved: there is no terminal to ask at
+        "},
         "{}",
         text(&output.stderr)
     );
@@ -102,7 +111,10 @@ fn tools_are_listed() {
         "no tool: `[tools.NAME]` in a policy grants one; there are read_file, write_file, list_dir, http_request, db_query, db_execute, send_email\n",
         "",
     );
-    let lacking = "version = 1\npermissions = [\"EXECUTE_CODE\"]\n[tools.write_file]";
+    let lacking = indoc! {r#"
+        version = 1
+        permissions = ["EXECUTE_CODE"]
+        [tools.write_file]"#};
     let lacking = Files::new(&[("policy.toml", lacking)]);
     check(
         &["tools", "list", "--policy", &lacking.path("policy.toml")],
@@ -343,7 +355,11 @@ fn a_log_that_can_not_be_written() {
 fn too_many_calls_have_an_exit_code() {
     let files = files();
     let policy = files.path("policy.toml");
-    let code = "from wardian import tools\nfor i in range(9):\n    try: tools.list_dir('/data')\n    except BaseException: pass";
+    let code = indoc! {"
+        from wardian import tools
+        for i in range(9):
+            try: tools.list_dir('/data')
+            except BaseException: pass"};
     check(
         &["run", "--policy", &policy, "-c", code],
         127,
@@ -445,8 +461,13 @@ fn the_terminal_is_asked() {
 /// approves of nothing.
 #[test]
 fn a_17_keys_typed_before_a_question_do_not_answer_it() {
-    let script = "from wardian import tools\nprint('--- wardian asks ---\\nType bcdf to approve, Enter to refuse: ', end='', flush=True)\n\
-                  import time\ntime.sleep(1)\ntry: tools.write_file('/data/b.txt', 'text')\nexcept PermissionError as error: print(error)";
+    let script = indoc! {r"
+        from wardian import tools
+        print('--- wardian asks ---\nType bcdf to approve, Enter to refuse: ', end='', flush=True)
+        import time
+        time.sleep(1)
+        try: tools.write_file('/data/b.txt', 'text')
+        except PermissionError as error: print(error)"};
     let files = Files::new(&[("policy.toml", POLICY), ("script.py", script)]);
     fs::create_dir(files.path("data")).unwrap();
     let command = format!(

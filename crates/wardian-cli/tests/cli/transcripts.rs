@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use indoc::indoc;
 use regex::Regex;
 
 use crate::{Files, wardian};
@@ -32,8 +33,13 @@ const GRANT: &[Step] = &[
     ),
     Save(
         "report.py",
-        "from wardian import tools\n\norders = open(\"/data/orders.csv\").read().split()\n\
-         rate = tools.http_request(\"https://api.example.com/v1/rate\")[\"body\"]\nprint(len(orders), \"orders at\", rate)\n",
+        indoc! {r#"
+            from wardian import tools
+
+            orders = open("/data/orders.csv").read().split()
+            rate = tools.http_request("https://api.example.com/v1/rate")["body"]
+            print(len(orders), "orders at", rate)
+        "#},
     ),
     Save(
         "policy.toml",
@@ -44,8 +50,11 @@ const GRANT: &[Step] = &[
     Run("policy suggest audit.jsonl"),
     Save(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\n\
-         allowed_paths = [{ path = \"/data\", host = \"data\", access = \"read\" }]\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE"]
+            allowed_paths = [{ path = "/data", host = "data", access = "read" }]
+        "#},
     ),
     Run("run --policy policy.toml --audit audit.jsonl report.py"),
     Say(
@@ -53,23 +62,41 @@ const GRANT: &[Step] = &[
     ),
     Save(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\n\
-         allowed_paths = [{ path = \"/data\", host = \"data\", access = \"read\" }]\n\n[tools.http_request]\nmax_calls = 5\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE"]
+            allowed_paths = [{ path = "/data", host = "data", access = "read" }]
+
+            [tools.http_request]
+            max_calls = 5
+        "#},
     ),
     Run("policy check policy.toml"),
     Save(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\", \"NETWORK_ACCESS\"]\n\
-         allowed_paths = [{ path = \"/data\", host = \"data\", access = \"read\" }]\n\n[tools.http_request]\nmax_calls = 5\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE", "NETWORK_ACCESS"]
+            allowed_paths = [{ path = "/data", host = "data", access = "read" }]
+
+            [tools.http_request]
+            max_calls = 5
+        "#},
     ),
     Run("policy check policy.toml"),
     Say("Would the call be allowed? Asked without making it:"),
     Run("policy explain policy.toml http_request https://api.example.com/v1/rate"),
     Save(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\", \"NETWORK_ACCESS\"]\n\
-         allowed_paths = [{ path = \"/data\", host = \"data\", access = \"read\" }]\nallowed_domains = [\"api.example.com\"]\n\n\
-         [tools.http_request]\nmax_calls = 5\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE", "NETWORK_ACCESS"]
+            allowed_paths = [{ path = "/data", host = "data", access = "read" }]
+            allowed_domains = ["api.example.com"]
+
+            [tools.http_request]
+            max_calls = 5
+        "#},
     ),
     Run("policy explain policy.toml http_request https://api.example.com/v1/rate"),
     Say("And with a double in place of the API, which `wardian run --help` says how to have:"),
@@ -99,8 +126,11 @@ const SCENARIO: &[Step] = &[
     ),
     Save(
         "policy.toml",
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\n\
-         allowed_paths = [{ path = \"/data\", host = \"data\", access = \"read\" }]\n",
+        indoc! {r#"
+            version = 1
+            permissions = ["EXECUTE_CODE", "READ_FILE"]
+            allowed_paths = [{ path = "/data", host = "data", access = "read" }]
+        "#},
     ),
     Run("test cases --policy policy.toml"),
     Save(
@@ -211,11 +241,22 @@ fn three_tasks_are_done_by_what_is_printed() {
     let night = Files::new(&[
         (
             "night.py",
-            "total = 0\ntry: open(\"/data/orders.csv\")\nexcept OSError: pass\nwhile True: total += 1\n",
+            indoc! {r#"
+                total = 0
+                try: open("/data/orders.csv")
+                except OSError: pass
+                while True: total += 1
+            "#},
         ),
         (
             "policy.toml",
-            "version = 1\nagent = \"night\"\npermissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\n[limits]\nfuel = 50_000_000\n",
+            indoc! {r#"
+                version = 1
+                agent = "night"
+                permissions = ["EXECUTE_CODE", "READ_FILE"]
+                [limits]
+                fuel = 50_000_000
+            "#},
         ),
     ]);
     let args = [
