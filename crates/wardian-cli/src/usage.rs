@@ -12,10 +12,10 @@ pub(crate) fn explain(error: Error, arguments: &[String]) -> Error {
     let subcommand = arguments.get(1).map_or("", String::as_str);
     let message = match error.kind() {
         ErrorKind::InvalidSubcommand => unknown_command(&invalid(&error, ContextKind::InvalidSubcommand)),
-        ErrorKind::UnknownArgument => {
+        ErrorKind::UnknownArgument if subcommand == "run" => {
             let invalid = invalid(&error, ContextKind::InvalidArg);
             let similar = error.get(ContextKind::SuggestedArg);
-            unknown_argument(subcommand, &invalid, similar)
+            Some(unknown_argument(&invalid, similar))
         }
         ErrorKind::MissingRequiredArgument if subcommand == "run" => Some(
             "there is nothing to run: name a file, `-` for standard input, or give the source with -c"
@@ -49,14 +49,11 @@ fn unknown_command(typed: &str) -> Option<String> {
     is_script.then(|| format!("`{typed}` is no command; to run a script: wardian run {typed}"))
 }
 
-fn unknown_argument(
-    subcommand: &str,
-    typed: &str,
-    similar: Option<&ContextValue>,
-) -> Option<String> {
+/// An argument that `run` does not have.
+fn unknown_argument(typed: &str, similar: Option<&ContextValue>) -> String {
     let flag = typed.split('=').next().unwrap_or(typed);
-    let no = format!("`{typed}` is no argument of `wardian {subcommand}`");
-    Some(match flag {
+    let no = format!("`{typed}` is no argument of `wardian run`");
+    match flag {
         // The names of other runtimes.
         "--net" | "--allow-net" | "--network" => format!(
             "{no}: a script has no network; a policy can grant tools that reach hosts which it lists"
@@ -67,12 +64,9 @@ fn unknown_argument(
         "--allow-all" | "-A" => format!("{no}: a policy grants what a script may do"),
         _ => match similar {
             Some(ContextValue::String(similar)) => format!("{no}; did you mean {similar}?"),
-            _ if subcommand == "run" => {
-                format!(
-                    "{no}; what is for the script comes after `--`: wardian run FILE -- {typed}"
-                )
-            }
-            _ => return None,
+            _ => format!(
+                "{no}; what is for the script comes after `--`: wardian run FILE -- {typed}"
+            ),
         },
-    })
+    }
 }

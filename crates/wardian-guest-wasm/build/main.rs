@@ -4,14 +4,16 @@
 //! into `target/guest`, beside `target/release` and `target/debug`: all host profiles share one guest, and cargo
 //! rebuilds it only when it has changed.
 //!
-//! This is apart from what is made of the guest (`wardian-guest`), so that it starts at once, beside the compiler that
-//! the other needs.
+//! This is apart from what is made of the guest (`wardian-guest`), so that it can run beside the building of the compiler
+//! that the other needs.
 
 #![expect(
     clippy::print_stdout,
     reason = "a build script talks to cargo on standard output"
 )]
 
+#[expect(unreachable_pub, reason = "the library has it, too")]
+mod files;
 mod guest;
 #[expect(unreachable_pub, reason = "the library has it, too")]
 mod lock;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::files::write_whole;
 use crate::progress::Progress;
 use crate::sources::Sources;
 
@@ -113,15 +116,4 @@ fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
     Ok(target
         .context("the target directory has a parent")?
         .to_owned())
-}
-
-/// Writes a file so that nobody ever sees half of it, two builds at once included; not at all if it has these bytes.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
-    fs::write(&partial, bytes)
-        .and_then(|()| fs::rename(&partial, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[path = "../build/files.rs"]
+pub mod files;
 #[path = "../build/lock.rs"]
 pub mod lock;
 #[path = "../build/progress.rs"]

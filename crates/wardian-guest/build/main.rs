@@ -13,7 +13,7 @@ mod snapshot;
 use std::fs;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use wardian_guest_wasm::files::write_whole;
 use wardian_guest_wasm::lock::locked_version;
 use wardian_guest_wasm::progress::Progress;
 use wasmtime::error::Context;
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
 
     for (name, path) in [("MODULE", &module), ("IMAGE", &image), ("CODE", &code)] {
         println!("cargo:rustc-env=WARDIAN_GUEST_{name}={}", path.display());
-        let hash = sha256(&fs::read(path)?);
+        let hash = wardian_abi::sha256(fs::read(path)?);
         println!("cargo:rustc-env=WARDIAN_GUEST_{name}_SHA256={hash}");
     }
     println!(
@@ -122,27 +122,14 @@ fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     engine
         .precompile_compatibility_hash()
         .hash(&mut compatibility);
-    let mut hash = Sha256::new();
-    hash.update(wasm);
-    hash.update(include_bytes!("snapshot.rs"));
-    hash.update(include_bytes!("compile.rs"));
-    hash.update(wardian_meter::SOURCE);
-    hash.update(compatibility.finish().to_le_bytes());
-    hex(&hash.finalize())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Writes a file so that nobody ever sees half of it, two builds at once included.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension(format!("partial-{}", std::process::id()));
-    fs::write(&partial, bytes)
-        .and_then(|()| fs::rename(&partial, path))
-        .with_context(|| format!("cannot write {}", path.display()))
+    wardian_abi::sha256(
+        [
+            wasm,
+            include_bytes!("snapshot.rs"),
+            include_bytes!("compile.rs"),
+            wardian_meter::SOURCE.as_bytes(),
+            &compatibility.finish().to_le_bytes(),
+        ]
+        .concat(),
+    )
 }

@@ -10,13 +10,21 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use wardian::{Error, Log, Outcome, Runtime, Sandbox, Script, Verdict};
+use wardian::{
+    Error, Limits, Log, Outcome, Policy, Runtime, Sandbox, Script, Verdict, policy::Allowance,
+};
 
 use super::{Result, computing, ensure, outcome, sandbox, text, value, works};
 use crate::test_bed::TestBed;
 use wardian_testkit::runtime;
 
 const MARKER: &str = "residue-0b5c5a3f";
+
+/// The limits of a policy, with little time.
+fn brief(policy: &Policy) -> Result<Limits> {
+    let timeout = Allowance::AtMost(Duration::from_millis(300));
+    policy.limits().clone().with_timeout(timeout).map_err(text)
+}
 
 /// Fills memory with a marker, in every way that a run ends; then looks for it.
 pub(super) fn residue() -> Result {
@@ -90,13 +98,8 @@ pub(super) fn crowd() -> Result {
         .build()
         .map_err(text)?;
     let policy = computing()?;
-    let limits = policy
-        .limits()
-        .clone()
-        .with_timeout(wardian::policy::Allowance::AtMost(Duration::from_millis(
-            300,
-        )));
-    let sandbox = Sandbox::new(&few, policy.with_limits(limits.map_err(text)?)).map_err(text)?;
+    let limits = brief(&policy)?;
+    let sandbox = Sandbox::new(&few, policy.with_limits(limits)).map_err(text)?;
     let bombs = [
         "while True: pass",
         "a = []\nwhile 1: a.append(bytearray(1 << 20))",
@@ -173,14 +176,8 @@ pub(super) fn cancellations() -> Result {
 /// run.
 pub(super) fn blocked_executor() -> Result {
     let policy = computing()?;
-    let limits = policy
-        .limits()
-        .clone()
-        .with_timeout(wardian::policy::Allowance::AtMost(Duration::from_millis(
-            300,
-        )));
-    let limits = limits
-        .and_then(|limits| limits.with_fuel(wardian::policy::Allowance::Unlimited))
+    let limits = brief(&policy)?
+        .with_fuel(Allowance::Unlimited)
         .map_err(text)?;
     let sandbox = Sandbox::new(runtime(), policy.with_limits(limits)).map_err(text)?;
     for script in ["while True: pass", "import time\ntime.sleep(100)"] {
