@@ -349,7 +349,7 @@ fn json_outcome_has_success_output_and_error() {
     assert_eq!(json["error"], Json::Null);
     assert_eq!(json["verdict"], json!("completed"));
     assert_eq!(json["value"], json!({"a": 1}));
-    assert_eq!(json["truncated"], json!(false));
+    assert_eq!(json["streams"]["stdout"]["truncated"], json!(false));
     assert!(json["usage"]["fuel"].as_u64().unwrap() > 0);
     let json = run("1/0").json();
     assert_eq!(json["success"], json!(false));

@@ -6,7 +6,7 @@ use indoc::indoc;
 use wardian::policy::Allowance::AtMost;
 use wardian::{
     Limits, Outcome, Script, Verdict,
-    outcome::{Trap, Value},
+    outcome::{SourceRule, Trap, Value},
     policy::{Allowance, Limit},
 };
 
@@ -279,7 +279,7 @@ fn endless_output_keeps_head_and_tail() {
         limits.with(Limit::Stderr, AtMost(1024)).unwrap(),
     );
     assert!(outcome.stderr.truncated && !outcome.stdout.truncated);
-    assert_eq!(outcome.json()["truncated"], true);
+    assert_eq!(outcome.json()["streams"]["stderr"]["truncated"], true);
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn source_size() {
     let Verdict::Rejected { violations } = run_within("123456789\n ", limits).verdict else {
         panic!()
     };
-    assert_eq!(violations[0].rule, "source_bytes");
+    assert_eq!(violations[0].rule, SourceRule::SourceBytes);
 }
 
 #[test]

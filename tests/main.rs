@@ -32,6 +32,7 @@ mod review;
 mod scenarios;
 mod screening;
 mod tidy;
+mod wire;
 mod world;
 
 use wardian::{

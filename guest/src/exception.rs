@@ -2,7 +2,7 @@
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyStr};
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
-use wardian_abi::{Raised, SCRIPT_NAME, TRACEBACK_BYTES, Violation};
+use wardian_abi::{Raised, SCRIPT_NAME, SourceRule, TRACEBACK_BYTES, Violation};
 
 use crate::interpreter::Support;
 
@@ -46,11 +46,10 @@ pub(crate) fn syntax(
     let lines = source.lines().nth(line as usize - 1).unwrap_or_default();
     Violation {
         rule: if nested {
-            "nesting"
+            SourceRule::Nesting
         } else {
-            wardian_screen::SYNTAX
-        }
-        .to_owned(),
+            SourceRule::Syntax
+        },
         message: format!("Syntax error: {}", text(message, "invalid syntax")),
         line,
         column,

@@ -10,7 +10,7 @@ use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
 use wardian_abi::{
     ModuleSource, Reply, Report, ReportedValue, Request, SCRIPT_NAME, ScreenRules, Screening,
-    VERSION, VIOLATIONS, Violation, source_sha256,
+    SourceRule, VERSION, VIOLATIONS, Violation, source_sha256,
 };
 
 use crate::convert::{self, Limits};
@@ -71,7 +71,7 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
         });
         let compiled = compiled.map_err(|error| {
             // The compiler says it better than the parser.
-            found.retain(|found| found.rule != wardian_screen::SYNTAX);
+            found.retain(|found| found.rule != SourceRule::Syntax);
             found.push(error);
             found.sort_by_key(|found| (found.line, found.column));
         });

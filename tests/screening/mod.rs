@@ -11,7 +11,7 @@ use serde_json::json;
 use wardian::policy::Allowance::AtMost;
 use wardian::{
     Limits, Outcome, Policy, Sandbox, Verdict,
-    outcome::Violation,
+    outcome::{SourceRule, Violation},
     policy::{NameSet, Permission, Profile, Source, SourceRules},
 };
 

@@ -128,7 +128,7 @@ fn the_modules_of_the_standard_library_are_read() {
             let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let Some(source) = sources.get(i) else { break };
             let found = pollster::block_on(sandbox.screen(source.as_str())).unwrap();
-            let refused = found.iter().find(|found| found.rule != "call");
+            let refused = found.iter().find(|found| found.rule != SourceRule::Call);
             assert!(refused.is_none(), "{:.60}: {refused:?}", source);
         }
     };

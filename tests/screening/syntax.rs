@@ -100,7 +100,7 @@ fn val_07_to_val_09_what_ends_a_line() {
     ] {
         let found = screen(Profile::Standard, source);
         assert!(
-            found.len() == 1 && found[0].rule == "syntax",
+            found.len() == 1 && found[0].rule == SourceRule::Syntax,
             "{source:?}: {found:?}"
         );
     }
@@ -176,7 +176,7 @@ fn val_10_to_val_16_nesting_and_chains() {
     }
     let deep = format!("{}1", "-".repeat(300_000));
     let found = screen(Profile::Standard, &deep);
-    assert_eq!((&*found[0].rule, found.len()), ("nesting", 1));
+    assert_eq!((found[0].rule, found.len()), (SourceRule::Nesting, 1));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn val_17_a_source_that_is_too_large_or_takes_too_long() {
         .unwrap();
     for sandbox in [tiny(little), tiny(short)] {
         let found = pollster::block_on(sandbox.screen(&*source)).unwrap();
-        assert_eq!((&*found[0].rule, found.len()), ("resources", 1));
+        assert_eq!((found[0].rule, found.len()), (SourceRule::Resources, 1));
         let outcome = sandbox.run_blocking(&*source).unwrap();
         assert_eq!(
             outcome.verdict,
@@ -203,7 +203,10 @@ fn val_17_a_source_that_is_too_large_or_takes_too_long() {
         assert!(outcome.usage.fuel > 0);
     }
     let long = "#".repeat((1 << 20) + 1);
-    assert_eq!(screen(Profile::Open, &long)[0].rule, "source_bytes");
+    assert_eq!(
+        screen(Profile::Open, &long)[0].rule,
+        SourceRule::SourceBytes
+    );
 }
 
 /// Mutated sources: screening calls the same a syntax error as the interpreter does when it runs
@@ -271,7 +274,7 @@ fn screening_and_running_agree_on_syntax_errors() {
         }
         let source: String = chars.into_iter().collect();
         let found = pollster::block_on(screening.screen(source.as_str())).unwrap();
-        let screened = found.iter().any(|found| found.rule == "syntax");
+        let screened = found.iter().any(|found| found.rule == SourceRule::Syntax);
         let outcome = running.run_blocking(source.as_str()).unwrap();
         let raised = match &outcome.verdict {
             // It ran for too long to tell what it would have come to.

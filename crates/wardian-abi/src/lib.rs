@@ -227,7 +227,7 @@ pub fn source_sha256(source: &str, modules: &BTreeMap<String, ModuleSource>) -> 
 /// allowed where `os` is forbidden. A name that is both is forbidden.
 ///
 /// Where only parts of a module are allowed, like `sys.maxsize`, the module can be imported and shows these parts alone.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScreenRules {
     /// The modules that may be imported; `None` for any.
     pub allowed_imports: Option<NameSet>,
@@ -301,10 +301,11 @@ fn longest(names: &NameSet, module: &str) -> Option<usize> {
 /// One reason for which source is rejected. Lines and columns count from 1, columns in characters; the
 /// end is that of the text, exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Violation {
-    /// The rule: `import`, `call`, `syntax`, `nesting`, `resources`, `source_bytes`.
-    pub rule: String,
+    /// The rule.
+    pub rule: SourceRule,
     /// The reason, in one sentence.
     pub message: String,
     /// The line on which it starts.
@@ -318,8 +319,40 @@ pub struct Violation {
     /// The text itself; its start, if it is long.
     pub text: String,
     /// The module that it stands in; `None` for the script itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
+}
+
+/// A rule about source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SourceRule {
+    /// It imports no module that it may not.
+    Import,
+    /// It names no built-in function that it may not.
+    Call,
+    /// It is Python.
+    Syntax,
+    /// It is not nested too deeply to be checked.
+    Nesting,
+    /// It can be checked within the limits of a run.
+    Resources,
+    /// It is not longer than the limit.
+    SourceBytes,
+}
+
+impl SourceRule {
+    /// Returns the name: `import`, `source_bytes`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Call => "call",
+            Self::Syntax => "syntax",
+            Self::Nesting => "nesting",
+            Self::Resources => "resources",
+            Self::SourceBytes => "source_bytes",
+        }
+    }
 }
 
 /// SHA-256, in hex. Both sides name a source by it.
@@ -374,6 +407,7 @@ pub enum Report<V = ReportedValue> {
 
 /// An uncaught exception.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Raised {
     /// The exception's class, with its module unless that is `builtins`.
@@ -402,8 +436,7 @@ pub enum ReportedValue {
 }
 
 /// The value of a script's final expression.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// As JSON; `null` where there is no final expression or it is `None`.
     Json(serde_json::Value),

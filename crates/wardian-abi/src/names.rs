@@ -52,14 +52,7 @@ impl FromIterator<String> for NameSet {
     }
 }
 
-/// For people and other programs: an array.
-impl Serialize for NameSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
-    }
-}
-
-/// [`ScreenRules`] as a guest is wire of them.
+/// [`ScreenRules`] on their way to a guest.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScreenRulesWire<Text> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub struct Entry<'a> {
 
 /// An event. Everything in here is the host's own: nothing that a script can choose but the
 /// amounts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -161,7 +162,7 @@ impl Event {
 
 /// The words of a script or a tool. Every character can stand in them; what looks like a secret is
 /// replaced before it is written, and what is long is cut.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Data {
     /// A tool that a script has called and that there is not.
@@ -188,7 +189,7 @@ pub struct Data {
 }
 
 /// The arguments of a call, as far as they are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Args {
     /// The arguments; the start of their JSON, as a string, if they are long.
@@ -269,7 +270,9 @@ fn start(text: &str) -> &str {
 }
 
 /// An operation on a file or a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FileOperation {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
@@ -37,7 +38,7 @@ impl Default for Head {
 }
 
 /// A record as it is read back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Record {
     /// [`VERSION`].

@@ -7,7 +7,7 @@ use std::process::{ExitCode, Termination};
 use wardian::{
     Error, Verdict,
     policy::{Limit, PolicyError},
-    report::{Ending, Report},
+    wire::{Ending, Report},
 };
 use wardian_tools::ConfigError;
 

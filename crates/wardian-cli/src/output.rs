@@ -7,7 +7,7 @@ use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
-use wardian::report::Report;
+use wardian::wire::Report;
 
 use crate::display::Escaper;
 use crate::exit;

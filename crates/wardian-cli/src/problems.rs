@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use wardian::{outcome::Violation, policy::Problems};
+use wardian::{
+    outcome::{SourceRule, Violation},
+    policy::Problems,
+};
 
 use crate::display::Escaper;
 use crate::sources::Sources;
@@ -38,7 +41,7 @@ pub(crate) fn show_source(sources: &Sources, violations: &[Violation]) {
         // The rest of a statement's line is enough to see where it went wrong.
         let line_end = source.get(start..).and_then(|rest| rest.find(['\n', '\r']));
         let end = end.min(line_end.map_or(source.len(), |length| start + length));
-        if violation.rule == "source_bytes" {
+        if violation.rule == SourceRule::SourceBytes {
             exit::say(&format!("{file}: {}", violation.message));
             continue;
         }

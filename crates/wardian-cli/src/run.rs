@@ -14,10 +14,10 @@ use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Error, Log, Outcome, Policy, Runtime, Sandbox, Tool, Verdict,
     audit::FileOperation,
-    outcome::{Attempt, Refusals, Stream},
+    outcome::{Attempt, Output, Refusals, Stream},
     policy::{Access, Allowance, Grant, Limit, Profile},
-    report::{Ending, Report},
     tool::Approver,
+    wire::{Ending, Report},
 };
 use wardian_testkit::Doubles;
 
@@ -503,7 +503,7 @@ fn sink(screen: Screen) -> Sink {
 
 /// Output of a script so far, for a run that is interrupted.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<[Vec<u8>; 2]>>);
+struct Heard(Arc<Mutex<[Output; 2]>>);
 
 impl Heard {
     fn sink(&self) -> Sink {
@@ -511,10 +511,12 @@ impl Heard {
         Box::new(move |stream, bytes| {
             if let Ok(mut heard) = heard.0.lock() {
                 let [stdout, stderr] = &mut *heard;
-                match stream {
-                    Stream::Stdout => stdout.extend_from_slice(bytes),
-                    Stream::Stderr => stderr.extend_from_slice(bytes),
-                }
+                let output = match stream {
+                    Stream::Stdout => stdout,
+                    Stream::Stderr => stderr,
+                };
+                output.bytes.extend_from_slice(bytes);
+                output.written += bytes.len() as u64;
             }
         })
     }
@@ -522,8 +524,8 @@ impl Heard {
     fn report(&self) -> Report {
         let mut report = Report::without_outcome(Ending::Interrupted, "interrupted");
         if let Ok(heard) = self.0.lock() {
-            let [stdout, stderr] = heard.each_ref().map(|bytes| String::from_utf8_lossy(bytes));
-            (report.output, report.stderr) = (stdout.into_owned(), stderr.into_owned());
+            let [stdout, stderr] = &*heard;
+            report.set_output(stdout, stderr);
         }
         report
     }

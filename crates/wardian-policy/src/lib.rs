@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod canonical;
 mod decision;
 mod domain;
 mod file;
@@ -38,6 +39,7 @@ mod source_rules;
 mod tool;
 
 pub use action::{Action, UnclearName, UnknownAction};
+pub use canonical::{CanonicalError, CanonicalPolicy};
 pub use decision::Decision;
 pub use domain::{DomainError, DomainRule, UrlError, decoded_url, parse_url};
 pub use file::{Base, FILE_BYTES, Problem, Problems, nearest, schema};
@@ -48,7 +50,7 @@ pub use names::{is_env_variable, is_identifier, is_tool_name};
 pub use narrowing::{Widening, leaves};
 pub use path::{GuestPath, PathError};
 pub use permission::Permission;
-pub use policy::{CanonicalPolicy, Policy};
+pub use policy::Policy;
 pub use source_rules::{Profile, SourceRules};
 pub use tool::{Constraint, ToolRules};
 pub use wardian_abi::{NameSet, ScreenRules};

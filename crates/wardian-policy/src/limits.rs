@@ -217,14 +217,6 @@ impl Limit {
         }
     }
 
-    /// An amount of it for machines: the number, or `unlimited`.
-    pub(crate) fn show_exactly(self, amount: Allowance<u64>) -> serde_json::Value {
-        match amount {
-            Allowance::AtMost(amount) => amount.into(),
-            Allowance::Unlimited => "unlimited".into(),
-        }
-    }
-
     /// Returns the kind of amount that it takes, as a noun.
     pub const fn amount_noun(self) -> &'static str {
         match self.unit() {

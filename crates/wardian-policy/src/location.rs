@@ -19,6 +19,18 @@ pub struct Location {
     pub column: usize,
 }
 
+impl Location {
+    /// A place in `file`: the bytes in `span`, the first of them at `line` and `column`, both from 1.
+    pub fn new(file: impl AsRef<Path>, span: Range<usize>, line: usize, column: usize) -> Self {
+        Self {
+            file: file.as_ref().into(),
+            span,
+            line,
+            column,
+        }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use url::Url;
 
 use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::{
-    Access, Action, Grant, GrantError, GuestPath, Limit, Limits, Location, Permission, Profile,
-    Source, SourceRules, ToolRules,
+    Access, Action, Grant, GrantError, GuestPath, Limits, Location, Permission, Profile, Source,
+    SourceRules, ToolRules,
 };
 
 /// The authority of one agent. Nothing is granted that is not in here.
@@ -331,58 +330,4 @@ impl Policy {
         };
         Decision { action, rule, at }
     }
-
-    /// Returns the canonical form: what the policy grants, and nothing of how it was written.
-    pub fn canonical(&self) -> CanonicalPolicy<'_> {
-        let mut allowed_domains: Vec<_> = self.domains.iter().map(ToString::to_string).collect();
-        allowed_domains.sort();
-        CanonicalPolicy {
-            agent: &self.agent,
-            permissions: self.permissions.names().collect(),
-            allowed_paths: self
-                .effective_grants()
-                .map(|grant| CanonicalGrant {
-                    path: grant.guest.to_string(),
-                    host: grant.host,
-                    access: grant.access.name(),
-                })
-                .collect(),
-            allowed_domains,
-            limits: Limit::ALL
-                .into_iter()
-                .map(|limit| (limit.key(), limit.show_exactly(self.limits.get(limit))))
-                .collect(),
-            source: &self.source_rules,
-            env: &self.env,
-            tools: &self.tools,
-        }
-    }
-
-    /// Returns SHA-256 of the [canonical form](Self::canonical), in hex: the same for two files
-    /// that grant the same, however they are written.
-    pub fn sha256(&self) -> String {
-        // Maps with text for keys, and nothing that can't be written.
-        let canonical = serde_json::to_vec(&self.canonical()).unwrap_or_default();
-        wardian_abi::sha256(canonical)
-    }
-}
-
-/// The canonical form of a policy: what it grants. Every list is sorted; times are in nanoseconds.
-#[derive(Debug, Serialize)]
-pub struct CanonicalPolicy<'p> {
-    agent: &'p str,
-    permissions: Vec<&'static str>,
-    allowed_paths: Vec<CanonicalGrant>,
-    allowed_domains: Vec<String>,
-    limits: BTreeMap<&'static str, serde_json::Value>,
-    source: &'p SourceRules,
-    env: &'p BTreeMap<String, String>,
-    tools: &'p BTreeMap<String, ToolRules>,
-}
-
-#[derive(Debug, Serialize)]
-struct CanonicalGrant {
-    path: String,
-    host: PathBuf,
-    access: &'static str,
 }

@@ -1,10 +1,13 @@
 //! Rules about source, before it runs: a profile, and the changes of a policy to it.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wardian_abi::ScreenRules;
 
 /// A named set of rules about source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Profile {
@@ -301,13 +304,12 @@ impl Profile {
 }
 
 /// The rules about source: a profile, and the rules that are in effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SourceRules {
     /// The profile that the rules started from.
     pub profile: Profile,
     /// The profile's rules, with what a policy changed in them.
-    #[serde(flatten)]
     pub rules: ScreenRules,
 }
 

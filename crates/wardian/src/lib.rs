@@ -38,6 +38,7 @@ mod preflight;
 mod run;
 mod runtime;
 mod sandbox;
+mod schemas;
 mod threads;
 mod tools;
 
@@ -76,18 +77,23 @@ pub mod tool {
 
 /// The parts of an [`Outcome`].
 pub mod outcome {
-    pub use wardian_abi::{Raised, Value, Violation};
+    pub use wardian_abi::{Raised, SourceRule, Value, Violation};
     pub use wardian_engine::{Output, Stream};
 
     pub use crate::ledger::{Attempt, Refusal, Refusals};
     pub use crate::run::{Outcome, SourceHash, Trap, Usage, Verdict};
 }
 
-/// The JSON form of an [`Outcome`], and of the reasons for which there is none.
-pub mod report {
+/// The contract on the wire: JSON forms of what goes into a sandbox and comes out of it.
+///
+/// [`Script`], [`Outcome`] (a [`Report`](wire::Report)), [`Policy`] (its
+/// [canonical form](policy::CanonicalPolicy)) and [audit records](audit::Record) serialize both ways. Each
+/// says which version of its form it is in; [`schemas`](wire::schemas) has the JSON Schema of each.
+pub mod wire {
     pub use crate::location_report::LocationReport;
     pub use crate::run::{
-        DenialReport, Ending, ExceptionReport, LimitReport, ProblemReport, RefusalReport, Report,
-        UsageReport, ViolationReport,
+        DenialReport, Ending, LimitReport, ProblemReport, RefusalReport, Report, ReportError,
+        StreamReport, StreamsReport, UsageReport,
     };
+    pub use crate::schemas::schemas;
 }

@@ -15,6 +15,10 @@ pub struct LocationReport {
     pub line: usize,
     /// The column, from 1, in characters.
     pub column: usize,
+    /// The first byte that says it.
+    pub start: usize,
+    /// The byte after the last that does.
+    pub end: usize,
 }
 
 impl From<&Location> for LocationReport {
@@ -23,6 +27,19 @@ impl From<&Location> for LocationReport {
             file: at.file.to_string_lossy().into_owned(),
             line: at.line,
             column: at.column,
+            start: at.span.start,
+            end: at.span.end,
         }
+    }
+}
+
+impl From<&LocationReport> for Location {
+    fn from(report: &LocationReport) -> Self {
+        Self::new(
+            &report.file,
+            report.start..report.end,
+            report.line,
+            report.column,
+        )
     }
 }

@@ -23,25 +23,22 @@ mod rules;
 use rustpython_parser::{Mode, ParseOptions};
 use rustpython_source_file::{LineIndex, PositionEncoding};
 use rustpython_text_size::{TextRange, TextSize};
-use wardian_abi::{ScreenRules, VIOLATIONS, Violation};
+use wardian_abi::{ScreenRules, SourceRule, VIOLATIONS, Violation};
 
 /// The longest text that is quoted of a violation, in bytes.
 const QUOTED_BYTES: usize = 200;
 
-/// The name of the rule against source that does not parse.
-pub const SYNTAX: &str = "syntax";
-
 /// Every rule that `source` breaks, in the order of the source; the first
 /// [`VIOLATIONS`] of them.
 ///
-/// Source that does not parse breaks one rule, [`SYNTAX`]: nothing is known of the rest.
+/// Source that does not parse breaks one rule, [`Syntax`](SourceRule::Syntax): nothing is known of the rest.
 pub fn screen(source: &str, rules: &ScreenRules) -> Vec<Violation> {
     let position = Positions::new(source);
     let parsed = match rustpython_parser::parse(source, ParseOptions::from(Mode::Module)) {
         Ok(parsed) => parsed,
         Err(error) => {
             let message = format!("Syntax error: {}", error.error);
-            return vec![position.violation(SYNTAX, message, error.location)];
+            return vec![position.violation(SourceRule::Syntax, message, error.location)];
         }
     };
     let mut found = rules::Found::new(rules);
@@ -70,13 +67,13 @@ impl<'s> Positions<'s> {
         }
     }
 
-    fn violation(&self, rule: &str, message: String, range: TextRange) -> Violation {
+    fn violation(&self, rule: SourceRule, message: String, range: TextRange) -> Violation {
         let (line, column) = self.of(range.start());
         let (end_line, end_column) = self.of(range.end());
         let text = self.source.get(range.start().into()..range.end().into());
         let text = text.unwrap_or_default();
         Violation {
-            rule: rule.to_owned(),
+            rule,
             message,
             line,
             column,

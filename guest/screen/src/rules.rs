@@ -8,7 +8,7 @@ use rustpython_ast::{
     StmtImport, StmtImportFrom, StmtTry,
 };
 use rustpython_text_size::{Ranged, TextRange};
-use wardian_abi::ScreenRules;
+use wardian_abi::{ScreenRules, SourceRule};
 
 use crate::bindings::Bindings;
 
@@ -16,7 +16,7 @@ use crate::bindings::Bindings;
 pub(crate) struct Found<'a> {
     rules: &'a ScreenRules,
     /// Rule, message, where.
-    pub(crate) broken: Vec<(&'static str, String, TextRange)>,
+    pub(crate) broken: Vec<(SourceRule, String, TextRange)>,
     /// The functions that are being read, the innermost last.
     functions: Vec<Bindings<'a>>,
     /// Names that stand for the module of built-in functions.
@@ -61,7 +61,7 @@ impl<'a> Found<'a> {
     /// when it is run.
     fn refuse_import(&mut self, message: String, range: TextRange) {
         if !self.catches_import {
-            self.broken.push(("import", message, range));
+            self.broken.push((SourceRule::Import, message, range));
         }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Found<'a> {
     fn built_in(&mut self, name: &str, range: TextRange) {
         if self.rules.forbidden_calls.contains(name) {
             let message = format!("Forbidden call: {name}()");
-            self.broken.push(("call", message, range));
+            self.broken.push((SourceRule::Call, message, range));
         }
     }
 
@@ -199,7 +199,7 @@ impl<'a> Found<'a> {
 
     fn unknown(&mut self, range: TextRange) {
         let message = "Syntax error: this is not Python".to_owned();
-        self.broken.push((crate::SYNTAX, message, range));
+        self.broken.push((SourceRule::Syntax, message, range));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sources, and what is found in each.
 
-use wardian_abi::{NameSet, ScreenRules};
+use wardian_abi::{NameSet, ScreenRules, SourceRule};
 use wardian_screen::screen;
 
 fn set(names: &str) -> NameSet {
@@ -220,7 +220,7 @@ fn a_violation_says_where_it_ends_and_what_stands_there() {
     assert_eq!((violation.line, violation.column), (1, 19));
     assert_eq!((violation.end_line, violation.end_column), (1, 26));
     assert_eq!(violation.text, "os.path");
-    assert_eq!(violation.rule, "import");
+    assert_eq!(violation.rule, SourceRule::Import);
 }
 
 /// New grammar is read like old: nothing is refused for using it, and nothing hides in it.
@@ -254,7 +254,7 @@ fn the_grammar_is_the_interpreters() {
     ] {
         let found = screen(source, &strict());
         assert_eq!(found.len(), 1, "{source}");
-        assert_eq!(found[0].rule, "syntax", "{source}");
+        assert_eq!(found[0].rule, SourceRule::Syntax, "{source}");
         assert!(found[0].message.starts_with("Syntax error: "), "{source}");
     }
 }

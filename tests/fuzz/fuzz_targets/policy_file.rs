@@ -42,7 +42,9 @@ fuzz_target!(|text: &str| {
         }
         Ok(policy) => {
             assert_eq!(policy.widenings(&policy), []);
-            let _ = policy.sha256();
+            // As JSON it grants the same.
+            let back: Policy = serde_json::from_value(serde_json::to_value(&policy).unwrap()).unwrap();
+            assert_eq!(back.sha256(), policy.sha256());
             // It says `extends`, or it would not have been asked for.
             if policy.location("extends").is_some() {
                 assert_eq!(policy.widenings(&base), []);

@@ -42,16 +42,16 @@ fn run(args: &[&str]) -> Output {
     output
 }
 
-/// Reads what `run --json` has printed: one line, as docs/run.schema.json says.
+/// Reads what `run --json` has printed: one line, as docs/schemas/outcome.schema.json says.
 #[track_caller]
 fn report(stdout: &[u8]) -> Value {
     let json: Value = serde_json::from_slice(stdout).unwrap();
-    let schema = include_str!("../../../../docs/run.schema.json");
+    let schema = include_str!("../../../../docs/schemas/outcome.schema.json");
     let schema: Value = serde_json::from_str(schema).unwrap();
     let fits = jsonschema::validate(&schema, &json);
     assert!(fits.is_ok(), "{json}: {fits:?}");
     // Nothing is in there that the schema does not know.
-    serde_json::from_value::<wardian::report::Report>(json.clone()).unwrap();
+    serde_json::from_value::<wardian::wire::Report>(json.clone()).unwrap();
     json
 }
 

@@ -218,7 +218,9 @@ fn status(ran: &RunResult) -> Option<i32> {
 fn rules(ran: &RunResult) -> Option<Vec<String>> {
     match &ran.verdict {
         Verdict::Rejected { violations } => Some(once(
-            violations.iter().map(|violation| violation.rule.clone()),
+            violations
+                .iter()
+                .map(|violation| violation.rule.name().to_owned()),
         )),
         _ => None,
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use wardian_abi::{Raised, Violation};
+use wardian_abi::{Raised, SourceRule, Violation};
 use wardian_audit::FileOperation;
 use wardian_policy::{Action, Limit, Policy, Profile, is_identifier};
 
@@ -71,7 +71,9 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
             for module in violations.iter().filter_map(refused_import) {
                 advice.push(import(module, policy));
             }
-            let mut calls = violations.iter().filter(|found| found.rule == "call");
+            let mut calls = violations
+                .iter()
+                .filter(|found| found.rule == SourceRule::Call);
             if calls.next().is_some() {
                 advice.push(format!(
                     "the profile `{}` forbids the call; {}",
@@ -79,7 +81,10 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
                     looser(policy, "source.allow_calls"),
                 ));
             }
-            if violations.iter().any(|found| found.rule == "source_bytes") {
+            if violations
+                .iter()
+                .any(|found| found.rule == SourceRule::SourceBytes)
+            {
                 advice.push(raise("limits.source", None, policy));
             }
         }
@@ -161,7 +166,7 @@ fn looser(policy: &Policy, key: &str) -> String {
 fn refused_import(violation: &Violation) -> Option<&str> {
     let refused = violation.message.strip_prefix("Not in whitelist: ");
     let refused = refused.or_else(|| violation.message.strip_prefix("Forbidden import: "));
-    refused.filter(|_| violation.rule == "import")
+    refused.filter(|_| violation.rule == SourceRule::Import)
 }
 
 /// The name in a message: `No module named 'x.y'`. A script can raise what it likes, so nothing but

@@ -7,6 +7,7 @@ mod report;
 mod request;
 mod screening;
 mod script;
+mod script_form;
 mod verdict;
 
 use std::future::Future;
@@ -21,12 +22,13 @@ use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
 pub use self::future::Running;
 pub use self::outcome::{Outcome, SourceHash, Trap, Usage, Verdict};
 pub use self::report::{
-    DenialReport, Ending, ExceptionReport, LimitReport, ProblemReport, RefusalReport, Report,
-    UsageReport, ViolationReport,
+    DenialReport, Ending, LimitReport, ProblemReport, RefusalReport, Report, ReportError,
+    StreamReport, StreamsReport, UsageReport,
 };
 use self::request::{write_request, write_screening_request};
 use self::screening::{check_length, deny, hash_source, read_screening, unscreened};
 pub use self::script::{Input, Script};
+pub(crate) use self::script_form::ScriptForm;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
 use crate::host::RunHost;
 use crate::ledger::{ApprovalClock, EndGuard, RunContext, ScriptRecord};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use wardian_abi::{Raised, Value, Violation};
 
 use wardian_engine::Output;
@@ -113,8 +113,9 @@ pub struct SourceHash {
     pub run: Option<String>,
 }
 
-/// Everything that came of a run.
-#[derive(Debug, Clone, PartialEq)]
+/// Everything that came of a run. As JSON it is a [`Report`](crate::wire::Report).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Report")]
 #[non_exhaustive]
 pub struct Outcome {
     /// The id of this run, and of no other.
@@ -161,10 +162,16 @@ impl Outcome {
         )
     }
 
-    /// Returns the outcome as JSON: a [`Report`].
+    /// Returns the outcome as JSON: a [`Report`](crate::wire::Report).
     pub fn json(&self) -> serde_json::Value {
         // Texts, numbers and lists of them: nothing that JSON does not have.
-        serde_json::to_value(Report::from(self)).unwrap_or_default()
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Report::from(self).serialize(serializer)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Screening: the reasons for which a script is rejected before it runs.
 
-use wardian_abi::{Malformed, Screening, Violation, source_sha256};
+use wardian_abi::{Malformed, Screening, SourceRule, Violation, source_sha256};
 use wardian_policy::{Action, Limit, Limits, Policy};
 
 use super::{Script, SourceHash, Verdict};
@@ -25,13 +25,13 @@ pub(super) fn check_length(limits: &Limits, script: &Script) -> Option<Violation
     let max = limits.get(Limit::Source).or_max();
     let bytes = script.source_bytes() as u64;
     let message = format!("the source takes {bytes} bytes; at most {max} are allowed");
-    (bytes > max).then(|| whole_source("source_bytes", message))
+    (bytes > max).then(|| whole_source(SourceRule::SourceBytes, message))
 }
 
 /// A violation of the source as a whole.
-fn whole_source(rule: &str, message: String) -> Violation {
+fn whole_source(rule: SourceRule, message: String) -> Violation {
     Violation {
-        rule: rule.to_owned(),
+        rule,
         message,
         line: 1,
         column: 1,
@@ -64,10 +64,13 @@ pub(super) fn read_screening(
 pub(super) fn unscreened(stopped_by: &Verdict) -> Violation {
     match stopped_by {
         Verdict::Limit { .. } => whole_source(
-            "resources",
+            SourceRule::Resources,
             format!("Too large to be checked: {stopped_by}"),
         ),
         // A stack that ran out, or what a parser does when one has.
-        _ => whole_source("nesting", "Too deeply nested to be checked".to_owned()),
+        _ => whole_source(
+            SourceRule::Nesting,
+            "Too deeply nested to be checked".to_owned(),
+        ),
     }
 }

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wardian_abi::{ModuleSource, exact};
 use wardian_policy::{is_env_variable, is_identifier};
 
+use super::script_form::ScriptForm;
 use crate::{Error, modules};
 
 /// A script with its arguments, inputs, environment and standard input.
 ///
-/// Anything that is a string is a script without any of these.
-#[derive(Debug, Clone, Default)]
+/// Anything that is a string is a script without any of these. As JSON it is what
+/// [`schemas`](crate::wire::schemas) says of `script`: `{"source": "print(6 * 7)"}` at least.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ScriptForm", into = "ScriptForm")]
 pub struct Script {
     pub(crate) source: String,
     pub(crate) name: Option<String>,
