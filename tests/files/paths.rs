@@ -181,7 +181,7 @@ fn fs_14_odd_names() {
         "x",
     )
     .unwrap();
-    let names = world.value("len(os.listdir('/rw')) > 50");
+    let names = world.value("len(os.listdir('/rw')) > 15");
     assert_eq!(names, true);
 }
 

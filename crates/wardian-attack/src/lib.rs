@@ -203,13 +203,15 @@ impl Suite {
         }
         let (started, date) = (Instant::now(), SystemTime::now());
         let chosen = self.chosen();
+        let mut queue: Vec<_> = chosen.iter().copied().enumerate().collect();
+        queue.sort_by_key(|(_, row)| !row.takes_long());
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         let failed = Mutex::new(None);
         thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
-                    while let Some((at, row)) = take(&next, &chosen) {
+                    while let Some((at, row)) = take(&next, &queue) {
                         let tried = self.row(row, &command);
                         if self.stop.load(Ordering::Relaxed) {
                             break;
@@ -326,9 +328,8 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn take(next: &AtomicUsize, rows: &[&'static Row]) -> Option<(usize, &'static Row)> {
-    let at = next.fetch_add(1, Ordering::Relaxed);
-    Some((at, rows.get(at).copied()?))
+fn take(next: &AtomicUsize, queue: &[(usize, &'static Row)]) -> Option<(usize, &'static Row)> {
+    queue.get(next.fetch_add(1, Ordering::Relaxed)).copied()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
