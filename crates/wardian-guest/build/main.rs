@@ -19,6 +19,9 @@ use wardian_guest_wasm::progress::Progress;
 use wasmtime::error::Context;
 use wasmtime::{Result, format_err};
 
+/// The variable that has everything made twice, and the build fail if the two differ. `.ci/run` sets it.
+const TWICE: &str = "WARDIAN_GUEST_TWICE";
+
 fn main() -> Result<()> {
     for watched in ["build", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={watched}");
@@ -45,18 +48,20 @@ fn main() -> Result<()> {
     ]
     .map(|name| kept.join(name));
     if !code.is_file() {
-        progress.say("taking a snapshot of the running interpreter (about 10 s)");
-        let snapshot = snapshot::take(&wasm)?;
-        progress.say("compiling it to machine code (about 20 s)");
-        let metered = metered(&snapshot.module)?;
-        let compiled = engine.precompile_module(&metered)?;
+        let made = Artifacts::make(&wasm, &engine, &progress)?;
+        if std::env::var_os(TWICE).is_some() && Artifacts::make(&wasm, &engine, &progress)? != made
+        {
+            return Err(format_err!(
+                "two different guests were made of the same wasm"
+            ));
+        }
         fs::create_dir_all(&kept)?;
         // For `bench/fuel`, which measures what metering costs.
-        write_whole(&unmetered, &snapshot.module)?;
-        write_whole(&module, &metered)?;
-        write_whole(&image, &snapshot.image)?;
+        write_whole(&unmetered, &made.snapshot.module)?;
+        write_whole(&module, &made.metered)?;
+        write_whole(&image, &made.snapshot.image)?;
         // Last, because it is what tells that all is there.
-        write_whole(&code, &compiled)?;
+        write_whole(&code, &made.compiled)?;
         progress.finish();
     }
     #[cfg(feature = "hostile")]
@@ -79,6 +84,29 @@ fn main() -> Result<()> {
         wasmtime_version()?
     );
     Ok(())
+}
+
+/// Everything that is made of the guest.
+#[derive(PartialEq)]
+struct Artifacts {
+    snapshot: snapshot::Snapshot,
+    metered: Vec<u8>,
+    compiled: Vec<u8>,
+}
+
+impl Artifacts {
+    fn make(wasm: &[u8], engine: &wasmtime::Engine, progress: &Progress) -> Result<Self> {
+        progress.say("taking a snapshot of the running interpreter (about 10 s)");
+        let snapshot = snapshot::take(wasm)?;
+        progress.say("compiling it to machine code (about 20 s)");
+        let metered = metered(&snapshot.module)?;
+        let compiled = engine.precompile_module(&metered)?;
+        Ok(Self {
+            snapshot,
+            metered,
+            compiled,
+        })
+    }
 }
 
 /// The version of wasmtime, from the lock file of this workspace, or of the one in which this is a package.

@@ -36,6 +36,7 @@ const RANDOM_BYTE: u8 = 0x5a;
 const TICK: u64 = 1_000;
 
 /// An interpreter that is up.
+#[derive(PartialEq)]
 pub(crate) struct Snapshot {
     /// The guest without its data, with memory of the size that it has grown to.
     pub(crate) module: Vec<u8>,
