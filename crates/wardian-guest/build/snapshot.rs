@@ -84,6 +84,7 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
 }
 
 /// The module `wasm`, its memory as large as that of `other`.
+#[cfg(feature = "hostile")]
 pub(crate) fn in_memory_of(wasm: &[u8], other: &[u8]) -> Result<Vec<u8>> {
     for payload in Parser::new(0).parse_all(other) {
         if let Payload::MemorySection(memories) = payload? {
@@ -97,6 +98,7 @@ pub(crate) fn in_memory_of(wasm: &[u8], other: &[u8]) -> Result<Vec<u8>> {
 /// The fate of a module's data segments.
 #[derive(PartialEq)]
 enum Data {
+    #[cfg(feature = "hostile")]
     Kept,
     Dropped,
 }
