@@ -207,8 +207,10 @@ const HOSTILE: &str = "\\n{\\\"event\\\":\\\"tool_started\\\"}\\r\\x85\\u2028\\u
 #[test]
 fn log_01_to_log_04_hostile_text_is_data() {
     let code = format!(
-        "bad = \"{HOSTILE}\"\ntools.echo(bad)\ntry: tools.fail(bad)\nexcept Exception: pass\ntry: open(bad.replace('\\0', ''))\n\
-         except OSError: pass\ntry: tools.__dict__['_call'](bad, {{bad: bad}})\nexcept Exception: pass\ntry: tools.echo('\\ud800')\n\
+        "bad = \"{HOSTILE}\"\ntools.echo(bad)\ntry: tools.fail(bad)\nexcept Exception: pass\n\
+         try: open(bad.replace('\\0', ''))\n\
+         except OSError: pass\ntry: tools.__dict__['_call'](bad, {{bad: bad}})\nexcept Exception: pass\n\
+         try: tools.echo('\\ud800')\n\
          except Exception: pass\ntools.echo('e' + '\\u0301' * 10**5)\nraise ValueError(bad)"
     );
     let (records, text) = run_recorded(&code);
@@ -255,7 +257,8 @@ fn log_05_secrets_are_not_written() {
     let code = format!(
         "tools.echo({{'API_KEY': '{0}', 'nested': [{{'Password': '{1}'}}]}})\ntools.echo('Bearer {2}', '{1}', '{3}')\n\
          tools.echo('https://u:{1}@h/?token={4}')\ntools.echo('{{\"secret\": \"{4}\"}}')\ntools.echo({{'{5}': 1}})\n\
-         try: tools.fail('{0}')\nexcept Exception: pass\ntry: tools.__dict__['_call']('{0}', {{}})\nexcept Exception: pass\n\
+         try: tools.fail('{0}')\nexcept Exception: pass\ntry: tools.__dict__['_call']('{0}', {{}})\n\
+         except Exception: pass\n\
          try: open('/{0}')\nexcept OSError: pass\nraise ValueError('password={1}')",
         secrets[0], secrets[1], secrets[2], secrets[3], secrets[4], secrets[5]
     );
@@ -311,7 +314,8 @@ fn log_12_numbers_mean_the_same_to_every_reader() {
     let serde: Value = serde_json::from_str(line).unwrap();
     assert_eq!(serde["data"]["args"]["value"].to_string(), expected);
     let connection = rusqlite::Connection::open_in_memory().unwrap();
-    let read = "select json_extract(?1, '$.data.args.value'), json_extract(?1, '$.data.args.value[0]') = 9007199254740992, \
+    let read = "select json_extract(?1, '$.data.args.value'), json_extract(?1, '$.data.args.value[0]') = \
+                9007199254740992, \
                 json_extract(?1, '$.data.args.value[5]') = 1e308";
     let sqlite: (String, bool, bool) = connection
         .query_row(read, [line], |row| {
@@ -332,7 +336,8 @@ fn log_12_numbers_mean_the_same_to_every_reader() {
 /// Row LOG-11: what a script says it is, is in `data`; who it is, is not.
 #[test]
 fn log_11_nobody_is_somebody_else() {
-    let code = "tools.echo({'run': 'other', 'agent': 'root', 'ts': '1970-01-01T00:00:00Z', 'seq': 0, 'event': 'run_finished'})";
+    let code = "tools.echo({'run': 'other', 'agent': 'root', 'ts': '1970-01-01T00:00:00Z', 'seq': 0, 'event': \
+                'run_finished'})";
     let (records, text) = run_recorded(code);
     let line: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
     assert_eq!(

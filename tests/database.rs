@@ -26,7 +26,8 @@ impl Setup {
                  insert into orders values (1, 'a', 1.5, x'ff00'), (2, 'b', null, null);
                  create index by_name on orders (name);
                  create table big (n integer);
-                 with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) insert into big select i from n;",
+                 with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) insert into big \
+                 select i from n;",
             )
             .unwrap();
         Self { dir }
@@ -35,7 +36,8 @@ impl Setup {
     pub(crate) fn gate(&self, permissions: &str, database: &str, more: &str) -> Gate {
         let file = self.dir.path().join("policy.toml");
         let text = format!(
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"{permissions}\"]\n{more}\n[tools.db_query.config.databases]\n{database}\n\
+            "version = 1\npermissions = [\"EXECUTE_CODE\", \"{permissions}\"]\n{more}\n\
+             [tools.db_query.config.databases]\n{database}\n\
              [tools.db_execute.config.databases]\n{database}\n"
         );
         fs::write(&file, text).unwrap();
@@ -67,7 +69,8 @@ pub(crate) fn execute(gate: &Gate, sql: &str) -> Result<Value, CallError> {
 /// The permissions, each with and without, from Python.
 pub(crate) fn with_and_without(setup: &Setup, database: &str, insert: &str) {
     let code = format!(
-        "from wardian import tools\ndef t(name, *args):\n    try: return getattr_(name)(*args)\n    except Exception as error: \
+        "from wardian import tools\ndef t(name, *args):\n    try: return getattr_(name)(*args)\n    \
+         except Exception as error: \
          return type(error).__name__\ndef getattr_(name): return tools.__getattr__(name)\n\
          [t('db_execute', 'shop', {insert:?}, [3, 'c']), t('db_query', 'shop', 'select name from orders where id = 3')]"
     );
@@ -353,7 +356,8 @@ fn a_8_what_a_database_grows_by_is_counted() {
     let setup = Setup::sqlite();
     let gate = setup.gate(BOTH, SQLITE, "limits.bytes_written = \"1MiB\"");
     let before = setup.bytes().len();
-    let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) insert into big select randomblob(1000) from n";
+    let endless = "with recursive n(i) as (select 1 union all select i + 1 from n) insert into big select \
+                   randomblob(1000) from n";
     let ended = execute(&gate, endless);
     assert!(
         matches!(&ended, Err(CallError::Failed(why)) if why.contains("limits.bytes_written")),

@@ -31,7 +31,8 @@ fn calls(world: &World, policy: Policy, calls: &[&str]) -> Value {
         .map(|call| format!("t(lambda: tools.{call})"))
         .collect();
     let code = format!(
-        "from wardian import tools\ndef t(call):\n    try: return call()\n    except Exception as error: return type(error).__name__\n\
+        "from wardian import tools\ndef t(call):\n    try: return call()\n    \
+         except Exception as error: return type(error).__name__\n\
          [{}]",
         calls.join(", ")
     );

@@ -62,7 +62,8 @@ fn each_access_does_what_it_says() {
 #[test]
 fn permissions_come_before_entries() {
     let world = World::new();
-    let wishes = "[t(lambda: read('/rw/file.txt')), t(lambda: write('/rw/x', 'x')), t(lambda: write('/wo/x', 'x')), os.listdir('/')]";
+    let wishes = "[t(lambda: read('/rw/file.txt')), t(lambda: write('/rw/x', 'x')), t(lambda: write('/wo/x', \
+                  'x')), os.listdir('/')]";
     let refused = json!({"type": "PermissionError", "errno": REFUSED});
     let hidden = json!({"type": "FileNotFoundError", "errno": HIDDEN});
     for (files, read, written, seen) in [
@@ -109,7 +110,10 @@ fn the_tree_that_a_script_sees() {
             indoc! {"
                 import os, glob, pathlib
                 os.makedirs('/srv/data', exist_ok=True)
-                [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), os.path.exists('/srv/x'),sorted(glob.glob('/srv/data/in/*.txt')), pathlib.Path('srv/data/in/file.txt').read_text(),[d for d, _, _ in os.walk('/') if d.count('/') < 4], os.path.realpath('srv/data/in/up-and-in')]"},
+                [os.getcwd(), os.listdir('/'), os.listdir('/srv'), os.path.isdir('/srv/data'), \
+                os.path.exists('/srv/x'),sorted(glob.glob('/srv/data/in/*.txt')), \
+                pathlib.Path('srv/data/in/file.txt').read_text(),[d for d, _, _ in os.walk('/') if d.count('/') \
+                < 4], os.path.realpath('srv/data/in/up-and-in')]"},
         )
         .unwrap();
     assert_eq!(
@@ -160,7 +164,9 @@ fn the_audit_is_told_what_was_allowed_and_what_was_refused() {
     let world = World::new();
     let (log, memory) = Log::memory();
     let sandbox = world.sandbox().with_audit(log).unwrap();
-    let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n[t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', '/wo/b')), t(lambda: read('/ro/out'))]";
+    let code = "read('/ro/file.txt'); write('/rw/new', 'x'); os.rename('/rw/new', '/rw/b')\n\
+                [t(lambda: read('/etc/passwd')), t(lambda: write('/ro/x', 'x')), t(lambda: os.rename('/rw/b', \
+                '/wo/b')), t(lambda: read('/ro/out'))]";
     let outcome = sandbox.run_blocking(format!("{PRELUDE}{code}")).unwrap();
     assert_eq!(
         outcome.verdict,
@@ -266,7 +272,8 @@ fn a_policy_file_sets_variables_and_is_kept_out_of_reach() {
     // Through a link, the directory of the policy looks like another one.
     symlink(world.dir.path(), world.path("rw/policy-dir")).unwrap();
     write(
-        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \"rw/policy-dir\" }]",
+        "permissions = [\"EXECUTE_CODE\", \"READ_FILE\"]\nallowed_paths = [{ path = \"/in\", host = \
+         \"rw/policy-dir\" }]",
     );
     let error = load_policy(&file).unwrap_err();
     assert!(

@@ -185,7 +185,8 @@ impl Setup {
     fn policy(&self, domains: &[String], config: &str) -> Policy {
         let file = self.dir.path().join("policy.toml");
         let text = format!(
-            "version = 1\npermissions = [\"NETWORK_ACCESS\", \"EXECUTE_CODE\"]\nallowed_domains = {domains:?}\n{config}\n"
+            "version = 1\npermissions = [\"NETWORK_ACCESS\", \"EXECUTE_CODE\"]\nallowed_domains = {domains:?}\n\
+             {config}\n"
         );
         fs::write(&file, text).unwrap();
         load_policy(&file).unwrap()
@@ -234,7 +235,8 @@ fn requests_with_and_without_permission() {
     let code = format!(
         "from wardian import tools\nanswer = tools.http_request('{}', 'POST', {{'X-A': 'b'}}, json=[1])\n\
          def t(url):\n    try: return tools.http_request(url)\n    except PermissionError as error: return str(error)\n\
-         [answer['status'], answer['body'].splitlines(), answer['headers']['set-cookie'], t('http://{}/'), t('https://evil.com/')]",
+         [answer['status'], answer['body'].splitlines(), answer['headers']['set-cookie'], t('http://{}/'), \
+         t('https://evil.com/')]",
         server.url("/a?b=c#d"),
         SocketAddr::new(server.address.ip(), 1),
     );
@@ -488,7 +490,8 @@ fn url_10_a_redirect_takes_no_secret_elsewhere() {
     let server = Server::start(answers);
     let other = Server::start(answers);
     let config = format!(
-        "[[tools.http_request.config.credentials]]\ndomain = \"{}\"\nheader = \"X-Key\"\nprefix = \"\"\nsecret = {{ file = \"key.txt\" }}",
+        "[[tools.http_request.config.credentials]]\ndomain = \"{}\"\nheader = \"X-Key\"\nprefix = \"\"\n\
+         secret = {{ file = \"key.txt\" }}",
         server.url("")
     );
     let gate = Setup::new().gate(&[server.url(""), other.url("")], &config);
@@ -562,7 +565,8 @@ fn a_key_stays_on_the_host() {
 fn a_3_a_rule_on_the_url_holds_on_every_hop_and_in_every_form() {
     let server = Server::start(answers);
     let rule = format!(
-        "{LOOPBACK}\n[tools.http_request.args]\nurl = {{ prefix = \"{}\" }}\nmethod = {{ one_of = [\"GET\", \"POST\"] }}",
+        "{LOOPBACK}\n[tools.http_request.args]\nurl = {{ prefix = \"{}\" }}\n\
+         method = {{ one_of = [\"GET\", \"POST\"] }}",
         server.url("/v1/")
     );
     let gate = Setup::new().gate(&[server.url("")], &rule);

@@ -107,8 +107,10 @@ fn there_are_no_processes_no_sockets_no_threads() {
 
 #[test]
 fn no_path_of_the_building_machine_is_visible() {
-    let code = "import sys, json, os\nprint(sys.path, sys.prefix, sys.executable, json.__file__ if hasattr(json, '__file__') \
-                else '', sys._stdlib_dir if hasattr(sys, '_stdlib_dir') else '', json.loads.__code__.co_filename, os.getcwd())";
+    let code = "import sys, json, os\nprint(sys.path, sys.prefix, sys.executable, json.__file__ if \
+                hasattr(json, '__file__') \
+                else '', sys._stdlib_dir if hasattr(sys, '_stdlib_dir') else '', \
+                json.loads.__code__.co_filename, os.getcwd())";
     let text = printed(code);
     for part in ["/root", ".cargo", "registry", "/home", "/work", "/target"] {
         assert!(!text.contains(part), "{text}");
@@ -179,7 +181,8 @@ fn the_clock_runs() {
 #[test]
 fn the_object_graph_leads_nowhere() {
     for code in [
-        "[c for c in ().__class__.__base__.__subclasses__() if 'wrap_close' in c.__name__][0].__init__.__globals__['system']('id')",
+        "[c for c in ().__class__.__base__.__subclasses__() if 'wrap_close' in \
+         c.__name__][0].__init__.__globals__['system']('id')",
         "(lambda:0).__globals__['__builtins__'].open('/etc/passwd')",
         "g = (g.gi_frame.f_back.f_back for _ in [1]); [*g][0].f_globals['__builtins__']['open']('/etc/passwd')",
         "import pickle; pickle.loads(b\"cos\\nsystem\\n(S'id'\\ntR.\")",

@@ -424,7 +424,8 @@ fn tracebacks_are_those_of_the_traceback_module() {
         let shown = format!(
             "import linecache, sys, traceback\nsource = {quoted}\n\
              linecache.cache['<snippet>'] = (len(source), None, source.splitlines(True), '<snippet>')\n\
-             try: exec(compile(source, '<snippet>', 'exec'), {{'__name__': '__main__', '__builtins__': __builtins__}})\n\
+             try: exec(compile(source, '<snippet>', 'exec'), {{'__name__': '__main__', '__builtins__': \
+             __builtins__}})\n\
              except BaseException as e:\n    \
                  traceback.print_exception(type(e), e, e.__traceback__.tb_next, file=sys.stdout)"
         );

@@ -101,8 +101,10 @@ called > 100";
 #[test]
 fn profiles_are_those_of_the_page() {
     let mut page = String::from(
-        "# What the profiles allow\n\nWritten by a test from the lists in `crates/wardian-policy/src/source_rules.rs`. None of this grants anything: what a script can reach \
-         is decided by the sandbox, whatever it imports. `open` allows any module. A name with a dot is a part of a module: where the module is not \
+        "# What the profiles allow\n\nWritten by a test from the lists in \
+         `crates/wardian-policy/src/source_rules.rs`. None of this grants anything: what a script can reach \
+         is decided by the sandbox, whatever it imports. `open` allows any module. A name with a dot is a part \
+         of a module: where the module is not \
          allowed as a whole, scripts see only these parts of it.\n",
     );
     for profile in [Profile::Strict, Profile::Standard] {

@@ -113,7 +113,8 @@ fn send(gate: &Gate, to: &[&str], subject: &str, body: &str) -> Result<Value, Ca
 fn mail_with_and_without_permission() {
     let server = Server::start();
     let dir = tempfile::tempdir().unwrap();
-    let code = "from wardian import tools\ntools.send_email(['ada@example.com', 'bob@team.example.com'], 'Größe', 'Hello\\nAda ö')";
+    let code = "from wardian import tools\ntools.send_email(['ada@example.com', 'bob@team.example.com'], \
+                'Größe', 'Hello\\nAda ö')";
     let with = Sandbox::with_gate(runtime(), gate(&dir, "SEND_EMAIL", &config(server.port)));
     let outcome = with.run_blocking(code).unwrap();
     assert!(outcome.success(), "{}", outcome.stderr.text());
@@ -281,7 +282,14 @@ fn what_a_policy_can_not_say() {
             .map(|line| format!("{line}\n"))
             .collect();
         let file = dir.path().join("policy.toml");
-        fs::write(&file, format!("version = 1\npermissions = [\"SEND_EMAIL\"]\n[tools.send_email.config]\n{config}{change}")).unwrap();
+        fs::write(
+            &file,
+            format!(
+                "version = 1\npermissions = [\"SEND_EMAIL\"]\n[tools.send_email.config]\n\
+                                  {config}{change}"
+            ),
+        )
+        .unwrap();
         let error = wardian_tools::ready(&load_policy(&file).unwrap())
             .unwrap_err()
             .to_string();

@@ -579,8 +579,10 @@ fn a_1_a_2_what_statements_get_is_written_down() {
     let state = || {
         server()
             .psql(
-                "select (select string_agg(relname || coalesce(relacl::text, ''), ',' order by relname) from pg_class where relnamespace \
-                 = 'public'::regnamespace), (select count(*) from pg_proc where pronamespace = 'public'::regnamespace), \
+                "select (select string_agg(relname || coalesce(relacl::text, ''), ',' order by relname) from \
+                 pg_class where relnamespace \
+                 = 'public'::regnamespace), (select count(*) from pg_proc where pronamespace = \
+                 'public'::regnamespace), \
                  (select count(*) from pg_roles), (select count(*) from pg_largeobject_metadata), \
                  (select count(*) from pg_attribute where attrelid = 'orders'::regclass)",
             )

@@ -145,9 +145,11 @@ fn a_10_quotas_hold_for_calls_at_once() {
         .with_limits(limits)
         .with_tool("write_file", ToolRules::default());
     let tools = wardian_tools::ready(&policy).unwrap();
-    let code = "import asyncio\nfrom wardian import aio\nasync def one(i):\n    try: return await aio.write_file(f'/rw/q{i}', 'x' * 900_000)\n\
+    let code = "import asyncio\nfrom wardian import aio\nasync def one(i):\n    \
+                try: return await aio.write_file(f'/rw/q{i}', 'x' * 900_000)\n\
                 \x20   except Exception as error: return type(error).__name__\n\
-                async def all(): return await asyncio.gather(*(one(i) for i in range(64)))\nsum(isinstance(n, int) for n in asyncio.run(all()))";
+                async def all(): return await asyncio.gather(*(one(i) for i in range(64)))\n\
+                sum(isinstance(n, int) for n in asyncio.run(all()))";
     let outcome = sandbox(policy, tools).run_blocking(code).unwrap();
     let written: Vec<u64> = fs::read_dir(world.path("rw"))
         .unwrap()
@@ -403,7 +405,8 @@ fn a_22_extends_compares_what_paths_lead_to() {
     symlink("inner", policies.path("base/data/in")).unwrap();
     for (inside, is_narrower) in [("inner", true), ("in", true), ("out", false)] {
         let text = format!(
-            "extends = \"../base/policy.toml\"\nallowed_paths = [{{ path = \"/in/{inside}\", host = \"../base/data/{inside}\" }}]"
+            "extends = \"../base/policy.toml\"\nallowed_paths = [{{ path = \"/in/{inside}\", host = \
+             \"../base/data/{inside}\" }}]"
         );
         policies.write("child/policy.toml", &text);
         let loaded = policies.load("child/policy.toml");
@@ -869,11 +872,16 @@ fn a_7_a_8_a_9_the_most_that_one_run_takes() {
     ];
     let change = format!("{numbers} insert into t select randomblob(10000) from n");
     let code = format!(
-        "import asyncio\nfrom wardian import aio\nhostile = {hostile:?}\nchange = {change:?}\nasync def one(i):\n    while True:\n        try:\n            k = i % 8\n\
-         \x20           if k < 3: await aio.db_query('shop', hostile[i % len(hostile)])\n            elif k == 3: await aio.db_execute('shop', change)\n\
-         \x20           elif k == 4: await aio.read_file(f'/files/{{i}}')\n            elif k == 5: await aio.read_file(f'/files/s{{i}}')\n\
-         \x20           elif k == 6: await aio.write_file(f'/files/w{{i}}', 'x' * 1_000_000)\n            else: await aio.db_query('shop', 'select 1', [{{'a': 0}}] * 900)\n\
-         \x20       except Exception: pass\nasync def all(): await asyncio.gather(*(one(i) for i in range(64)))\nasyncio.run(all())"
+        "import asyncio\nfrom wardian import aio\nhostile = {hostile:?}\nchange = {change:?}\n\
+         async def one(i):\n    while True:\n        try:\n            k = i % 8\n\
+         \x20           if k < 3: await aio.db_query('shop', hostile[i % len(hostile)])\n            \
+         elif k == 3: await aio.db_execute('shop', change)\n\
+         \x20           elif k == 4: await aio.read_file(f'/files/{{i}}')\n            \
+         elif k == 5: await aio.read_file(f'/files/s{{i}}')\n\
+         \x20           elif k == 6: await aio.write_file(f'/files/w{{i}}', 'x' * 1_000_000)\n            \
+         else: await aio.db_query('shop', 'select 1', [{{'a': 0}}] * 900)\n\
+         \x20       except Exception: pass\nasync def all(): await asyncio.gather(*(one(i) for i in \
+         range(64)))\nasyncio.run(all())"
     );
     let before = processor_time();
     let outcome = sandbox.run_blocking(code).unwrap();
@@ -899,7 +907,8 @@ fn a_7_a_8_a_9_the_most_that_one_run_takes() {
     let after = processor_time() - at_end;
     let on_disk = fs::metadata(dir.path().join("shop.db")).unwrap().len() >> 20;
     println!(
-        "memory beside the sandbox's own: {beside} MiB (the process: {} MiB at its peak); threads: {threads} before, {left} 1 s after; \
+        "memory beside the sandbox's own: {beside} MiB (the process: {} MiB at its peak); threads: {threads} \
+         before, {left} 1 s after; \
          processor: {:.1} s in all, {after:?} in half a second after; the database has grown to {on_disk} MiB",
         peak >> 10,
         (at_end - before).as_secs_f64()

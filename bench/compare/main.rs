@@ -170,8 +170,10 @@ fn page(names: &[String], rows: &[Row]) -> Result<String, std::fmt::Error> {
     writeln!(page, "# Compared\n")?;
     writeln!(
         page,
-        "Written by `just bench compare` on {} processors; do not edit. Medians of {TURNS} runs by turns, in ms, and how many times Wardian's that \
-         is; of starts, the median of {STARTS_A_TURN} in a row is one run. A run is everything from before there is a sandbox until its output is there.\n",
+        "Written by `just bench compare` on {} processors; do not edit. Medians of {TURNS} runs by turns, in \
+         ms, and how many times Wardian's that \
+         is; of starts, the median of {STARTS_A_TURN} in a row is one run. A run is everything from before \
+         there is a sandbox until its output is there.\n",
         std::thread::available_parallelism().map_or(1, usize::from)
     )?;
     writeln!(page, "![The same as bars](compare.svg)\n")?;

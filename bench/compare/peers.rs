@@ -27,17 +27,22 @@ pub(crate) const PEERS: [Peer; 3] = [
     Peer {
         name: "eryx",
         title: "eryx",
-        isolates: "CPython on wasm in wasmtime, in the host's process: the same kind of boundary as Wardian's. No files and no network unless given; fuel, memory and time can be limited.",
+        isolates: "CPython on wasm in wasmtime, in the host's process: the same kind of boundary as Wardian's. \
+                   No files and no network unless given; fuel, memory and time can be limited.",
     },
     Peer {
         name: "monty",
         title: "Monty",
-        isolates: "an interpreter of its own for a subset of Python, in worker processes that are started ahead. No files and no network unless given; no wasm and no other boundary around the interpreter but the process.",
+        isolates: "an interpreter of its own for a subset of Python, in worker processes that are started \
+                   ahead. No files and no network unless given; no wasm and no other boundary around the \
+                   interpreter but the process.",
     },
 ];
 
 /// Of Wardian, what [`Peer::isolates`] says of the others.
-pub(crate) const OURS: &str = "a whole Python on wasm in wasmtime, in the host's process, screened and on record. No files, tools, variables or network unless the policy grants them; fuel, memory, time and output are limited.";
+pub(crate) const OURS: &str = "a whole Python on wasm in wasmtime, in the host's process, screened and on \
+                               record. No files, tools, variables or network unless the policy grants them; \
+                               fuel, memory, time and output are limited.";
 
 /// The packages of the peers, from PyPI.
 const PACKAGES: [&str; 2] = ["pyeryx", "pydantic-monty"];

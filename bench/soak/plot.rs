@@ -67,7 +67,8 @@ pub(crate) fn draw(
     let mut chart = ChartBuilder::on(&lateness)
         .margin(8)
         .caption(
-            format!("how late {} runs ended that came to their time limit, ms, sorted (red: the promise at p99.9)", late.len()),
+            format!("how late {} runs ended that came to their time limit, ms, sorted (red: the promise at \
+                     p99.9)", late.len()),
             ("sans-serif", 14),
         )
         .x_label_area_size(22)

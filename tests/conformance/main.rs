@@ -375,7 +375,8 @@ fn summary(results: &BTreeMap<String, Module>) -> String {
     let [passed, failed, error, stopped, skipped] = total(results);
     let ran = passed + failed + error + stopped;
     format!(
-        "{passed} of {ran} tests pass ({:.1} %): {failed} fail, {error} raise, {stopped} end the run; {skipped} are skipped, in {} modules",
+        "{passed} of {ran} tests pass ({:.1} %): {failed} fail, {error} raise, {stopped} end the run; {skipped} \
+         are skipped, in {} modules",
         100.0 * passed as f64 / ran.max(1) as f64,
         results.len()
     )
@@ -383,10 +384,13 @@ fn summary(results: &BTreeMap<String, Module>) -> String {
 
 fn page(results: &BTreeMap<String, Module>) -> String {
     let mut page = format!(
-        "# CPython's tests\n\nThe test suite of CPython 3.14 in the sandbox, module by module, a fresh run for each; written by `just judge conformance`. \
+        "# CPython's tests\n\nThe test suite of CPython 3.14 in the sandbox, module by module, a fresh run for \
+         each; written by `just judge conformance`. \
          {}.\n\nEach test that does not pass stands with its reason in \
-         [not_passed.txt](../tests/conformance/not_passed.txt); `just judge conformance --check` fails if another one does not. Skipped are those that need what is not here: the \
-         C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run | skipped |\n|---|--:|--:|--:|--:|--:|\n",
+         [not_passed.txt](../tests/conformance/not_passed.txt); `just judge conformance --check` fails if \
+         another one does not. Skipped are those that need what is not here: the \
+         C interface, a network, processes, much memory.\n\n| module | passed | failed | errors | ended the run \
+         | skipped |\n|---|--:|--:|--:|--:|--:|\n",
         summary(results)
     );
     for (name, module) in results {

@@ -126,7 +126,8 @@ fn numbers(rng: &mut StdRng) -> String {
             format!("a = {a}\na {operator}= {b}\nreturn a")
         }
         4 => format!(
-            "a, b = {a}, {b}\nreturn divmod(a, b), -a, +b, abs(a), round(a, {}), int(a), float(b), hash(a) == hash(float(a))",
+            "a, b = {a}, {b}\nreturn divmod(a, b), -a, +b, abs(a), round(a, {}), int(a), float(b), hash(a) == \
+             hash(float(a))",
             rng.random_range(-3..5)
         ),
         5 => {
@@ -208,11 +209,20 @@ fn hot(rng: &mut StdRng) -> String {
         .map(|_| format!("({}, {})", pick(rng, VALUES), pick(rng, VALUES)))
         .collect();
     format!(
-        "class C:\n    def __init__(self, n): self.x = n\n    def f(self, o): return ('f', self.x, type(o).__name__)\n    def __add__(self, o): return ('add', self.x)\n    def __radd__(self, o): return ('radd', self.x)\n    \
-         def __iadd__(self, o): return ('iadd', self.x)\n    def __eq__(self, o): return type(o) is type(self) and self.x == o.x\n    def __lt__(self, o): return self.x < getattr(o, 'x', 3)\n    def __hash__(self): return self.x\n    \
-         def __repr__(self): return f'{{type(self).__name__}}({{self.x}})'\nclass D(C):\n    def __getattr__(self, n): return n\n    def __getitem__(self, k): return ('item', k) if k != 4 else [][0]\n    def __len__(self): return self.x\n    def __bool__(self): return False\nclass S(str):\n    \
-         def __add__(self, o): return 'S+'\nclass I(int):\n    def __add__(self, o): return 'I+'\n    x = property(lambda self: 'property')\ndef site(a, b):\n    {operation}\nout = []\nfor a, b in [{}]:\n    for _ in range({}):\n        \
-         try: r = repr(site(a, b))\n        except Exception as e: r = type(e).__name__.replace('KeyError', 'TypeError')\n        if not out or out[-1] != r: out.append(r)\nreturn out",
+        "class C:\n    def __init__(self, n): self.x = n\n    \
+         def f(self, o): return ('f', self.x, type(o).__name__)\n    \
+         def __add__(self, o): return ('add', self.x)\n    def __radd__(self, o): return ('radd', self.x)\n    \
+         def __iadd__(self, o): return ('iadd', self.x)\n    \
+         def __eq__(self, o): return type(o) is type(self) and self.x == o.x\n    \
+         def __lt__(self, o): return self.x < getattr(o, 'x', 3)\n    def __hash__(self): return self.x\n    \
+         def __repr__(self): return f'{{type(self).__name__}}({{self.x}})'\nclass D(C):\n    \
+         def __getattr__(self, n): return n\n    def __getitem__(self, k): return ('item', k) if k != 4 else \
+         [][0]\n    def __len__(self): return self.x\n    def __bool__(self): return False\nclass S(str):\n    \
+         def __add__(self, o): return 'S+'\nclass I(int):\n    def __add__(self, o): return 'I+'\n    \
+         x = property(lambda self: 'property')\ndef site(a, b):\n    {operation}\nout = []\n\
+         for a, b in [{}]:\n    for _ in range({}):\n        \
+         try: r = repr(site(a, b))\n        except Exception as e: r = type(e).__name__.replace('KeyError', \
+         'TypeError')\n        if not out or out[-1] != r: out.append(r)\nreturn out",
         calls.join(", "),
         rng.random_range(1..60)
     )
@@ -238,7 +248,9 @@ fn format_spec(rng: &mut StdRng) -> String {
         ],
     );
     format!(
-        "a = {value}\nspec = '{fill}{sign}{other}{width}{group}{precision}{kind}'\nreturn format(a, spec), f'{{a:{fill}{sign}{other}{width}{group}{precision}{kind}}}', '[{{:{fill}{width}{kind}}}]'.format(a)"
+        "a = {value}\nspec = '{fill}{sign}{other}{width}{group}{precision}{kind}'\n\
+         return format(a, spec), f'{{a:{fill}{sign}{other}{width}{group}{precision}{kind}}}', \
+         '[{{:{fill}{width}{kind}}}]'.format(a)"
     )
 }
 
@@ -371,7 +383,8 @@ fn strings(rng: &mut StdRng) -> String {
             "s.encode('ascii', 'xmlcharrefreplace')",
             "ascii(s)",
             "repr(s)",
-            "s.isidentifier(), s.isalpha(), s.isdigit(), s.isdecimal(), s.isnumeric(), s.isalnum(), s.isspace(), s.istitle(), s.islower(), s.isupper(), s.isprintable()",
+            "s.isidentifier(), s.isalpha(), s.isdigit(), s.isdecimal(), s.isnumeric(), s.isalnum(), \
+             s.isspace(), s.istitle(), s.islower(), s.isupper(), s.isprintable()",
             "s.join(['x', T, U])",
             "T.join(list(s))",
             "s * N",
@@ -446,13 +459,17 @@ fn containers(rng: &mut StdRng) -> String {
                     ],
                 );
             }
-            text + "return d, list(d), len(d), 1 in d, d == dict(d.items()), d.keys() & {'k', 'z'} == {'k', 'z'} & d.keys(), sorted(map(repr, d.values()))"
+            text + "return d, list(d), len(d), 1 in d, d == dict(d.items()), d.keys() & {'k', 'z'} == {'k', \
+                    'z'} & d.keys(), sorted(map(repr, d.values()))"
         }
         1 => format!(
-            "a, b = {{{items}}} if [{items}] else set(), set([{numbers}])\nreturn sorted(map(repr, a | b)), sorted(map(repr, a & b)), sorted(map(repr, a ^ b)), sorted(map(repr, a - b)), a <= b, a == b, len(a), a.isdisjoint(b), frozenset(b) == b"
+            "a, b = {{{items}}} if [{items}] else set(), set([{numbers}])\n\
+             return sorted(map(repr, a | b)), sorted(map(repr, a & b)), sorted(map(repr, a ^ b)), \
+             sorted(map(repr, a - b)), a <= b, a == b, len(a), a.isdisjoint(b), frozenset(b) == b"
         ),
         2 => format!(
-            "a = [{numbers}]\na.{}\nreturn a, sorted(a), sorted(a, key=lambda v: (-abs(v), v)), sorted(a, reverse=True), a.index({n}) if {n} in a else None, a.count({n})",
+            "a = [{numbers}]\na.{}\nreturn a, sorted(a), sorted(a, key=lambda v: (-abs(v), v)), sorted(a, \
+             reverse=True), a.index({n}) if {n} in a else None, a.count({n})",
             pick(
                 rng,
                 &[
@@ -473,13 +490,22 @@ fn containers(rng: &mut StdRng) -> String {
             .replace("extend('ab') if False else None", "extend([5, 4])")
         ),
         3 => format!(
-            "import collections, heapq, bisect, itertools\na = [{numbers}]\nc = collections.Counter(a)\nh = a[:]\nheapq.heapify(h)\nq = collections.deque(a, maxlen=4)\nq.rotate({n})\nq.appendleft(0)\nreturn c, c.most_common(2), [heapq.heappop(h) for _ in a], q, bisect.bisect(sorted(a), {n}), list(itertools.accumulate(a)), [list(g) for _, g in itertools.groupby(a, abs)], list(itertools.pairwise(a)), list(itertools.islice(a, 1, None, 2))"
+            "import collections, heapq, bisect, itertools\na = [{numbers}]\nc = collections.Counter(a)\n\
+             h = a[:]\nheapq.heapify(h)\nq = collections.deque(a, maxlen=4)\nq.rotate({n})\nq.appendleft(0)\n\
+             return c, c.most_common(2), [heapq.heappop(h) for _ in a], q, bisect.bisect(sorted(a), {n}), \
+             list(itertools.accumulate(a)), [list(g) for _, g in itertools.groupby(a, abs)], \
+             list(itertools.pairwise(a)), list(itertools.islice(a, 1, None, 2))"
         ),
         4 => format!(
-            "a = [{numbers}]\nreturn [x * y for x in a for y in a if x < y][:20], {{x: [y for y in a if y > x] for x in a}}, sorted({{x % 3 for x in a}}), list(zip(a, a[1:])), list(map(lambda x, y: x - y, a, a[::-1])), list(filter(None, a)), list(enumerate(a, {n})), any(a), all(a), sum(a), min(a, default=None), max(a, key=abs, default=None)"
+            "a = [{numbers}]\nreturn [x * y for x in a for y in a if x < y][:20], {{x: [y for y in a if y > x] \
+             for x in a}}, sorted({{x % 3 for x in a}}), list(zip(a, a[1:])), list(map(lambda x, y: x - y, a, \
+             a[::-1])), list(filter(None, a)), list(enumerate(a, {n})), any(a), all(a), sum(a), min(a, \
+             default=None), max(a, key=abs, default=None)"
         ),
         _ => format!(
-            "a = ([{items}],)\nb = (*a[0], {n}, *a[0][:1])\nx, *y = [*b, 0]\n*y2, z = (0, *b)\nreturn b, x, y, y2, z, b[::2], b + (1,), b * 2, b == tuple(list(b)), repr(a), [*map(type, b)] == [type(i) for i in b], (b < b[1:]) if all(isinstance(i, (int, float)) for i in b) else None"
+            "a = ([{items}],)\nb = (*a[0], {n}, *a[0][:1])\nx, *y = [*b, 0]\n*y2, z = (0, *b)\n\
+             return b, x, y, y2, z, b[::2], b + (1,), b * 2, b == tuple(list(b)), repr(a), [*map(type, b)] == \
+             [type(i) for i in b], (b < b[1:]) if all(isinstance(i, (int, float)) for i in b) else None"
         ),
     }
 }
@@ -524,7 +550,8 @@ fn classes(rng: &mut StdRng) -> String {
                         "def __iter__(self): return iter(self.a)",
                         "def __contains__(self, x): return x == 7",
                         "def __setattr__(self, n, v): object.__setattr__(self, n, (n, v))",
-                        "def __enter__(self): log.append('in'); return self\n    def __exit__(self, *e): log.append(e[0] and e[0].__name__); return True",
+                        "def __enter__(self): log.append('in'); return self\n    \
+                         def __exit__(self, *e): log.append(e[0] and e[0].__name__); return True",
                         "x: int = 5",
                         "def __class_getitem__(cls, i): return (cls.__name__, i)",
                         "def __init_subclass__(cls, **k): log.append(cls.__name__); super().__init_subclass__(**k)",
@@ -630,12 +657,14 @@ fn generators(rng: &mut StdRng) -> String {
         ],
     );
     let mut text = format!(
-        "log, out = [], []\ndef inner(n):\n    try:\n        got = yield 'in'\n        log.append(got)\n    except ValueError: log.append('inner value')\n    return n\ndef g(n):\n    {body}\nit = g({})\n",
+        "log, out = [], []\ndef inner(n):\n    try:\n        got = yield 'in'\n        log.append(got)\n    \
+         except ValueError: log.append('inner value')\n    return n\ndef g(n):\n    {body}\nit = g({})\n",
         rng.random_range(0..5)
     );
     for _ in 0..rng.random_range(1..8) {
         text += &format!(
-            "try: out.append({})\nexcept BaseException as e: out.append((type(e).__name__, e.args if type(e) in (StopIteration, KeyError) else None))\n",
+            "try: out.append({})\nexcept BaseException as e: out.append((type(e).__name__, e.args if type(e) in \
+             (StopIteration, KeyError) else None))\n",
             pick(
                 rng,
                 &[
@@ -700,7 +729,8 @@ fn exceptions(rng: &mut StdRng) -> String {
     match rng.random_range(0..4) {
         0 => {
             text += &format!(
-                "            except {} as e:\n                log.append((type(e).__name__, repr(e.__cause__), e.__suppress_context__))\n                {}\n",
+                "            except {} as e:\n                \
+                 log.append((type(e).__name__, repr(e.__cause__), e.__suppress_context__))\n                {}\n",
                 pick(
                     rng,
                     &[
@@ -716,16 +746,20 @@ fn exceptions(rng: &mut StdRng) -> String {
         1 => text += "            finally:\n                log.append('finally')\n",
         2 => {
             text += &format!(
-                "            except LookupError: {}\n            else: log.append('else')\n            finally: log.append(('f', i))\n",
+                "            except LookupError: {}\n            else: log.append('else')\n            \
+                 finally: log.append(('f', i))\n",
                 raising(rng)
             )
         }
         _ => {
-            text += "            except* ValueError as g:\n                log.append([type(e).__name__ for e in g.exceptions])\n            except* (TypeError, ArithmeticError) as g: log.append('star')\n"
+            text += "            except* ValueError as g:\n                \
+                     log.append([type(e).__name__ for e in g.exceptions])\n            \
+                     except* (TypeError, ArithmeticError) as g: log.append('star')\n"
         }
     }
     text += &format!(
-        "        except {} as e:\n            log.append((type(e).__name__, [str(a) for a in e.args], type(e.__context__).__name__))\n            {}\n",
+        "        except {} as e:\n            log.append((type(e).__name__, [str(a) for a in e.args], \
+         type(e.__context__).__name__))\n            {}\n",
         pick(
             rng,
             &["Exception", "(ValueError, TypeError)", "ArithmeticError"]
@@ -733,7 +767,8 @@ fn exceptions(rng: &mut StdRng) -> String {
         pick(rng, &["pass", "continue", "break", "return i", "raise"])
     );
     text += &format!(
-        "        finally:\n            log.append('out')\n            {}\n    else: log.append('no break')\n    return 'end'\n",
+        "        finally:\n            log.append('out')\n            {}\n    else: log.append('no break')\n    \
+         return 'end'\n",
         pick(
             rng,
             &["pass", "pass", "if i > 1: log.append('late')", "i += 1"]
@@ -787,16 +822,22 @@ fn scopes(rng: &mut StdRng) -> String {
             "def f(a, b, x=2): return {{1: {p}, 'k': {q}, **{{3: {r}}}, 'z': {s}}}\nreturn f([1, 2, 3], 2)"
         ),
         1 => format!(
-            "def f(a, b, x=5):\n    def g(*p, q=({p}), **r): return p, q, r\n    return g({q}, *[{r}], k={s})\nreturn f([3, 1], 1)"
+            "def f(a, b, x=5):\n    def g(*p, q=({p}), **r): return p, q, r\n    return g({q}, *[{r}], k={s})\n\
+             return f([3, 1], 1)"
         ),
         2 => format!(
-            "def f(a, b, x=0):\n    class K:\n        v = {p}\n        w = [v for _ in a]\n        def m(self, d=({q})): return d, x, b\n    return K.v, K().m(), {r}, {s}\nreturn f([1, 2], 3)"
+            "def f(a, b, x=0):\n    class K:\n        v = {p}\n        w = [v for _ in a]\n        \
+             def m(self, d=({q})): return d, x, b\n    return K.v, K().m(), {r}, {s}\nreturn f([1, 2], 3)"
         ),
         3 => format!(
-            "def f(a, b, x=1):\n    n = 0\n    def up():\n        nonlocal n, x\n        n += 1\n        x = n * 10\n        return {p}\n    return [up(), up()], n, x, ({q}, {r}), [{s} for z in a if z]\nreturn f([2, 3], 4)"
+            "def f(a, b, x=1):\n    n = 0\n    def up():\n        nonlocal n, x\n        n += 1\n        \
+             x = n * 10\n        return {p}\n    return [up(), up()], n, x, ({q}, {r}), [{s} for z in a if z]\n\
+             return f([2, 3], 4)"
         ),
         _ => format!(
-            "def f(a, b, x=7):\n    @(lambda g: (lambda *c: (g(*c), {p})))\n    def h(c={q}): return c, x\n    t = ({r}) if ({s}) else None\n    del b\n    try: b\n    except UnboundLocalError: t = (t, 'unbound')\n    return h(), t\nreturn f([1], 2)"
+            "def f(a, b, x=7):\n    @(lambda g: (lambda *c: (g(*c), {p})))\n    def h(c={q}): return c, x\n    \
+             t = ({r}) if ({s}) else None\n    del b\n    try: b\n    \
+             except UnboundLocalError: t = (t, 'unbound')\n    return h(), t\nreturn f([1], 2)"
         ),
     }
 }
@@ -825,15 +866,20 @@ fn control(rng: &mut StdRng) -> String {
     );
     let cases: Vec<String> = (0..4).map(|_| {
         let pattern = pick(rng, &["1 | 2", "str() as s", "[x, *rest]", "(a, (b, c))", "{'k': v, **others}", "None", "True", "[]", "P(x=0, y=y)", "P(x, y) if x < y", "[P() as p, *_]", "float() | int()", "{'k': {'n': n}}", "-3", "bytes(b)", "[1, _, z]", "object(real=r)", "{}", "1+2j", "(int() | str()) as q"]);
-        format!("        case {pattern}: return {:?}, sorted((k, repr(v)) for k, v in locals().items() if k != 'P')", pattern.replace('\'', "\""))
+        format!("        case {pattern}: return {:?}, sorted((k, repr(v)) for k, v in locals().items() if k != \
+                 'P')", pattern.replace('\'', "\""))
     }).collect();
     match rng.random_range(0..3) {
         0 => format!(
-            "class P:\n    __match_args__ = ('x', 'y')\n    def __init__(self, x, y): self.x, self.y = x, y\n    def __repr__(self): return 'P'\ndef f(subject):\n    match subject:\n{}\n        case _: return 'other'\nreturn f({subject})",
+            "class P:\n    __match_args__ = ('x', 'y')\n    def __init__(self, x, y): self.x, self.y = x, \
+             y\n    def __repr__(self): return 'P'\ndef f(subject):\n    match subject:\n{}\n        \
+             case _: return 'other'\nreturn f({subject})",
             cases.join("\n")
         ),
         1 => format!(
-            "out, i = [], 0\nwhile i < {}:\n    i += {}\n    for j in range({}):\n        if (i * j) % {} == 0: {}\n        if j > i: {}\n        out.append((i, j))\n    else:\n        out.append('else')\n        {}\nelse: out.append('while else')\nreturn out, i",
+            "out, i = [], 0\nwhile i < {}:\n    i += {}\n    for j in range({}):\n        \
+             if (i * j) % {} == 0: {}\n        if j > i: {}\n        out.append((i, j))\n    else:\n        \
+             out.append('else')\n        {}\nelse: out.append('while else')\nreturn out, i",
             rng.random_range(1..9),
             rng.random_range(1..3),
             rng.random_range(0..5),
@@ -854,7 +900,9 @@ fn control(rng: &mut StdRng) -> String {
                 })
                 .collect();
             format!(
-                "a, b, c = {}, {}, {}\nout = []\nfor test in (lambda: {}, lambda: {} and {}, lambda: not ({} or {}), lambda: a < b < c <= 10, lambda: a if b else c, lambda: (a or b) and c, lambda: not a):\n    try: out.append(test())\n    except TypeError: out.append('TypeError')\nreturn out",
+                "a, b, c = {}, {}, {}\nout = []\nfor test in (lambda: {}, lambda: {} and {}, lambda: not ({} or \
+                 {}), lambda: a < b < c <= 10, lambda: a if b else c, lambda: (a or b) and c, lambda: not \
+                 a):\n    try: out.append(test())\n    except TypeError: out.append('TypeError')\nreturn out",
                 number(rng),
                 number(rng),
                 pick(rng, INTS),

@@ -20,7 +20,13 @@ fn fs_03_truncation_of_read_only_files() {
         "os.write(os.open('/ro/file.txt', os.O_RDONLY), b'x')",
     ]);
     // Its benign twin.
-    assert_eq!(world.value("os.truncate('/rw/file.txt', 3); os.close(os.open('/rw/sub/inner.txt', os.O_WRONLY | os.O_TRUNC)); read('/rw/file.txt') + read('/rw/sub/inner.txt')"), "con");
+    assert_eq!(
+        world.value(
+            "os.truncate('/rw/file.txt', 3); os.close(os.open('/rw/sub/inner.txt', os.O_WRONLY | \
+                            os.O_TRUNC)); read('/rw/file.txt') + read('/rw/sub/inner.txt')"
+        ),
+        "con"
+    );
 }
 
 #[test]
@@ -113,7 +119,8 @@ fn fs_19_extreme_times() {
 #[test]
 fn fs_21_new_files_are_private() {
     let world = World::new();
-    world.value("write('/rw/new', 'x'); os.mkdir('/rw/newdir'); os.open('/rw/suid', os.O_CREAT | os.O_WRONLY, 0o6777); t(lambda: os.chmod('/rw/new', 0o4755))");
+    world.value("write('/rw/new', 'x'); os.mkdir('/rw/newdir'); os.open('/rw/suid', os.O_CREAT | os.O_WRONLY, \
+                 0o6777); t(lambda: os.chmod('/rw/new', 0o4755))");
     for (name, most) in [("new", 0o640), ("suid", 0o640), ("newdir", 0o750)] {
         let mode = world
             .path("rw")
@@ -130,7 +137,9 @@ fn fs_21_new_files_are_private() {
 #[test]
 fn fs_24_files_can_be_told_apart() {
     let world = World::new();
-    assert_eq!(world.value("os.link('/rw/file.txt', '/rw/same'); [os.path.samefile('/rw/file.txt', '/rw/same'), os.path.samefile('/rw/file.txt', '/ro/file.txt'), os.stat('/ro').st_dev != os.stat('/rw').st_dev]"), json!([true, false, true]));
+    assert_eq!(world.value("os.link('/rw/file.txt', '/rw/same'); [os.path.samefile('/rw/file.txt', '/rw/same'), \
+                            os.path.samefile('/rw/file.txt', '/ro/file.txt'), os.stat('/ro').st_dev != \
+                            os.stat('/rw').st_dev]"), json!([true, false, true]));
     let dev = world.path("rw").metadata().unwrap().dev();
     assert_ne!(world.value("os.stat('/rw').st_dev"), json!(dev));
 }

@@ -30,7 +30,13 @@ fn fs_04_hard_links_and_fs_05_renames_across_grants() {
     );
     assert!(!world.path("rw/y").exists());
     // The benign twins.
-    assert_eq!(world.value("os.link('/rw/file.txt', '/rw/hard'); os.rename('/rw/sub', '/rw/moved'); read('/rw/hard') + read('/rw/moved/inner.txt')"), "contentinner");
+    assert_eq!(
+        world.value(
+            "os.link('/rw/file.txt', '/rw/hard'); os.rename('/rw/sub', '/rw/moved'); \
+                            read('/rw/hard') + read('/rw/moved/inner.txt')"
+        ),
+        "contentinner"
+    );
     assert_eq!(
         world.value("import shutil; shutil.move('/rw/hard', '/wo/moved')"),
         "/wo/moved"
@@ -171,7 +177,13 @@ fn fs_08_and_fs_09_trailing_slashes() {
         world.value("os.rename('/rw/out-dir', '/rw/renamed'); os.path.islink('/rw/renamed')"),
         true
     );
-    assert_eq!(world.value("os.rename('/rw/sub/', '/rw/sub2/'); os.mkdir('/rw/new/'); sorted(os.listdir('/rw/sub2/'))"), json!(["inner.txt"]));
+    assert_eq!(
+        world.value(
+            "os.rename('/rw/sub/', '/rw/sub2/'); os.mkdir('/rw/new/'); \
+                            sorted(os.listdir('/rw/sub2/'))"
+        ),
+        json!(["inner.txt"])
+    );
     // Nothing that a link leads to was touched; the rest has been checked after every run.
     assert_eq!(
         fs::read_to_string(world.path("outside/canary.txt")).unwrap(),

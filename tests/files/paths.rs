@@ -208,7 +208,10 @@ fn fs_22_the_granted_directory_itself() {
         "content"
     );
     // Without the descriptor of the root there is nothing left to ask.
-    let outcome = world.run("[t(lambda: os.close(3)), t(lambda: read('/ro/file.txt')), t(lambda: os.open('/rw/x', os.O_CREAT))]");
+    let outcome = world.run(
+        "[t(lambda: os.close(3)), t(lambda: read('/ro/file.txt')), t(lambda: \
+                             os.open('/rw/x', os.O_CREAT))]",
+    );
     assert!(
         matches!(outcome.verdict, Verdict::Completed),
         "{:?}",
@@ -223,7 +226,8 @@ fn fs_23_no_path_of_the_host_shows() {
     world.value(indoc! {"
         try: open('/ro/missing')
         except OSError as e: print(e, e.filename)
-        [os.getcwd(), os.path.realpath('/ro/link'), os.path.realpath('/ro/out'), os.path.abspath('x'), str(os.stat('/ro')), t(lambda: os.readlink('/ro/out-abs'))]"});
+        [os.getcwd(), os.path.realpath('/ro/link'), os.path.realpath('/ro/out'), os.path.abspath('x'), \
+        str(os.stat('/ro')), t(lambda: os.readlink('/ro/out-abs'))]"});
     let outcome = world.run("open('/ro/out-abs')");
     assert!(
         outcome.stderr.text().contains("Permission denied"),

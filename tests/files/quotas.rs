@@ -66,14 +66,21 @@ fn fs_15_a_run_can_not_fill_the_disk() {
     );
 
     let world = World::new().with(Limit::FilesCreated, 3);
-    assert_eq!(world.value("write('/rw/a', ''); os.mkdir('/rw/b'); os.link('/rw/a', '/rw/c'); write('/rw/a', 'again')"), 5);
+    assert_eq!(
+        world.value(
+            "write('/rw/a', ''); os.mkdir('/rw/b'); os.link('/rw/a', '/rw/c'); write('/rw/a', \
+                            'again')"
+        ),
+        5
+    );
     for attempt in [
         "write('/rw/z', '')",
         "os.mkdir('/rw/z')",
         "os.link('/rw/file.txt', '/rw/z')",
     ] {
         let code = format!(
-            "for i in range(3): os.mkdir('/wo/' + str(i))\nx = t(lambda: {attempt})\nfor i in range(3): os.rmdir('/wo/' + str(i))\nx"
+            "for i in range(3): os.mkdir('/wo/' + str(i))\nx = t(lambda: {attempt})\n\
+             for i in range(3): os.rmdir('/wo/' + str(i))\nx"
         );
         assert_eq!(world.value(&code)["errno"], full, "{attempt}");
         assert!(!world.path("rw/z").exists());

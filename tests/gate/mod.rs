@@ -179,7 +179,8 @@ fn value(code: &str) -> Value {
 #[track_caller]
 fn raised(policy: Policy, expression: &str) -> (String, String) {
     let code = format!(
-        "try:\n    {expression}\n    ended = ['', '']\nexcept Exception as error:\n    ended = [type(error).__name__, str(error)]\nended"
+        "try:\n    {expression}\n    ended = ['', '']\nexcept Exception as error:\n    \
+         ended = [type(error).__name__, str(error)]\nended"
     );
     let ended = value_of(&run_under(policy, &code));
     serde_json::from_value(ended).unwrap()

@@ -88,7 +88,8 @@ fn imports_are_guarded_at_run_time() {
     // The library goes on importing what it needs: all of these import os or sys inside.
     assert_eq!(
         caught(
-            "import tempfile, pathlib, logging, zoneinfo, unittest, asyncio, glob, random; random.Random(); pathlib.Path('x').name; logging.getLogger('x').debug('y')"
+            "import tempfile, pathlib, logging, zoneinfo, unittest, asyncio, glob, random; random.Random(); \
+             pathlib.Path('x').name; logging.getLogger('x').debug('y')"
         ),
         "imported"
     );

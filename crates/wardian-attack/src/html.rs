@@ -20,7 +20,8 @@ fn meaning(grade: Grade) -> &'static str {
             "The hostile code got nothing, but ended in another way than expected, for example by another exception."
         }
         Grade::Unsafe => {
-            "The hostile code got, changed or left something, or a benign twin did not work, so that its row proves nothing."
+            "The hostile code got, changed or left something, or a benign twin did not work, so that its row \
+             proves nothing."
         }
         Grade::NotApplicable => {
             "The row was not tried: it means nothing under this policy, or can't be tried by a program."
@@ -93,7 +94,8 @@ fn page(report: &Report) -> String {
                 }
                 h2 { "How" }
                 p {
-                    "Each row is a kind of attack. Its payloads run under the policy's rules and limits, narrower where "
+                    "Each row is a kind of attack. Its payloads run under the policy's rules and limits, \
+                     narrower where "
                     "the policy allows much, each row in a process of its own, each payload in temporary directories "
                     "and with stand-ins of tools, so that nothing that the policy is about was touched. A benign twin "
                     "has to work: a policy under which nothing works would pass otherwise. After each payload the "

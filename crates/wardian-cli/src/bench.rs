@@ -320,7 +320,8 @@ impl Measured {
             ]);
         }
         format!(
-            "{starts}\n\n{kernels}\n\n{:.0} fresh runs of print(\"hi\") a second on {} processors\n{:.2} MiB of memory for each live sandbox\n",
+            "{starts}\n\n{kernels}\n\n{:.0} fresh runs of print(\"hi\") a second on {} processors\n\
+             {:.2} MiB of memory for each live sandbox\n",
             self.runs_per_second,
             self.processors,
             self.bytes_per_sandbox as f64 / f64::from(1 << 20)

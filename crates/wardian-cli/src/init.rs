@@ -97,7 +97,8 @@ fn render(args: &InitArgs) -> Result<String> {
             .map(|(_, name)| name),
     );
     if !args.domain.is_empty() {
-        tools += "\n# Reaches the hosts of `allowed_domains`. `args.url = { prefix = \"…\" }` narrows that.\n[tools.http_request]\nmax_calls = 20\nargs.method = { equals = \"GET\" }\n";
+        tools += "\n# Reaches the hosts of `allowed_domains`. `args.url = { prefix = \"…\" }` narrows that.\n\
+                  [tools.http_request]\nmax_calls = 20\nargs.method = { equals = \"GET\" }\n";
     }
     if !args.database.is_empty() {
         tools += "\n# Its connection is read-only.\n[tools.db_query.config]\n";
@@ -130,7 +131,10 @@ fn render(args: &InitArgs) -> Result<String> {
         grant(&mut paths, directory, "write");
     }
     let mut text = format!(
-        "# What scripts may do under this policy. What is not here is not granted.\n# `wardian policy check FILE` says everything that would keep scripts from running.\nversion = 1\n\n# The name on the audit log.\nagent = {}\n\n# Each kind of action needs its permission, and what it acts on an entry below.\npermissions = [{}]\n",
+        "# What scripts may do under this policy. What is not here is not granted.\n\
+         # `wardian policy check FILE` says everything that would keep scripts from running.\nversion = 1\n\n\
+         # The name on the audit log.\nagent = {}\n\n# Each kind of action needs its permission, and what it \
+         acts on an entry below.\npermissions = [{}]\n",
         quote(args.agent.as_deref().unwrap_or("agent")),
         permissions
             .into_iter()
@@ -160,7 +164,8 @@ fn render(args: &InitArgs) -> Result<String> {
     let profile = args.profile.unwrap_or(Profile::Standard);
     let _ = write!(
         text,
-        "\n# Source is screened before it runs. That is advice and hygiene: the boundary holds under `open` too.\n[source]\nprofile = {}\n",
+        "\n# Source is screened before it runs. That is advice and hygiene: the boundary holds under `open` \
+         too.\n[source]\nprofile = {}\n",
         quote(profile.name())
     );
     Ok(text + &tools)

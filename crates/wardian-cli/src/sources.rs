@@ -58,7 +58,8 @@ impl Files {
         if is_policy(file, &code) {
             let file = file.display();
             let why = format!(
-                "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`, or `wardian policy check {file}`"
+                "{file} is a policy, not a script; write `wardian run --policy {file} SCRIPT`, or `wardian \
+                 policy check {file}`"
             );
             return Err(Usage(why).into());
         }

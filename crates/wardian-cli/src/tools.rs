@@ -70,7 +70,8 @@ pub(crate) fn run(command: ToolsCommand) -> Result<Exit> {
 /// The text above the functions in a stub file.
 const STUB_HEAD: &str = "# from wardian import tools: tools.NAME(...) calls one.\n\
     # from wardian import aio: await aio.NAME(...) is the same; asyncio.gather has several at work at once.\n\
-    # Refused: PermissionError. Wrong arguments: TypeError, ValueError. Failed: wardian.ToolError. Late: TimeoutError.\n\
+    # Refused: PermissionError. Wrong arguments: TypeError, ValueError. Failed: wardian.ToolError. Late: \
+    TimeoutError.\n\
     from typing import Any, Literal, NotRequired, TypedDict\n";
 
 /// Shows a policy's rules for a tool, in a few words.

@@ -226,18 +226,25 @@ mod tests {
             ),
             (
                 Some(Action::DbWrite),
-                "delete_user deleteUser user.delete ns::delete DELETE Delete get_and_delete thread_delete not_delete                  insert_row",
+                "delete_user deleteUser user.delete ns::delete DELETE Delete get_and_delete thread_delete \
+                 not_delete                  insert_row",
             ),
             (Some(Action::SendEmail), "email_customer list_then_email"),
             // TOOL-01 to TOOL-03: a word inside of a word.
             (
                 None,
-                "spread_sheet already_paid_refund bread_order readonly_off unread_purge proofread_publish forget_user                  widget_destroy budget_transfer target_fire gadget_reset together_send blacklist_add enlist                  checklist_wipe review_approve interview_cancel shower findings_delet research_purge upload                  prefetch_and_drop undelete",
+                "spread_sheet already_paid_refund bread_order readonly_off unread_purge proofread_publish \
+                 forget_user                  widget_destroy budget_transfer target_fire gadget_reset \
+                 together_send blacklist_add enlist                  checklist_wipe review_approve \
+                 interview_cancel shower findings_delet research_purge upload                  \
+                 prefetch_and_drop undelete",
             ),
             // TOOL-04: harmless, but nothing says so.
             (
                 None,
-                "executive_summary prune_preview address_lookup compute input_schema output_get dropdown_get                  skill_list model_get delta postpone_preview sender_info asset_view form_get",
+                "executive_summary prune_preview address_lookup compute input_schema output_get \
+                 dropdown_get                  skill_list model_get delta postpone_preview sender_info \
+                 asset_view form_get",
             ),
             // TOOL-05: more than an action has a name for.
             (None, "read_and_drop query_then_send save_and_publish"),

@@ -94,7 +94,8 @@ pub enum GrantError {
     HoldsPolicy(PathBuf),
     /// A file system of the kernel's.
     #[error(
-        "{0:?} shows the kernel, its devices and processes, and the host's environment among them; name another directory"
+        "{0:?} shows the kernel, its devices and processes, and the host's environment among them; name another \
+         directory"
     )]
     Kernel(PathBuf),
 }

@@ -393,8 +393,10 @@ fn every_mistake_is_told_at_once() {
             "policy.toml:3:16: permissions[0]: there is no \"READ_FLIE\"; did you mean `READ_FILE`?",
             "policy.toml:3:29: permissions[1]: this is a number, not a string",
             "policy.toml:4:19: allowed_domains: this is a string, not a list",
-            "policy.toml:5:17: max_file_size: this is not a size; write a size: \"512KiB\", \"10MiB\", or a number of bytes",
-            "policy.toml:7:11: limits.timeout: this is not a time; write a time with its unit: \"500ms\", \"10s\", \"2m\"",
+            "policy.toml:5:17: max_file_size: this is not a size; write a size: \"512KiB\", \"10MiB\", or a \
+             number of bytes",
+            "policy.toml:7:11: limits.timeout: this is not a time; write a time with its unit: \"500ms\", \
+             \"10s\", \"2m\"",
             "policy.toml:8:10: limits.memory: 1 KiB is out of bounds; it can be 64 MiB to 2 GiB",
             "policy.toml:9:1: limits.memery: unknown key; did you mean `memory`?",
         ],
@@ -620,12 +622,14 @@ fn a_widening_is_an_error_that_names_the_key() {
     for (text, said) in [
         (
             "permissions = [\"SEND_EMAIL\"]",
-            "policy.toml:3:1: permissions: allows more than the file that it extends: SEND_EMAIL is permitted; a file may only narrow what it extends; see base.toml:4",
+            "policy.toml:3:1: permissions: allows more than the file that it extends: SEND_EMAIL is permitted; \
+             a file may only narrow what it extends; see base.toml:4",
         ),
         ("allowed_paths = [\"/\"]", "as a whole"),
         (
             "allowed_paths = [\"/etc\"]",
-            "allowed_paths: allows more than the file that it extends: /etc (/etc on the host) is granted for read_write",
+            "allowed_paths: allows more than the file that it extends: /etc (/etc on the host) is granted for \
+             read_write",
         ),
         (
             "allowed_paths = [{ path = \"/data\", host = \"/etc\" }]",
@@ -646,7 +650,8 @@ fn a_widening_is_an_error_that_names_the_key() {
         ),
         (
             "[limits]\ntimeout = \"6s\"",
-            "limits.timeout: allows more than the file that it extends: 6s instead of 5s; a file may only narrow what it extends; see base.toml:8",
+            "limits.timeout: allows more than the file that it extends: 6s instead of 5s; a file may only \
+             narrow what it extends; see base.toml:8",
         ),
         (
             "[limits]\nfuel = \"unlimited\"",
@@ -689,7 +694,8 @@ fn a_widening_is_an_error_that_names_the_key() {
                 [tools.fetch]
                 args.url = { prefix = "https://a/" }
                 args.count = { min = 2, max = 2 }"#},
-            "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than text that starts with",
+            "tools.fetch.args.url: allows more than the file that it extends: the argument can be other than \
+             text that starts with",
         ),
         (
             indoc! {r#"

@@ -99,7 +99,8 @@ impl ScriptedModel {
     fn new() -> Self {
         let answers = vec![
             // It looks two orders up at once.
-            "from wardian import aio\nimport asyncio\norders = await asyncio.gather(aio.find_order('A-1'), aio.find_order('A-2'))\n[o for o in orders if o['days'] > 30]",
+            "from wardian import aio\nimport asyncio\norders = await asyncio.gather(aio.find_order('A-1'), \
+             aio.find_order('A-2'))\n[o for o in orders if o['days'] > 30]",
             // It notes what it has found.
             "from wardian import tools\ntools.note(order='A-2', text='lost for 40 days: refund?')",
             // A page that it has read has told it to do this.

@@ -146,7 +146,8 @@ pub(super) fn artifact_hashes() -> Result {
 
 /// Nothing that should be random is the same in two runs.
 pub(super) fn randomness() -> Result {
-    let code = "import random, uuid, os, tempfile, secrets\n[random.random(), str(uuid.uuid4()), os.urandom(8).hex(), secrets.token_hex(8), random.Random().random()]";
+    let code = "import random, uuid, os, tempfile, secrets\n[random.random(), str(uuid.uuid4()), \
+                os.urandom(8).hex(), secrets.token_hex(8), random.Random().random()]";
     let [one, two] = [value(code)?, value(code)?];
     let pairs = one
         .as_array()

@@ -33,7 +33,9 @@ pub(super) fn residue() -> Result {
     );
     // Put together, so that the marker is not found in the source itself.
     let (head, tail) = MARKER.split_at(8);
-    let look = "m = (head + tail).encode()\nhoard = []\nfound = 0\nfor n in (1 << 24, 1 << 20, 1 << 16):\n    try:\n        while True:\n            b = bytearray(n)\n            found += m in b\n            hoard.append(b)\n    except MemoryError: pass\nfound";
+    let look = "m = (head + tail).encode()\nhoard = []\nfound = 0\nfor n in (1 << 24, 1 << 20, 1 << 16):\n    \
+                try:\n        while True:\n            b = bytearray(n)\n            \
+                found += m in b\n            hoard.append(b)\n    except MemoryError: pass\nfound";
     for end in [
         "",
         "1 / 0",
@@ -55,10 +57,14 @@ pub(super) fn residue() -> Result {
 /// Leaves everything that Python can keep.
 pub(super) fn poisoned() -> Result {
     outcome(
-        "import sys, builtins, json, random\nbuiltins.poison = 1\nsys.modules['math'] = None\njson.loads = lambda s: 'poison'\nrandom.seed(1)\nsys.setrecursionlimit(50)\nbuiltins.len = lambda x: 0\nhoard = []\ntry:\n    while True: hoard.append(bytearray(1 << 20))\nexcept MemoryError: pass",
+        "import sys, builtins, json, random\nbuiltins.poison = 1\nsys.modules['math'] = None\n\
+         json.loads = lambda s: 'poison'\nrandom.seed(1)\nsys.setrecursionlimit(50)\n\
+         builtins.len = lambda x: 0\nhoard = []\ntry:\n    while True: hoard.append(bytearray(1 << 20))\n\
+         except MemoryError: pass",
     )?;
     let clean = value(
-        "import sys, builtins, json, math\n[hasattr(builtins, 'poison'), json.loads('1'), len([1]), sys.getrecursionlimit() > 50, math.floor(1.5)]",
+        "import sys, builtins, json, math\n[hasattr(builtins, 'poison'), json.loads('1'), len([1]), \
+         sys.getrecursionlimit() > 50, math.floor(1.5)]",
     )?;
     ensure(
         clean == json!([false, 1, 1, true, 1]),
@@ -211,7 +217,8 @@ const SWAP: &str = "import os
 n = 0
 while True:
     n += 1
-    for a, b in ((WRITE + '/sub', WRITE + '/was'), (WRITE + '/out-dir', WRITE + '/sub'), (WRITE + '/sub', WRITE + '/out-dir'), (WRITE + '/was', WRITE + '/sub')):
+    for a, b in ((WRITE + '/sub', WRITE + '/was'), (WRITE + '/out-dir', WRITE + '/sub'), (WRITE + '/sub', WRITE \
+    + '/out-dir'), (WRITE + '/was', WRITE + '/sub')):
         try: os.rename(a, b)
         except OSError: pass
 ";

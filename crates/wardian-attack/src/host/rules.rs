@@ -18,7 +18,9 @@ fn parse(policy: &str) -> Result<Policy> {
 
 /// WASI has no way to set a mode, and new files can't be run.
 pub(super) fn mode_bits(bed: &TestBed) -> Result {
-    let code = "import os\nfor name in ('new', 'file.txt'):\n    open(WRITE + '/' + name, 'a').close()\n    try: os.chmod(WRITE + '/' + name, 0o4777)\n    except Exception: pass\nf = os.open(WRITE + '/opened', os.O_CREAT | os.O_WRONLY, 0o6777)\nos.mkdir(WRITE + '/made', 0o7777)";
+    let code = "import os\nfor name in ('new', 'file.txt'):\n    open(WRITE + '/' + name, 'a').close()\n    \
+                try: os.chmod(WRITE + '/' + name, 0o4777)\n    except Exception: pass\n\
+                f = os.open(WRITE + '/opened', os.O_CREAT | os.O_WRONLY, 0o6777)\nos.mkdir(WRITE + '/made', 0o7777)";
     let outcome = bed
         .sandbox(Log::memory().0)?
         .run_blocking(bed.script(code))
@@ -53,7 +55,8 @@ pub(super) fn statements() -> Result {
     let file = dir.path().join("shop.db");
     std::fs::File::create(&file).map_err(text)?;
     let policy = parse(&format!(
-        "version = 1\npermissions = [\"DATABASE_READ\", \"DATABASE_WRITE\"]\n[tools.db_query.config.databases]\nx = {{ sqlite = {file:?} }}\n\
+        "version = 1\npermissions = [\"DATABASE_READ\", \"DATABASE_WRITE\"]\n[tools.db_query.config.databases]\n\
+         x = {{ sqlite = {file:?} }}\n\
          [tools.db_execute.config.databases]\nx = {{ sqlite = {file:?} }}"
     ))?;
     let tools = wardian_tools::ready(&policy).map_err(text)?;
@@ -93,7 +96,8 @@ pub(super) fn statements() -> Result {
 /// A prefix of the policy's is compared with the URL that would be fetched, without dots.
 pub(super) fn url_prefixes() -> Result {
     let policy = parse(
-        "version = 1\npermissions = [\"NETWORK_ACCESS\"]\nallowed_domains = [\"api.example.com\"]\n[tools.probe]\nargs.url = { prefix = \"https://api.example.com/v1/\" }",
+        "version = 1\npermissions = [\"NETWORK_ACCESS\"]\nallowed_domains = [\"api.example.com\"]\n\
+         [tools.probe]\nargs.url = { prefix = \"https://api.example.com/v1/\" }",
     )?;
     let tool = Tool::mock("probe", Action::HttpRequest, &["url"], |args| {
         Ok(args.get("url").cloned().unwrap_or_default())
@@ -132,7 +136,9 @@ pub(super) fn url_prefixes() -> Result {
 /// A request is what `http_request` writes: no name, value or verb makes it another.
 pub(super) fn http_headers() -> Result {
     let policy = parse(
-        "version = 1\npermissions = [\"EXECUTE_CODE\", \"NETWORK_ACCESS\"]\nallowed_domains = [\"http://127.0.0.1:9\"]\n[tools.http_request.config]\nprivate_networks = [\"127.0.0.1/32\"]",
+        "version = 1\npermissions = [\"EXECUTE_CODE\", \"NETWORK_ACCESS\"]\n\
+         allowed_domains = [\"http://127.0.0.1:9\"]\n[tools.http_request.config]\n\
+         private_networks = [\"127.0.0.1/32\"]",
     )?;
     let tools = wardian_tools::ready(&policy).map_err(text)?;
     let sandbox = Sandbox::new(runtime(), policy.with_source_rules(Profile::Open))
@@ -150,7 +156,9 @@ pub(super) fn http_headers() -> Result {
         "headers={'Connection': 'upgrade'}",
     ] {
         let code = format!(
-            "import wardian\ntry:\n    wardian.tools.http_request('http://127.0.0.1:9/', {bad})\nexcept (ValueError, TypeError, PermissionError): refused = True\nexcept wardian.ToolError: refused = False\nrefused"
+            "import wardian\ntry:\n    wardian.tools.http_request('http://127.0.0.1:9/', {bad})\n\
+             except (ValueError, TypeError, PermissionError): refused = True\n\
+             except wardian.ToolError: refused = False\nrefused"
         );
         let outcome = sandbox.run_blocking(code).map_err(text)?;
         ensure(

@@ -192,8 +192,11 @@ pub(super) fn mutations() -> Result {
         let violations = pollster::block_on(sandbox.screen(source.clone())).map_err(text)?;
         // Not run, but compiled, by the interpreter's own function.
         let compiles = value(
-            wardian::Script::new("try:\n    compile(source, 'x', 'exec', 0x2000)\n    ok = True\nexcept (SyntaxError, ValueError): ok = False\nok")
-                .input("source", source.clone()),
+            wardian::Script::new(
+                "try:\n    compile(source, 'x', 'exec', 0x2000)\n    ok = True\n\
+                                  except (SyntaxError, ValueError): ok = False\nok",
+            )
+            .input("source", source.clone()),
         )?;
         ensure(
             compiles == json!(violations.is_empty()),

@@ -504,13 +504,15 @@ fn b_7_a_script_is_told_what_it_may_do_instead() {
     for (refused, said, followed, done) in [
         (
             "http_request('https://evil.example/')",
-            "PermissionError http_request: no entry of allowed_domains matches https://evil.example; allowed_domains has https://api.example.com:443",
+            "PermissionError http_request: no entry of allowed_domains matches https://evil.example; \
+             allowed_domains has https://api.example.com:443",
             "http_request('https://api.example.com:443/')",
             "1",
         ),
         (
             "http_request('https://api.example.com/', method='PUT')",
-            "PermissionError argument `method` of http_request is not allowed; the policy allows one of \"GET\", \"HEAD\"",
+            "PermissionError argument `method` of http_request is not allowed; the policy allows one of \
+             \"GET\", \"HEAD\"",
             "http_request('https://api.example.com/', method='HEAD')",
             "1",
         ),
@@ -564,7 +566,8 @@ fn b_7_rules_of_tools_and_the_permission_to_run_are_followed() {
     };
     let mail = |recipients: &str| {
         format!(
-            "[tools.send_email.config]\nserver = \"smtp.example.com\"\nfrom = \"s@example.com\"\nrecipients = [{recipients}]\n"
+            "[tools.send_email.config]\nserver = \"smtp.example.com\"\nfrom = \"s@example.com\"\n\
+             recipients = [{recipients}]\n"
         )
     };
     let write =

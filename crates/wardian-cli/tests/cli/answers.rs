@@ -212,7 +212,8 @@ fn b_2_check_finds_what_run_refuses() {
     );
     run_and_check(
         &format!(
-            "{head}allowed_paths = [\"nowhere\"]\n[source]\nallow_imports = [\"numpy\"]\n[tools.reed_file]\n[tools.http_request]\n"
+            "{head}allowed_paths = [\"nowhere\"]\n[source]\nallow_imports = [\"numpy\"]\n[tools.reed_file]\n\
+             [tools.http_request]\n"
         ),
         &[
             "there is no such directory",
@@ -515,8 +516,10 @@ fn b_12_every_spelling_is_understood_and_one_is_printed() {
 fn b_15_what_a_tool_reaches_is_shown_and_compared() {
     let mail = |server: &str, recipients: &str| {
         format!(
-            "version = 1\npermissions = [\"EXECUTE_CODE\", \"SEND_EMAIL\"]\n[tools.send_email.config]\nserver = \"{server}\"\n\
-             username = \"shop\"\npassword = {{ env = \"SMTP_PASSWORD\" }}\nfrom = \"s@example.com\"\nrecipients = [{recipients}]\n"
+            "version = 1\npermissions = [\"EXECUTE_CODE\", \"SEND_EMAIL\"]\n[tools.send_email.config]\n\
+             server = \"{server}\"\n\
+             username = \"shop\"\npassword = {{ env = \"SMTP_PASSWORD\" }}\nfrom = \"s@example.com\"\n\
+             recipients = [{recipients}]\n"
         )
     };
     let files = Files::new(&[

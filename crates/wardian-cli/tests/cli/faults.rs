@@ -38,7 +38,8 @@ const SCRIPTS: &[(&str, &str)] = &[
         indoc! {"
             import asyncio
             from wardian import aio
-            async def all(): return await asyncio.gather(*(aio.write_file(f'/data/c{i}', 'x' * 5_000) for i in range(20)), return_exceptions=True)
+            async def all(): return await asyncio.gather(*(aio.write_file(f'/data/c{i}', 'x' * 5_000) for i in \
+            range(20)), return_exceptions=True)
             print(len(asyncio.run(all())))"},
     ),
     ("exception", "1 / 0"),
@@ -240,8 +241,10 @@ fn a_13_a_full_disk() {
             let script_file = files.path(&format!("{script}.py"));
             let mount = |at: &str| format!("mount -t tmpfs -o size={kib}k tmpfs {at}");
             let line = format!(
-                "unshare --mount bash -c '{} && {} && {program} run --policy {policy} --audit {logs}/audit.jsonl {script_file}; \
-                 code=$?; {program} audit verify {logs}/audit.jsonl >&2 || {{ test -s {logs}/audit.jsonl && echo panicked >&2; }}; exit $code'",
+                "unshare --mount bash -c '{} && {} && {program} run --policy {policy} --audit \
+                 {logs}/audit.jsonl {script_file}; \
+                 code=$?; {program} audit verify {logs}/audit.jsonl >&2 || {{ test -s {logs}/audit.jsonl && \
+                 echo panicked >&2; }}; exit $code'",
                 mount(&logs),
                 mount(&data)
             );

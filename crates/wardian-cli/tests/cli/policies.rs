@@ -168,7 +168,9 @@ fn an_analyst_reads_data_and_writes_results() {
             totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])
         json.dump(totals, open('/results/totals.json', 'w'))
         refused = 0
-        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:
+        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: \
+    open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: \
+        pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:
             try: attempt()
             except (PermissionError, FileNotFoundError): refused += 1
         print(sum(totals.values()), refused)"};
@@ -321,7 +323,8 @@ fn directories_can_be_granted_by_flags() {
         "--write",
         "/o=out",
         "-c",
-        "print(open('in/a.txt').read()); open('/o/new.txt', 'w').write('new'); print(open('/o/old.txt').read()); open('/in/b.txt', 'w')",
+        "print(open('in/a.txt').read()); open('/o/new.txt', 'w').write('new'); \
+         print(open('/o/old.txt').read()); open('/in/b.txt', 'w')",
     ]);
     let output = command.current_dir(files.0.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -339,7 +342,13 @@ fn directories_can_be_granted_by_flags() {
         stderr.contains("wardian: the script may read and write /o, which is "),
         "{stderr}"
     );
-    assert!(stderr.contains("wardian: refused to write /in/b.txt: /in/b.txt is in /in, which is granted for reading only"), "{stderr}");
+    assert!(
+        stderr.contains(
+            "wardian: refused to write /in/b.txt: /in/b.txt is in /in, which is granted for \
+                             reading only"
+        ),
+        "{stderr}"
+    );
     let home = std::env::home_dir().unwrap();
     for (dir, said) in [
         ("nowhere", "there is no such directory"),

@@ -108,7 +108,8 @@ fn tools_are_listed() {
     check(
         &["tools", "list", "--policy", &example("strict")],
         0,
-        "no tool: `[tools.NAME]` in a policy grants one; there are read_file, write_file, list_dir, http_request, db_query, db_execute, send_email\n",
+        "no tool: `[tools.NAME]` in a policy grants one; there are read_file, write_file, list_dir, \
+         http_request, db_query, db_execute, send_email\n",
         "",
     );
     let lacking = indoc! {r#"
@@ -496,7 +497,8 @@ fn a_17_keys_typed_before_a_question_do_not_answer_it() {
 /// REVIEW A 16: a long argument pushes nothing out of sight, and can be looked at.
 #[test]
 fn a_16_what_is_approved_is_what_is_shown() {
-    let script = "from wardian import tools\ntools.write_file('/data/' + 'b' * 60 + '.txt', 'start' + 'x' * 20_000 + '\\x1b[2Jend')";
+    let script = "from wardian import tools\ntools.write_file('/data/' + 'b' * 60 + '.txt', 'start' + 'x' * \
+                  20_000 + '\\x1b[2Jend')";
     let files = Files::new(&[("policy.toml", POLICY), ("script.py", script)]);
     fs::create_dir(files.path("data")).unwrap();
     let command = format!(

@@ -24,7 +24,8 @@ enum Step {
 use Step::{Run, Say, Write as Save};
 
 const HEAD: &str = "# Three tasks, by what the commands print\n\n\
-    Each was done with no page open, by what the command before had said. A test runs them again and compares: what stands \
+    Each was done with no page open, by what the command before had said. A test runs them again and compares: \
+    what stands \
     here is what is printed, but for times, names of runs and hashes.\n";
 
 const GRANT: &[Step] = &[
@@ -122,7 +123,8 @@ const WHY: &[Step] = &[
 
 const SCENARIO: &[Step] = &[
     Say(
-        "Our policy should let scripts total the orders, and keep them from other files. `wardian test --help` says that a scenario is a folder with a `main.py`.",
+        "Our policy should let scripts total the orders, and keep them from other files. `wardian test --help` \
+         says that a scenario is a folder with a `main.py`.",
     ),
     Save(
         "policy.toml",
@@ -144,7 +146,8 @@ const SCENARIO: &[Step] = &[
     ),
     Run("test cases"),
     Say(
-        "The policy lies beside the folder, and is looked for above it. What comes of the scripts has not been written down:",
+        "The policy lies beside the folder, and is looked for above it. What comes of the scripts has not been \
+         written down:",
     ),
     Run("test cases --update"),
     Run("test cases"),

@@ -211,8 +211,12 @@ unsafe impl MemoryCreator for Memories {
         let fits = |pooled: &Reservation| pooled.is(minimum, capacity, guard);
         let reservation = match self.0.pool.take().filter(fits) {
             Some(reservation) => reservation,
-            None => Reservation::new(&self.0, minimum, capacity, guard)
-                .map_err(|error| format!("cannot map memory for a run, which takes 4 GiB of address space: {error}; see `ulimit -v`"))?,
+            None => Reservation::new(&self.0, minimum, capacity, guard).map_err(|error| {
+                format!(
+                    "cannot map memory for a run, which takes 4 GiB of address space: \
+                                          {error}; see `ulimit -v`"
+                )
+            })?,
         };
         if self.0.verified.load(Ordering::Relaxed)
             && let Some(at) = reservation.difference()

@@ -51,7 +51,8 @@ pub(super) const TOP: &[Key] = &[
     ),
     key(
         "extends",
-        "Another policy file, relative to this one. This file may only narrow what that one grants; a key that is absent here stays as it is there.",
+        "Another policy file, relative to this one. This file may only narrow what that one grants; a key that \
+         is absent here stays as it is there.",
         r#""base.toml""#,
         string,
     ),
@@ -67,14 +68,16 @@ pub(super) const TOP: &[Key] = &[
         r#"["data"]"#,
         || {
             list(json!({"anyOf": [
-                {"type": "string", "description": "A directory, which the script finds under the same path; one that is relative to this file, under `/` and that path."},
+                {"type": "string", "description": "A directory, which the script finds under the same path; one \
+                                                   that is relative to this file, under `/` and that path."},
                 table(ALLOWED_PATH, &["path"]),
             ]}))
         },
     ),
     key(
         "allowed_domains",
-        "Hosts: `api.example.com` (by https), `http://localhost:8080`, `*.example.com` (subdomains only), `*` (every name). [default: none]",
+        "Hosts: `api.example.com` (by https), `http://localhost:8080`, `*.example.com` (subdomains only), `*` \
+         (every name). [default: none]",
         r#"["api.example.com"]"#,
         || list(string()),
     ),
@@ -135,7 +138,8 @@ pub(super) const ALLOWED_PATH: &[Key] = &[
 pub(super) const SOURCE: &[Key] = &[
     key(
         "profile",
-        "The rules to start from: `strict` allows ten modules, `standard` allows what computing needs, `open` has none. [default: standard]",
+        "The rules to start from: `strict` allows ten modules, `standard` allows what computing needs, `open` \
+         has none. [default: standard]",
         r#""strict""#,
         || json!({"enum": Profile::ALL.map(Profile::name)}),
     ),
@@ -186,7 +190,8 @@ pub(super) const TOOL: &[Key] = &[
     ),
     key(
         "config",
-        "Settings of the tool itself, which says what it understands. A text under `file` or `sqlite` is a path, relative to this file. [default: nothing]",
+        "Settings of the tool itself, which says what it understands. A text under `file` or `sqlite` is a \
+         path, relative to this file. [default: nothing]",
         "",
         || json!({"type": "object"}),
     ),

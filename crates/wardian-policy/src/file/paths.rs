@@ -33,7 +33,8 @@ impl Reader<'_> {
         };
         if shell && !is_there() {
             let message = "is for a shell to expand, and here there is none: `~`, `$NAME` and `*` stand for themselves";
-            let help = "write the path itself, absolute or relative to this file; a directory stands for all that is in it";
+            let help = "write the path itself, absolute or relative to this file; a directory stands for all \
+                        that is in it";
             self.problem(span, key, message, Some(help.to_owned()));
             return None;
         }

@@ -153,7 +153,8 @@ impl Scenario {
             Some(text) => toml::from_str(&text).map_err(|error| wrong(&file, error))?,
             None => {
                 return Ok(vec![format!(
-                    "there is no expect.toml: `--update`, in tests {UPDATE}=1, writes one from what comes of the script: {}",
+                    "there is no expect.toml: `--update`, in tests {UPDATE}=1, writes one from what comes of \
+                     the script: {}",
                     ran.verdict
                 )]);
             }

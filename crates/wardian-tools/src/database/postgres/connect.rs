@@ -301,10 +301,16 @@ fn refused_role(roles: &str) -> ToolError {
         resource: String::new(),
         rule: "trusted_role".to_owned(),
         reason: format!(
-            "the database's role has {roles}, so that a statement could do more than read and change rows, up to running \
-             programs on the server; make a role for this (CREATE ROLE reader LOGIN PASSWORD '...'; GRANT SELECT ON ... \
+            "the database's role has {roles}, so that a statement could do more than read and change rows, up \
+             to running \
+             programs on the server; make a role for this (CREATE ROLE reader LOGIN PASSWORD '...'; GRANT \
+             SELECT ON ... \
              TO reader), or set trusted_role = true beside `postgres` in the policy"
         ),
-        message: Some("the host's role for this database is not one that scripts may use; its policy has to name another".to_owned()),
+        message: Some(
+            "the host's role for this database is not one that scripts may use; its policy has to \
+                       name another"
+                .to_owned(),
+        ),
     }
 }
