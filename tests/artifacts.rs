@@ -17,8 +17,8 @@ fn what_is_linked_in_is_what_was_built() {
     );
 }
 
-/// A package of `wardian-guest-wasm`, which has no sources of the guest, says by this which it takes one of.
-/// `UPDATE_EXPECT=1` records them anew.
+/// A package of `wardian-guest-wasm`, which has no sources of the guest, says by this which it
+/// takes one of. `UPDATE_EXPECT=1` records them anew.
 #[test]
 fn the_sources_of_the_guest_are_on_record() {
     let file =

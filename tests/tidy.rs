@@ -142,7 +142,7 @@ fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
 }
 
 fn all_sources() -> Vec<(PathBuf, String)> {
-    let directories = ["crates", "guest", "tests"].map(|name| root().join(name));
+    let directories = ["bench", "crates", "guest", "tests"].map(|name| root().join(name));
     directories.iter().flat_map(|path| sources(path)).collect()
 }
 
@@ -257,4 +257,29 @@ fn docs_open_with_a_verb_or_a_noun() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// rustfmt leaves comments and strings as they are. The few that may be longer are examples in
+/// docs, tables, and texts that have no place to break.
+#[test]
+fn lines_and_files_are_short() {
+    const LONGEST_FILE: usize = 950;
+    const MAX_LONGER: usize = 12;
+    let (mut comments, mut others) = (Vec::new(), Vec::new());
+    for (path, text) in all_sources() {
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST_FILE, "{}: {lines} lines", path.display());
+        for (line, number) in text.lines().zip(1..) {
+            let (columns, place) = (line.chars().count(), format!("{}:{number}", path.display()));
+            if line.trim_start().starts_with("//") {
+                if columns > 100 {
+                    comments.push(place);
+                }
+            } else if columns > 120 {
+                others.push(place);
+            }
+        }
+    }
+    assert!(comments.len() <= MAX_LONGER, "{comments:#?}");
+    assert!(others.len() <= MAX_LONGER, "{others:#?}");
 }

@@ -1,4 +1,5 @@
-//! The contract on the wire: what goes in and comes out is JSON that is read back as it was, by published schemas.
+//! The contract on the wire: what goes in and comes out is JSON that is read back as it was, by
+//! published schemas.
 
 use std::collections::BTreeSet;
 use std::path::Path;

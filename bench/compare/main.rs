@@ -1,5 +1,5 @@
-//! `just bench compare`: the same snippets in Wardian and in what people would use instead, by turns; a
-//! table and a plot for `docs/`, which nobody edits by hand.
+//! `just bench compare`: the same snippets in Wardian and in what people would use instead, by
+//! turns; a table and a plot for `docs/`, which nobody edits by hand.
 //!
 //! Every snippet runs in a fresh sandbox, and is timed from before there is one until its output is
 //! here.

@@ -10,6 +10,7 @@ use divan::{Bencher, black_box};
 use wardian::{
     Limits, Policy, Runtime, Sandbox,
     policy::{Access, Action, Grant, Permission, Profile},
+    session::SessionOptions,
 };
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -35,6 +36,14 @@ fn run(bencher: Bencher<'_, '_>, profile: Profile, script: &str) {
 ])]
 fn start(bencher: Bencher<'_, '_>, script: &str) {
     run(bencher, Profile::Standard, script);
+}
+
+/// Calls of sessions, beside fresh runs of the same.
+#[divan::bench(sample_count = 1_000, args = ["", "x = 1", "print('hi')"])]
+fn session_call(bencher: Bencher<'_, '_>, script: &str) {
+    let sandbox = Sandbox::new(&RUNTIME, Policy::computing()).unwrap();
+    let session = sandbox.session(SessionOptions::default()).unwrap();
+    bencher.bench_local(|| session.run_blocking(script).unwrap());
 }
 
 #[divan::bench(args = [Profile::Standard, Profile::Open])]

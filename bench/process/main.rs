@@ -1,7 +1,8 @@
-//! Figures that docs/performance.md quotes: of whole processes, of files and tools in a run, of sizes.
+//! Figures that docs/performance.md quotes: of whole processes, of files and tools in a run, of
+//! sizes.
 //!
-//! `just bench process`, or `just bench process --json`. Times are medians of many; whole processes alternate
-//! with `python3 -I -c`, so that a noisy machine is noisy for both.
+//! `just bench process`, or `just bench process --json`. Times are medians of many; whole processes
+//! alternate with `python3 -I -c`, so that a noisy machine is noisy for both.
 
 #![expect(
     clippy::expect_used,

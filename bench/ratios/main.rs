@@ -1,7 +1,7 @@
 //! Measures what was slow by a factor, as a ratio to CPython's time.
 //!
-//! `just bench ratios`. Both run `work.py` in turns, three times; of each piece of work, the best times
-//! are compared.
+//! `just bench ratios`. Both run `work.py` in turns, three times; of each piece of work, the best
+//! times are compared.
 
 #![expect(
     clippy::print_stdout,

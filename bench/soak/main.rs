@@ -1,6 +1,6 @@
-//! `just bench soak 20`: hostile and benign runs for minutes, in a process that is stopped, whose clock
-//! steps, whose log's disk is full. Another process, this one, looks at it: memory, descriptors,
-//! threads, and how late runs end.
+//! `just bench soak 20`: hostile and benign runs for minutes, in a process that is stopped, whose
+//! clock steps, whose log's disk is full. Another process, this one, looks at it: memory,
+//! descriptors, threads, and how late runs end.
 //!
 //! Red if something has gone wrong in a run, if what the process holds grows, or if runs end late.
 

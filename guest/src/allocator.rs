@@ -1,7 +1,8 @@
-//! Memory for small objects, of which Python makes many: free lists by size, before the C library's allocator.
+//! Memory for small objects, of which Python makes many: free lists by size, before the C library's
+//! allocator.
 //!
-//! Small blocks are cut from chunks and never go back: an instance is gone after one script. What was freed last is used
-//! first, so that a script writes to few pages.
+//! Small blocks are cut from chunks and never go back: an instance is gone after one script. What
+//! was freed last is used first, so that a script writes to few pages.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
@@ -55,7 +56,8 @@ impl Small {
             return ptr::null_mut();
         };
         if let Some(block) = *list {
-            // SAFETY: what is in a list is a block of its size that nobody has, and starts with the next one.
+            // SAFETY: what is in a list is a block of its size that nobody has, and starts with the
+            // next one.
             *list = unsafe { block.as_ref() }.0;
             return block.as_ptr().cast();
         }
@@ -89,8 +91,8 @@ impl Small {
     }
 }
 
-/// Puts free blocks in such an order that those to come are from few pages: from the pages with the most room first, which
-/// blocks of all sizes have in common.
+/// Puts free blocks in such an order that those to come are from few pages: from the pages with the
+/// most room first, which blocks of all sizes have in common.
 pub(crate) fn gather() {
     let mut blocks: Vec<(usize, NonNull<Free>)> = Vec::with_capacity(MOST_FREE);
     let mut room: Vec<usize> = vec![0; MOST_PAGES];
@@ -127,8 +129,8 @@ unsafe extern "C" {
     fn malloc_usable_size(block: *mut u8) -> usize;
 }
 
-/// Changes the size of a block of the C library's. One that grows by little gets some room, so that what is appended to
-/// piece by piece is not copied for every piece.
+/// Changes the size of a block of the C library's. One that grows by little gets some room, so that
+/// what is appended to piece by piece is not copied for every piece.
 ///
 /// # Safety
 ///
@@ -152,8 +154,8 @@ unsafe fn grow(block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
     unsafe { System.realloc(block, layout, size) }
 }
 
-// SAFETY: a block comes from where its layout says, and goes back there: small ones are cut from chunks, apart from each
-// other, large enough and aligned; the others are the C library's.
+// SAFETY: a block comes from where its layout says, and goes back there: small ones are cut from
+// chunks, apart from each other, large enough and aligned; the others are the C library's.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class(&layout) {
@@ -195,7 +197,8 @@ unsafe impl GlobalAlloc for Allocator {
             (None, None) => unsafe { grow(block, layout, size) },
             (old, new) if old == new => block,
             _ => {
-                // SAFETY: by the caller's promise; the new block is another one, and both are as large as what is copied.
+                // SAFETY: by the caller's promise; the new block is another one, and both are as
+                // large as what is copied.
                 unsafe {
                     let moved = self.alloc(wanted);
                     if !moved.is_null() {

@@ -1,11 +1,12 @@
-//! The marks under a line of a traceback, as Python's own `traceback` draws them. That is written in Python, and parses
-//! the line twice into objects, which takes longer than most scripts.
+//! The marks under a line of a traceback, as Python's own `traceback` draws them. That is written
+//! in Python, and parses the line twice into objects, which takes longer than most scripts.
 
 use rustpython_ast::{Expr, Mod, Stmt};
 use rustpython_parser::{Mode, ParseOptions};
 use rustpython_text_size::Ranged;
 
-/// The marks under `line`, of which the instruction from column `start` to `end` has failed; `None` if it gets none.
+/// The marks under `line`, of which the instruction from column `start` to `end` has failed; `None`
+/// if it gets none.
 ///
 /// The line is ASCII, and not indented.
 pub(crate) fn carets(line: &str, start: usize, end: usize) -> Option<String> {
@@ -25,7 +26,8 @@ pub(crate) fn carets(line: &str, start: usize, end: usize) -> Option<String> {
     Some(std::iter::repeat_n(' ', start).chain(marks).collect())
 }
 
-/// Returns the part of an operation that is the operator, or the brackets: the columns from which and to which.
+/// Returns the part of an operation that is the operator, or the brackets: the columns from which
+/// and to which.
 fn anchors(segment: &str) -> Option<(usize, usize)> {
     // In brackets, so that it is an expression whatever it is.
     const BEFORE: &str = "(\n";
@@ -68,8 +70,8 @@ fn anchors(segment: &str) -> Option<(usize, usize)> {
     }
 }
 
-/// Is the instruction a call that is all of what the line returns or assigns? Marks would say nothing. `None` if the
-/// line says nothing at all.
+/// Is the instruction a call that is all of what the line returns or assigns? Marks would say
+/// nothing. `None` if the line says nothing at all.
 fn is_whole_call(line: &str, start: usize, end: usize) -> Option<bool> {
     let Some(body) = body(line) else {
         return Some(false);

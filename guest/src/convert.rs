@@ -65,8 +65,9 @@ impl std::fmt::Display for NotJson {
 
 /// Writes `value` as JSON.
 ///
-/// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number. Unless the value is
-/// [`exact`](Limits::exact), keys of dicts that are integers, booleans or `None` are written as texts.
+/// Subclasses count as what they extend: a named tuple is an array, an `IntEnum` a number. Unless
+/// the value is [`exact`](Limits::exact), keys of dicts that are integers, booleans or `None` are
+/// written as texts.
 pub(crate) fn to_json(
     value: &PyObject,
     limits: Limits,
@@ -211,8 +212,8 @@ fn write_display(json: &mut String, value: impl std::fmt::Display) {
     write!(json, "{value}").expect("writing to a String can't fail");
 }
 
-/// A value of a type that JSON lacks, by its tag; `None` if it is of no such type. Subclasses are not: their code would
-/// run.
+/// A value of a type that JSON lacks, by its tag; `None` if it is of no such type. Subclasses are
+/// not: their code would run.
 fn write_exact(value: &PyObject, vm: &VirtualMachine) -> Option<Value> {
     let written = PYTHON.with(|python| {
         let support = &python.get()?.support;
@@ -247,8 +248,8 @@ fn members(items: &serde_json::Map<String, Value>, vm: &VirtualMachine) -> PyRes
     Ok(dict.into())
 }
 
-/// Makes a Python object of `value`, in which [`exact`] values stand for what JSON lacks. The host has bounded its
-/// depth.
+/// Makes a Python object of `value`, in which [`exact`] values stand for what JSON lacks. The host
+/// has bounded its depth.
 pub(crate) fn from_json(value: &Value, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
     if let Some((tag, tagged)) = exact::tag(value) {
         return read_exact(tag, tagged, vm);

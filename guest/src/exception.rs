@@ -2,7 +2,7 @@
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyStr};
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
-use wardian_abi::{Raised, SCRIPT_NAME, SourceRule, TRACEBACK_BYTES, Violation};
+use wardian_abi::{Raised, SourceRule, TRACEBACK_BYTES, Violation};
 
 use crate::interpreter::Support;
 
@@ -10,11 +10,12 @@ use crate::interpreter::Support;
 /// describes it.
 pub(crate) fn print(
     exception: &PyBaseExceptionRef,
+    script: &str,
     support: &Support,
     vm: &VirtualMachine,
 ) -> Raised {
-    let raised =
-        describe(exception, support, vm).unwrap_or_else(|_| describe_plainly(exception, vm));
+    let raised = describe(exception, script, support, vm)
+        .unwrap_or_else(|_| describe_plainly(exception, vm));
     let hook = vm.sys_module.get_attr("excepthook", vm);
     let default = vm.sys_module.get_attr("__excepthook__", vm);
     match (hook, default) {
@@ -77,10 +78,15 @@ pub(crate) fn text(object: PyResult<PyObjectRef>, otherwise: &str) -> String {
 
 fn describe(
     exception: &PyBaseExceptionRef,
+    script: &str,
     support: &Support,
     vm: &VirtualMachine,
 ) -> PyResult<Raised> {
-    let args = (exception.clone(), SCRIPT_NAME, support.carets.clone());
+    let args = (
+        exception.clone(),
+        vm.ctx.new_str(script),
+        support.carets.clone(),
+    );
     let description = support.describe.call(args, vm)?;
     let [name, message, traceback, line]: [PyObjectRef; 4] = description
         .try_to_value::<Vec<PyObjectRef>>(vm)?

@@ -1,4 +1,5 @@
-//! `_expat`: XML events and errors as expat reports them, over its port to Rust. `modules/pyexpat.py` makes `pyexpat` of it.
+//! `_expat`: XML events and errors as expat reports them, over its port to Rust.
+//! `modules/pyexpat.py` makes `pyexpat` of it.
 
 pub(crate) use _expat::module_def;
 
@@ -27,14 +28,16 @@ mod _expat {
     impl Constructor for Parser {
         type Args = FuncArgs;
 
-        /// `Parser(encoding, separator, with_prefixes, foreign)`: the first two are `bytes`, or `None`. With prefixes, a name is
-        /// told with the one that it has; a foreign type is looked for in documents that have none.
+        /// `Parser(encoding, separator, with_prefixes, foreign)`: the first two are `bytes`, or
+        /// `None`. With prefixes, a name is told with the one that it has; a foreign type is looked
+        /// for in documents that have none.
         fn py_new(_class: &Py<PyType>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
             type Settings = (Option<ArgBytesLike>, Option<ArgBytesLike>, bool, bool);
             let (encoding, separator, with_prefixes, foreign): Settings = args.bind(vm)?;
             let encoding = encoding.map(|encoding| encoding.borrow_buf().to_vec());
             let separator = separator.and_then(|separator| separator.borrow_buf().first().copied());
-            // The salt is against documents that slow a parser down. Here they would slow down the script that reads them.
+            // The salt is against documents that slow a parser down. Here they would slow down the
+            // script that reads them.
             let mut parser = Expat::new(encoding.as_deref(), separator, [0; 16]);
             parser.set_return_ns_triplet(with_prefixes);
             parser.use_foreign_dtd(foreign);
@@ -44,8 +47,8 @@ mod _expat {
 
     #[pyclass(with(Constructor))]
     impl Parser {
-        /// Parses a part of a document, and calls the handlers that `owner` has as attributes. The code of an error; 0
-        /// for none.
+        /// Parses a part of a document, and calls the handlers that `owner` has as attributes. The
+        /// code of an error; 0 for none.
         #[pymethod]
         fn parse(
             zelf: &Py<Self>,

@@ -1,4 +1,5 @@
-//! The modules that a script brings along, and the rules about imports once more, where imports happen.
+//! The modules that a script brings along, and the rules about imports once more, where imports
+//! happen.
 //!
 //! For the script's own code: what it imports by `__import__`, by `importlib`, in code that it
 //! makes up. The standard library goes on importing what it needs. A script that wants to can
@@ -41,7 +42,8 @@ pub(crate) fn functions(vm: &VirtualMachine) -> [(&'static str, PyObjectRef); 2]
     ]
 }
 
-/// Lets the script import the modules that it brings along, of which this is the code, in the order of their names.
+/// Lets the script import the modules that it brings along, of which this is the code, in the order
+/// of their names.
 pub(crate) fn offer(
     modules: &BTreeMap<String, ModuleSource>,
     code: Vec<PyRef<PyCode>>,

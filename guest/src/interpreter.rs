@@ -20,11 +20,12 @@ const HASH_SEED: u32 = 0x5741_5244;
 /// are called in every run.
 const SUPPORT: &str = include_str!("support.py");
 
-/// A script that touches what a first script would, run while the snapshot is made so that no run pays for it.
+/// A script that touches what a first script would, run while the snapshot is made so that no run
+/// pays for it.
 const WARM_UP: &str = include_str!("warm_up.py");
 
-/// Modules of Python's standard library as they are here: written in Python, run while the snapshot is made. `_absent`
-/// makes some more.
+/// Modules of Python's standard library as they are here: written in Python, run while the snapshot
+/// is made. `_absent` makes some more.
 const MODULES: [(&str, &str); 6] = [
     ("_absent", include_str!("modules/_absent.py")),
     ("_decimal", include_str!("modules/_decimal.py")),
@@ -46,7 +47,7 @@ pub(crate) struct Python {
 pub(crate) struct Support {
     /// `linecache.cache`, where tracebacks look for source lines.
     pub(crate) source_lines: PyDictRef,
-    /// `thaw(args, env)`: makes fresh what the snapshot froze.
+    /// `thaw(args, env, is_fresh)`: makes fresh what the snapshot froze, before a first call.
     pub(crate) thaw: PyObjectRef,
     /// `describe(exception, script, carets)`: its type, message, traceback and line.
     pub(crate) describe: PyObjectRef,
@@ -58,11 +59,12 @@ pub(crate) struct Support {
     pub(crate) offer_modules: PyObjectRef,
     /// `offer_tools(tools, start, wait)`: puts tools into the module `wardian.tools`.
     pub(crate) offer_tools: PyObjectRef,
-    /// `write_exact(value)`: tag and text of a value that JSON lacks; `None` if it is of no such type.
+    /// `write_exact(value)`: tag and text of a value that JSON lacks; `None` if it is of no such
+    /// type.
     pub(crate) write_exact: PyObjectRef,
     /// `read_exact(tag, text)`: that value.
     pub(crate) read_exact: PyObjectRef,
-    /// `run_coroutine(coroutine)`: drives a script that awaits at its top level.
+    /// `run_coroutine(coroutine, is_call)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
     /// `finish()`: runs the threads that a program waits for when it ends.
     pub(crate) finish: PyObjectRef,
@@ -113,6 +115,7 @@ impl Python {
         let request = wardian_abi::Request {
             version: wardian_abi::VERSION,
             source: WARM_UP.to_owned(),
+            call: None,
             file: None,
             modules: std::collections::BTreeMap::new(),
             args: Vec::new(),

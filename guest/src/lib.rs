@@ -1,7 +1,7 @@
 //! The guest: RustPython as a WASI reactor that runs one script.
 //!
-//! The host calls the exports of [`wardian_abi::export`]: `initialize` once, when the snapshot
-//! is made, and in every fresh copy of that snapshot `allocate`, `screen` if there are rules for the
+//! The host calls the exports of [`wardian_abi::export`]: `initialize` once, when the snapshot is
+//! made, and in every fresh copy of that snapshot `allocate`, `screen` if there are rules for the
 //! source, and `run`. What goes in and out is [`wardian_abi::Request`], [`wardian_abi::Screening`]
 //! and [`wardian_abi::Reply`] as JSON, in one buffer.
 
@@ -85,8 +85,8 @@ pub extern "C" fn wardian_run() -> u64 {
     reply(with_python(|python| run::run(python, script)))
 }
 
-/// The line of the script that is running, from 1; 0 if it is not known. The host calls this when it has stopped the guest in
-/// the middle of something: it looks, and changes nothing.
+/// The line of the script that is running, from 1; 0 if it is not known. The host calls this when
+/// it has stopped the guest in the middle of something: it looks, and changes nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_line() -> u32 {
     run::line()

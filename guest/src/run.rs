@@ -1,5 +1,8 @@
 //! One run: a request in, what screening finds, a report out.
 
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
+
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyCode, PyInt, PyStr};
 use rustpython_vm::bytecode::CodeFlags;
 use rustpython_vm::compiler::Mode;
@@ -50,8 +53,8 @@ pub(crate) fn read(request: &[u8]) -> Prepared {
     }
 }
 
-/// Screens a script and its modules by the rules, and compiles them: what is found wrong with it, and the script
-/// with its code.
+/// Screens a script and its modules by the rules, and compiles them: what is found wrong with it,
+/// and the script with its code.
 ///
 /// What counts as a syntax error is what the compiler says, and nothing else.
 pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepared) {
@@ -77,7 +80,8 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
         });
         (found, compiled.ok())
     };
-    let (mut violations, main) = screen_one(&Source::main(source));
+    let name = script_name(&script.request);
+    let (mut violations, main) = screen_one(&Source::main(source, &name));
     let mut compiled = Vec::new();
     for (name, module) in modules {
         let (found, code) = screen_one(&Source::module(module));
@@ -101,14 +105,25 @@ pub(crate) fn screen(python: &Python, mut script: Prepared) -> (Vec<u8>, Prepare
     (screening, script)
 }
 
-/// Runs a script.
+thread_local! {
+    /// The globals of a session, from its first call on.
+    static SESSION: OnceCell<Scope> = const { OnceCell::new() };
+    /// The name of the script that is running, if it is not [`SCRIPT_NAME`].
+    static CALL: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs a script: a whole program, or a call of a session.
 pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
     let Prepared { mut request, code } = script;
     let rules = request.rules.take();
     let report = python.interpreter.enter(|vm| {
-        let main = vm
-            .new_scope_with_main()
-            .expect("the interpreter is as it was snapshotted");
+        let main = match request.call {
+            None => new_main(vm),
+            Some(call) => {
+                CALL.set(Some(call.name()));
+                SESSION.with(|session| session.get_or_init(|| new_main(vm)).clone())
+            }
+        };
         let ended = run_script(&request, rules, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
         if !python.support.started_threads.borrow_vec().is_empty() {
@@ -118,8 +133,10 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
         if !request.tools.is_empty() {
             tools::close();
         }
-        atexit::_run_exitfuncs(vm);
-        finalize(&main, vm);
+        if request.call.is_none() {
+            atexit::_run_exitfuncs(vm);
+            finalize(&main, vm);
+        }
         report
     });
     let reply = Reply {
@@ -127,6 +144,18 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
         source_sha256: source_sha256(&request.source, &request.modules),
     };
     serde_json::to_vec(&reply).expect("a reply is JSON")
+}
+
+fn new_main(vm: &VirtualMachine) -> Scope {
+    vm.new_scope_with_main()
+        .expect("the interpreter is as it was snapshotted")
+}
+
+/// Returns the name of the script that a request is about, in tracebacks.
+fn script_name(request: &Request) -> Cow<'static, str> {
+    request
+        .call
+        .map_or(Cow::Borrowed(SCRIPT_NAME), |call| call.name().into())
 }
 
 /// Runs the script to the value of its final expression.
@@ -147,9 +176,15 @@ fn run_script(
     for (name, value) in &request.env {
         env.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
     }
-    // RustPython seeds `random.Random()` from this generator, whose state is in the snapshot.
-    rand::rng().reseed().expect("the host gives random bytes");
-    support.thaw.call((vm.ctx.new_list(args), env), vm)?;
+    let is_fresh = request.call.is_none_or(|call| call.is_first);
+    if is_fresh {
+        // RustPython seeds `random.Random()` from this generator, whose state is in the snapshot.
+        rand::rng().reseed().expect("the host gives random bytes");
+    }
+    let is_fresh = vm.ctx.new_bool(is_fresh);
+    support
+        .thaw
+        .call((vm.ctx.new_list(args), env, is_fresh), vm)?;
 
     for (name, value) in &request.inputs {
         scope
@@ -171,7 +206,11 @@ fn run_script(
         None => {
             let sources = request.modules.values().map(Source::module);
             Compiled {
-                main: compile(&Source::main(&request.source), support, vm)?,
+                main: compile(
+                    &Source::main(&request.source, &script_name(request)),
+                    support,
+                    vm,
+                )?,
                 modules: sources
                     .map(|source| compile(&source, support, vm))
                     .collect::<PyResult<_>>()?,
@@ -181,18 +220,21 @@ fn run_script(
     if !modules.is_empty() {
         imports::offer(&request.modules, modules, support, vm)?;
     }
-    evaluate(main, scope, support, vm)
+    evaluate(main, scope, request.call.is_some(), support, vm)
 }
 
-/// The line of the script that is running, from 1; 0 if none is. Of what it has called, the line that calls.
+/// The line of the script that is running, from 1; 0 if none is. Of what it has called, the line
+/// that calls.
 pub(crate) fn line() -> u32 {
+    let name = CALL.with_borrow(|call| call.as_deref().unwrap_or(SCRIPT_NAME).to_owned());
     let mut frame = current_thread_iframe();
-    // SAFETY: the frames of the only thread, each linked to the one below, which is alive as long as it is. The host asks
-    // while none of them goes on.
+    // SAFETY: the frames of the only thread, each linked to the one below, which is alive as long
+    // as it is. The host asks while none of them goes on.
     while let Some(running) = unsafe { frame.as_ref() } {
         let code = running.code();
-        if code.source_path().as_str() == SCRIPT_NAME {
-            // The last instruction that was fetched and the next: after a jump, the one before its target has not run.
+        if code.source_path().as_str() == name {
+            // The last instruction that was fetched and the next: after a jump, the one before its
+            // target has not run.
             let next = running.get_lasti() as usize;
             let around = code.locations.get(next.saturating_sub(1)..=next);
             let lines = around
@@ -216,10 +258,10 @@ struct Source<'s> {
 
 impl<'s> Source<'s> {
     /// A script: a block whose last statement is an expression has that expression's value.
-    fn main(text: &'s str) -> Self {
+    fn main(text: &'s str, file: &'s str) -> Self {
         Self {
             text,
-            file: SCRIPT_NAME,
+            file,
             mode: Mode::BlockExpr,
         }
     }
@@ -258,11 +300,18 @@ fn compile(source: &Source<'_>, support: &Support, vm: &VirtualMachine) -> PyRes
         .map_err(|error| error.into_pyexception(vm, Some(text)))
 }
 
-fn evaluate(code: PyRef<PyCode>, scope: Scope, support: &Support, vm: &VirtualMachine) -> PyResult {
+fn evaluate(
+    code: PyRef<PyCode>,
+    scope: Scope,
+    is_call: bool,
+    support: &Support,
+    vm: &VirtualMachine,
+) -> PyResult {
     let awaits = code.flags.contains(CodeFlags::COROUTINE);
     let value = vm.run_code_obj(code, scope)?;
     if awaits {
-        support.run_coroutine.call((value,), vm)
+        let is_call = vm.ctx.new_bool(is_call);
+        support.run_coroutine.call((value, is_call), vm)
     } else {
         Ok(value)
     }
@@ -293,7 +342,12 @@ fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMac
             status: exit_code(&exception, vm),
         }
     } else {
-        Report::Raised(exception::print(&exception, support, vm))
+        Report::Raised(exception::print(
+            &exception,
+            &script_name(request),
+            support,
+            vm,
+        ))
     }
 }
 
@@ -316,7 +370,8 @@ fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> Repor
     }
 }
 
-/// Returns the exit status of a `SystemExit`: its code, 0 for none, 1 for a message, which is printed.
+/// Returns the exit status of a `SystemExit`: its code, 0 for none, 1 for a message, which is
+/// printed.
 fn exit_code(exception: &PyBaseExceptionRef, vm: &VirtualMachine) -> i32 {
     let code = exception
         .as_object()

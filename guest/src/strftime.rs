@@ -1,4 +1,5 @@
-//! `time.strftime` in the C locale as on Linux, which RustPython leaves to a system that is not here.
+//! `time.strftime` in the C locale as on Linux, which RustPython leaves to a system that is not
+//! here.
 
 use rustpython_vm::builtins::{PyStr, PyStrRef, PyTuple};
 use rustpython_vm::common::wtf8::{CodePoint, Wtf8Buf};
@@ -133,7 +134,8 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Writes the directive after a `%`, and counts its code points; `None` if it is none, and stays as it is.
+    /// Writes the directive after a `%`, and counts its code points; `None` if it is none, and
+    /// stays as it is.
     fn directive(&self, codes: &[CodePoint]) -> Option<(String, usize)> {
         let mut options = Options::default();
         let mut used = 0;
@@ -218,7 +220,8 @@ impl Parts {
         }
     }
 
-    /// The year and the week by ISO 8601, in which weeks begin on Monday and the first has the year's first Thursday.
+    /// The year and the week by ISO 8601, in which weeks begin on Monday and the first has the
+    /// year's first Thursday.
     fn iso_week(&self) -> (i64, i64) {
         let monday_based = (self.weekday + 6) % 7;
         let week = (self.yearday - 1 - monday_based + 10) / 7;

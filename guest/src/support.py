@@ -324,7 +324,7 @@ def offer_tools(specs, start, wait):
     _Calls.start, _Calls.wait = start, wait
     for module in _modules:
         module._specs.update((spec[0], spec) for spec in specs)
-        module.__all__.extend(module._specs)
+        module.__all__[:] = module._specs
 
 
 def _read_timedelta(text):
@@ -364,15 +364,26 @@ def read_exact(tag, text):
     return _READERS[tag](text)
 
 
-def run_coroutine(coroutine):
-    return asyncio.run(coroutine)
+_session_loop = []
 
 
-def thaw(args, env):
+def run_coroutine(coroutine, is_call):
+    """Runs a coroutine to its end. In a session, tasks that wait for something go on in later calls."""
+    if not is_call:
+        return asyncio.run(coroutine)
+    if not _session_loop or _session_loop[0].is_closed():
+        _session_loop[:] = [_EventLoop()]
+    (loop,) = _session_loop
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(coroutine)
+
+
+def thaw(args, env, is_fresh):
     """Makes fresh what the snapshot froze: randomness, the start of the clocks, the environment."""
-    # As much as a key has. Without a seed, it takes 2500 bytes, which take longer than all else here.
-    random.seed(int.from_bytes(os.urandom(32)))
-    logging._startTime = time.time_ns()
+    if is_fresh:
+        # As much as a key has. Without a seed, it takes 2500 bytes, which take longer than all else here.
+        random.seed(int.from_bytes(os.urandom(32)))
+        logging._startTime = time.time_ns()
     sys.argv[1:] = args
     if env:
         os.environ.update(env)

@@ -1,11 +1,11 @@
 //! Runs CPython's own tests in the sandbox, and keeps what passed once passing.
 //!
-//! `just judge conformance` runs every module that makes sense here and writes `docs/conformance.md` and
-//! `not_passed.txt`, the tests that don't pass, each with the reason. `just judge conformance --check`
-//! fails if a test that is not on that list does not pass; with `--quick`, it takes the modules
-//! that are quick. The suite is Debian's, of Python 3.14, fetched to `target/conformance`. A module
-//! that has changed there since it was recorded, as its digest in `modules.txt` tells, is not
-//! checked.
+//! `just judge conformance` runs every module that makes sense here and writes
+//! `docs/conformance.md` and `not_passed.txt`, the tests that don't pass, each with the reason.
+//! `just judge conformance --check` fails if a test that is not on that list does not pass; with
+//! `--quick`, it takes the modules that are quick. The suite is Debian's, of Python 3.14, fetched
+//! to `target/conformance`. A module that has changed there since it was recorded, as its digest in
+//! `modules.txt` tells, is not checked.
 
 #![expect(
     clippy::print_stdout,

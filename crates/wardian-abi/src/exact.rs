@@ -1,4 +1,5 @@
-//! Values that JSON lacks, written in JSON: an object whose only key is a tag, `{"$decimal": "1.50"}`.
+//! Values that JSON lacks, written in JSON: an object whose only key is a tag,
+//! `{"$decimal": "1.50"}`.
 //!
 //! | tag | in Python | text |
 //! |---|---|---|
@@ -10,8 +11,8 @@
 //! | `$timedelta` | `datetime.timedelta` | `1d 7384.000005s`: days, seconds |
 //! | `$uuid` | `uuid.UUID` | its 36 characters |
 //!
-//! A plain object that looks like one of these is written as `{"$object": {...}}`, so that nobody can forge a tag: what
-//! a script, a server or a database says in JSON arrives as it was said.
+//! A plain object that looks like one of these is written as `{"$object": {...}}`, so that nobody
+//! can forge a tag: what a script, a server or a database says in JSON arrives as it was said.
 
 use serde_json::{Map, Value, json};
 

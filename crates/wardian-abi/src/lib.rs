@@ -1,8 +1,8 @@
 //! The host–guest ABI: exports, imports and JSON messages.
 //!
-//! Types and names, what both sides must work out alike, and how the host reads what the guest says: it trusts
-//! nothing of it. It checks the length and range of a report before parsing, and the depth and size of the
-//! value after.
+//! Types and names, what both sides must work out alike, and how the host reads what the guest
+//! says: it trusts nothing of it. It checks the length and range of a report before parsing, and
+//! the depth and size of the value after.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub use names::NameSet;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// The name of a script in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -47,8 +47,8 @@ pub mod export {
     /// `() -> i64`: runs what was screened, or else the request in the buffer; returns the
     /// address of a [`Reply`](super::Reply) in the upper half, its length in the lower.
     pub const RUN: &str = "wardian_run";
-    /// `() -> i32`: the line of the script that is running, from 1; 0 if it is not known. Called when the guest has been
-    /// stopped in the middle of something, so it only looks.
+    /// `() -> i32`: the line of the script that is running, from 1; 0 if it is not known. Called
+    /// when the guest has been stopped in the middle of something, so it only looks.
     pub const LINE: &str = "wardian_line";
     /// `() -> i64`: a JSON array with the names of every module that can be imported.
     pub const MODULES: &str = "wardian_modules";
@@ -71,12 +71,12 @@ pub mod tool {
     /// Its name.
     pub const FUNCTION: &str = "tool";
 
-    /// `(START, at, len)`: a call, a [`ToolCall`](super::ToolCall) in the `len` bytes at `at`. Returns
-    /// its number, from 1; 0 if [`MAX_IN_FLIGHT`] calls have not been waited for.
+    /// `(START, at, len)`: a call, a [`ToolCall`](super::ToolCall) in the `len` bytes at `at`.
+    /// Returns its number, from 1; 0 if [`MAX_IN_FLIGHT`] calls have not been waited for.
     pub const START: u32 = 0;
-    /// `(WAIT, number, milliseconds)`: waits for the end of a call, of any for number 0. Returns its
-    /// number in the upper half, the length of its [`ToolReply`](super::ToolReply) in the lower; 0
-    /// if none has ended in time.
+    /// `(WAIT, number, milliseconds)`: waits for the end of a call, of any for number 0. Returns
+    /// its number in the upper half, the length of its [`ToolReply`](super::ToolReply) in the
+    /// lower; 0 if none has ended in time.
     pub const WAIT: u32 = 1;
     /// `(TAKE, at, len)`: copies the reply that was waited for to `at`. Returns `len`.
     pub const TAKE: u32 = 2;
@@ -170,6 +170,9 @@ pub struct Request {
     pub version: u32,
     /// Python source.
     pub source: String,
+    /// Set if this is a call of a session: what it leaves behind stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<SessionCall>,
     /// `__file__`, if the script has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -194,6 +197,23 @@ pub struct Request {
     pub value_depth: u32,
 }
 
+/// A call of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionCall {
+    /// Its number in the session, from 1. Calls that were undone have numbers too.
+    pub number: u32,
+    /// Set if none before it has left anything behind.
+    pub is_first: bool,
+}
+
+impl SessionCall {
+    /// Returns its name in tracebacks and in `linecache`: `<call 3>`.
+    pub fn name(self) -> String {
+        format!("<call {}>", self.number)
+    }
+}
+
 /// A module that a script brings along.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,7 +226,8 @@ pub struct ModuleSource {
     pub is_package: bool,
 }
 
-/// SHA-256 of a script with the modules that it brings along, in hex; of the script's own text where it brings none.
+/// SHA-256 of a script with the modules that it brings along, in hex; of the script's own text
+/// where it brings none.
 pub fn source_sha256(source: &str, modules: &BTreeMap<String, ModuleSource>) -> String {
     if modules.is_empty() {
         return sha256(source);
@@ -223,10 +244,11 @@ pub fn source_sha256(source: &str, modules: &BTreeMap<String, ModuleSource>) -> 
 
 /// The rules of screening: what source may import and call.
 ///
-/// A name stands for everything in it: `xml` for `xml.etree` too. Of two names, the longer one decides: `os.path` may be
-/// allowed where `os` is forbidden. A name that is both is forbidden.
+/// A name stands for everything in it: `xml` for `xml.etree` too. Of two names, the longer one
+/// decides: `os.path` may be allowed where `os` is forbidden. A name that is both is forbidden.
 ///
-/// Where only parts of a module are allowed, like `sys.maxsize`, the module can be imported and shows these parts alone.
+/// Where only parts of a module are allowed, like `sys.maxsize`, the module can be imported and
+/// shows these parts alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScreenRules {
     /// The modules that may be imported; `None` for any.
@@ -250,7 +272,8 @@ impl ScreenRules {
         }
     }
 
-    /// Returns whether all that a script may see of a module are its [allowed parts](Self::allowed_parts).
+    /// Returns whether all that a script may see of a module are its [allowed
+    /// parts](Self::allowed_parts).
     pub fn is_allowed_in_part(&self, module: &str) -> bool {
         self.standing(module) != Standing::Allowed && self.allowed_parts(module).next().is_some()
     }
@@ -298,8 +321,8 @@ fn longest(names: &NameSet, module: &str) -> Option<usize> {
     names_of_it.rfind(|end| module.get(..*end).is_some_and(|name| names.contains(name)))
 }
 
-/// One reason for which source is rejected. Lines and columns count from 1, columns in characters; the
-/// end is that of the text, exclusive.
+/// One reason for which source is rejected. Lines and columns count from 1, columns in characters;
+/// the end is that of the text, exclusive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -387,7 +410,8 @@ pub struct Reply {
     pub source_sha256: String,
 }
 
-/// The end of a script, in the guest's own words; its value as it is written, or as the host reads it.
+/// The end of a script, in the guest's own words; its value as it is written, or as the host reads
+/// it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Report<V = ReportedValue> {

@@ -6,8 +6,9 @@ use crate::ScreenRules;
 
 /// A set of names, each without a `;` in it.
 ///
-/// One text rather than many strings: a guest reads its rules anew in every run, and asks them little. Nothing between the
-/// names is escaped in JSON, so that the guest takes the text as it comes.
+/// One text rather than many strings: a guest reads its rules anew in every run, and asks them
+/// little. Nothing between the names is escaped in JSON, so that the guest takes the text as it
+/// comes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NameSet {
     /// In order, each with a `;` after it.

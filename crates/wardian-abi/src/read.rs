@@ -1,5 +1,5 @@
-//! Reading of what a guest says, of which nothing is to be believed. Pure functions over bytes, so that
-//! they can be fuzzed without an engine.
+//! Reading of what a guest says, of which nothing is to be believed. Pure functions over bytes, so
+//! that they can be fuzzed without an engine.
 
 use std::fmt;
 
@@ -36,13 +36,13 @@ impl Screening {
 }
 
 impl Reply {
-    /// Reads how the source with this hash ended; a value has at most `value_bytes` bytes of JSON, and
-    /// `value_depth` levels.
+    /// Reads how the source with this hash ended; a value has at most `value_bytes` bytes of JSON,
+    /// and `value_depth` levels.
     ///
     /// # Errors
     ///
-    /// [`Malformed`] if it is no reply, that of another source, or its value breaks the limits that the guest
-    /// was told.
+    /// [`Malformed`] if it is no reply, that of another source, or its value breaks the limits that
+    /// the guest was told.
     pub fn read(
         bytes: &[u8],
         source_sha256: &str,

@@ -1,4 +1,5 @@
-//! The report as a page: one file, which loads nothing and runs nothing, for screens of any width and for paper.
+//! The report as a page: one file, which loads nothing and runs nothing, for screens of any width
+//! and for paper.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;

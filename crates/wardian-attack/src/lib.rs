@@ -1,12 +1,12 @@
 //! Hostile code, tried on a policy: what it gets, and what it does to the host.
 //!
 //! The [rows](rows) are kinds of attack, each with payloads and with a benign twin that has to
-//! work. They run in a [`Fixture`](wardian_testkit::Fixture) of the policy, so that nothing that the policy
-//! is about is touched, with less fuel and time where it allows more. Each row runs in a process of
-//! its own, so that an abort is seen. After each payload the world is looked at: a canary outside
-//! of the granted directories, what is granted for reading only, a socket that nobody may connect
-//! to, the record, memory, descriptors, threads and children of the process, and whether the next
-//! run works.
+//! work. They run in a [`Fixture`](wardian_testkit::Fixture) of the policy, so that nothing that
+//! the policy is about is touched, with less fuel and time where it allows more. Each row runs in a
+//! process of its own, so that an abort is seen. After each payload the world is looked at: a
+//! canary outside of the granted directories, what is granted for reading only, a socket that
+//! nobody may connect to, the record, memory, descriptors, threads and children of the process, and
+//! whether the next run works.
 //!
 //! ```no_run
 //! # // A doctest has no process to start again.
@@ -156,7 +156,8 @@ impl Suite {
         Ok(self)
     }
 
-    /// So many rows at a time. Twice as many as there are processors, by default: many rows wait for a time limit.
+    /// So many rows at a time. Twice as many as there are processors, by default: many rows wait
+    /// for a time limit.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.jobs = jobs.max(1);
@@ -170,7 +171,8 @@ impl Suite {
         self
     }
 
-    /// Returns the rows that are tried, each with the reason for which it is not applicable, if one is.
+    /// Returns the rows that are tried, each with the reason for which it is not applicable, if one
+    /// is.
     pub fn rows(&self) -> Vec<(&'static Row, Option<&'static str>)> {
         let reason = |row: &'static Row| match &row.left_out {
             Some(reason) => Some(reason.as_str()),

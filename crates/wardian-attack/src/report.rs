@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use serde_json::Value;
-use wardian::{Policy, Runtime, Versions};
+use wardian::{Policy, Runtime, build::Versions};
 
 use crate::row::{Class, Row, classes};
 use crate::step::Step;
@@ -298,7 +298,8 @@ impl Report {
         self.rows.iter().filter(|row| row.grade == grade).count()
     }
 
-    /// Lists the classes of the rows, in their order, each with how many of its rows have each of [`Grade::ALL`].
+    /// Lists the classes of the rows, in their order, each with how many of its rows have each of
+    /// [`Grade::ALL`].
     pub fn classes(&self) -> Vec<(&'static Class, [usize; 4])> {
         let counts = |class: &Class| {
             Grade::ALL.map(|grade| {

@@ -168,7 +168,8 @@ impl Row {
             .map(|(name, source)| (name, source.trim_matches('\n')))
     }
 
-    /// Returns the endings that payloads may have, as [`RowReport::endings`](crate::RowReport::endings) has them.
+    /// Returns the endings that payloads may have, as
+    /// [`RowReport::endings`](crate::RowReport::endings) has them.
     pub fn expected(&self) -> &[String] {
         &self.may
     }

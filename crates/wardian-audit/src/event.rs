@@ -13,12 +13,34 @@ use crate::redact;
 pub struct Entry<'a> {
     /// The run. The host has named it.
     pub run: &'a str,
+    /// The call of a session that the run is.
+    pub session: Option<&'a SessionCall>,
     /// The agent of the policy.
     pub agent: &'a str,
     /// The event, in the host's own words.
     pub event: Event,
     /// The words of a script or a tool.
     pub data: Data,
+}
+
+/// A call of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct SessionCall {
+    /// The session.
+    pub session: String,
+    /// The number of the call in it, from 1.
+    pub session_call: u32,
+}
+
+impl SessionCall {
+    /// The call of this number in a session.
+    pub fn new(session: impl Into<String>, number: u32) -> Self {
+        Self {
+            session: session.into(),
+            session_call: number,
+        }
+    }
 }
 
 /// An event. Everything in here is the host's own: nothing that a script can choose but the

@@ -9,7 +9,7 @@
 //!
 //! let (log, memory) = Log::memory();
 //! let event = Event::Rejected { violations: 1 };
-//! log.record(&Entry { run: "r1", agent: "analyst", event, data: Data::default() })?;
+//! log.record(&Entry { run: "r1", session: None, agent: "analyst", event, data: Data::default() })?;
 //! let verified = verify(memory.text().as_bytes())?;
 //! assert_eq!(verified.records, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -27,10 +27,11 @@ mod redact;
 mod sink;
 mod verify;
 
-pub use event::{Args, Data, Entry, Event, FileOperation};
+pub use event::{Args, Data, Entry, Event, FileOperation, SessionCall};
 pub use file::{FileSink, Sync};
 pub use log::Log;
 pub use record::{Draft, Head, Record, VERSION, is_deceptive};
 pub use redact::{REDACTED, redact};
 pub use sink::{Chain, Memory, Sink, StderrSink, TracingSink};
 pub use verify::{Broken, OpenCall, Verified, VerifyError, records, verify, verify_after};
+pub use wardian_abi::sha256;

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
-use crate::{Data, Entry, Event};
+use crate::{Data, Entry, Event, SessionCall};
 
 /// The version of the form of records.
 pub const VERSION: u32 = 1;
@@ -51,6 +51,9 @@ pub struct Record {
     pub run: String,
     /// The agent of the policy.
     pub agent: String,
+    /// The call of a session that the run is, if it is one.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionCall>,
     /// The event.
     #[serde(flatten)]
     pub event: Event,
@@ -71,6 +74,8 @@ struct Unsealed<'a> {
     ts: &'a str,
     run: &'a str,
     agent: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    session: Option<&'a SessionCall>,
     #[serde(flatten)]
     event: &'a Event,
     data: &'a Data,
@@ -118,6 +123,7 @@ impl<'a> Draft<'a> {
             ts: &self.ts,
             run: self.entry.run,
             agent: self.entry.agent,
+            session: self.entry.session,
             event: &self.entry.event,
             data: &self.data,
             prev: &head.hash,
@@ -160,7 +166,7 @@ pub(crate) fn unseal(line: &str) -> Result<Record, &'static str> {
         return Err("its hash is not that of its text: it was changed");
     }
     let record: Record =
-        serde_json::from_str(line).map_err(|_| "it is no record that this version knows")?;
+        serde_json::from_str(line).map_err(|_| "this version does not know its form")?;
     match record.v {
         VERSION => Ok(record),
         _ => Err("it is a record of another version"),
@@ -223,6 +229,7 @@ mod tests {
     fn sealed(path: &str) -> String {
         let entry = Entry {
             run: "r",
+            session: None,
             agent: "a",
             event: Event::Rejected { violations: 1 },
             data: Data {

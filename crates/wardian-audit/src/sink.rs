@@ -180,6 +180,7 @@ mod tests {
             for violations in 0..3 {
                 let entry = Entry {
                     run: "r",
+                    session: None,
                     agent: "a",
                     event: Event::Rejected { violations },
                     data: Data::default(),
@@ -217,6 +218,7 @@ mod tests {
         let log = Log::new(((first.clone(), failing), last.clone()));
         let entry = Entry {
             run: "r",
+            session: None,
             agent: "a",
             event: Event::Rejected { violations: 1 },
             data: Data::default(),

@@ -239,7 +239,7 @@ fn question(request: &ApprovalRequest, long: &[(String, String)]) -> String {
             value => value.map_or_else(String::new, Value::to_string),
         };
         let chars = value.chars().count();
-        let digest = wardian::sha256(&value);
+        let digest = wardian::audit::sha256(&value);
         let digest = digest.get(..16).unwrap_or(&digest);
         let _ = writeln!(
             text,

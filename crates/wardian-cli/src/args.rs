@@ -49,7 +49,12 @@ pub(crate) enum Command {
         /// The command.
         command: Vec<String>,
         /// Write every page to this directory instead: wardian.1, wardian-run.1 and so on.
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+        #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        conflicts_with = "command",
+    )]
         out: Option<PathBuf>,
     },
 }
@@ -105,7 +110,11 @@ pub(crate) struct DoublesArg {
 pub(crate) struct RunArgs {
     /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it
     /// can import.
-    #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "code", conflicts_with = "code")]
+    #[arg(
+        value_hint = ValueHint::AnyPath,
+        required_unless_present = "code",
+        conflicts_with = "code",
+    )]
     pub(crate) file: Option<PathBuf>,
 
     /// Run this source instead of a file.
@@ -123,12 +132,24 @@ pub(crate) struct RunArgs {
 
     /// Let the script read the files in this directory. It finds them under the same path, one
     /// that is relative under `/`; `/in=DIR` names another. Can be given several times.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = parse_directory, conflicts_with = "policy")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        value_parser = parse_directory,
+        conflicts_with = "policy",
+    )]
     pub(crate) read: Vec<Directory>,
 
     /// Let the script create, change and remove files in this directory, as for `--read`. Give
     /// both for both.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = parse_directory, conflicts_with = "policy")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        value_parser = parse_directory,
+        conflicts_with = "policy",
+    )]
     pub(crate) write: Vec<Directory>,
 
     /// Screen the source by this profile: `strict`, `standard`, `open` for not at all.
@@ -137,15 +158,30 @@ pub(crate) struct RunArgs {
     pub(crate) profile: Option<Profile>,
 
     /// Stop after this time, sleeps included: `500ms`, `10s`, `2m`, `unlimited`. [default: 10s]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Timeout, text))]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| parse_amount(Limit::Timeout, text),
+    )]
     pub(crate) timeout: Option<Allowance<u64>>,
 
     /// Allow this much memory, the interpreter's own included: `256MiB`. [default: 256MiB]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Memory, text))]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| parse_amount(Limit::Memory, text),
+    )]
     pub(crate) memory: Option<Allowance<u64>>,
 
     /// Stop after this many WebAssembly instructions: `5e9`, `unlimited`. [default: 100e9]
-    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = |text: &str| parse_amount(Limit::Fuel, text))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        allow_negative_numbers = true,
+        value_parser = |text: &str| parse_amount(Limit::Fuel, text),
+    )]
     pub(crate) fuel: Option<Allowance<u64>>,
 
     #[command(flatten)]
@@ -208,7 +244,13 @@ pub(crate) struct ScreenArgs {
     pub(crate) profile: Option<Profile>,
 
     /// Take the rules from this policy.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "profile")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        conflicts_with = "profile",
+    )]
     pub(crate) policy: Option<PathBuf>,
 
     /// Print one JSON object for each file.
@@ -237,7 +279,11 @@ pub(crate) struct AttackArgs {
     pub(crate) list: bool,
 
     /// Show what an attack tries instead: its sources, and the endings that are expected.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["report", "jobs", "list", "only", "json"])]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with_all = ["report", "jobs", "list", "only", "json"],
+    )]
     pub(crate) show: Option<String>,
 
     /// Only these classes and rows: `ESC,FS-07`.

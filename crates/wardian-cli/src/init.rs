@@ -1,4 +1,5 @@
-//! `wardian policy init`: writes a policy with comments, from flags or from answers on the terminal.
+//! `wardian policy init`: writes a policy with comments, from flags or from answers on the
+//! terminal.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;

@@ -349,7 +349,10 @@ const MAX_SHOWN_REFUSALS: usize = 5;
 
 /// Says what a script was refused. Not what it only looked for: libraries do that all the time.
 fn print_refusals(refusals: &Refusals) {
-    let is_look = |attempt: &Attempt| matches!(attempt, Attempt::File { operation, .. } if *operation == FileOperation::Stat);
+    let is_look = |attempt: &Attempt| {
+        let look = FileOperation::Stat;
+        matches!(attempt, Attempt::File { operation, .. } if *operation == look)
+    };
     let told = refusals
         .first
         .iter()

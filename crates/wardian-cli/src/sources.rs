@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use wardian::{
-    Policy, SCRIPT_NAME, Script,
+    Policy, Script,
+    build::SCRIPT_NAME,
     policy::{Allowance, Source},
 };
 

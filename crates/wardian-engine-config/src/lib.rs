@@ -1,7 +1,8 @@
 //! The part of wasmtime's configuration that compiled code depends on.
 //!
-//! Two crates read it: the build script of `wardian-guest`, which compiles the guest, and `wardian-engine`, which runs
-//! it. wasmtime refuses code that was compiled under another configuration.
+//! Two crates read it: the build script of `wardian-guest`, which compiles the guest, and
+//! `wardian-engine`, which runs it. wasmtime refuses code that was compiled under another
+//! configuration.
 
 use wasmtime::{Config, WasmFeatures};
 
@@ -17,14 +18,15 @@ const FEATURES: WasmFeatures = WasmFeatures::BULK_MEMORY
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
     .union(WasmFeatures::SIGN_EXTENSION);
 
-/// Returns the configuration that compiled code depends on. A runtime adds what code does not depend on: memory, stacks.
+/// Returns the configuration that compiled code depends on. A runtime adds what code does not
+/// depend on: memory, stacks.
 pub fn engine_config() -> Config {
     let mut config = Config::new();
     config.wasm_features(WasmFeatures::all(), false);
     config.wasm_features(FEATURES, true);
 
-    // Fuel is the one mechanism for the fuel limit, for fairness between runs and for the
-    // points at which a timeout can strike. The guest's code counts it (`wardian-meter`), with hints that its
+    // Fuel is the one mechanism for the fuel limit, for fairness between runs and for the points at
+    // which a timeout can strike. The guest's code counts it (`wardian-meter`), with hints that its
     // checks hardly ever fire; wasmtime does in builds that are to be compared.
     config.consume_fuel(cfg!(feature = "wasmtime-fuel"));
     config.wasm_branch_hinting(true);

@@ -1,5 +1,8 @@
 //! One instance of the guest: what is put into it, what comes out of it.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
 use wardian_abi::{REPORT_BYTES, export};
 use wasmtime::{Memory, Store};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -8,6 +11,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use crate::engine::{Engine, Guest};
 use crate::error::{EngineError, Exit, malformed};
 use crate::host::Host;
+use crate::mapping::SavedMemory;
 use crate::meter::FuelMeter;
 use crate::output::Capture;
 use crate::state::State;
@@ -45,7 +49,7 @@ pub struct Instance<H: Host> {
 }
 
 impl<H: Host> Instance<H> {
-    /// Makes a fresh instance.
+    /// Makes a fresh instance; one that goes on with `memory`, if there is one.
     ///
     /// # Errors
     ///
@@ -56,6 +60,7 @@ impl<H: Host> Instance<H> {
         limits: EngineLimits,
         streams: Streams,
         host: H,
+        memory: Option<&SavedMemory>,
     ) -> Result<Self, EngineError> {
         // What is not named here is absent: no variable, no argument, no network. No directory
         // either: files are the host's.
@@ -72,11 +77,21 @@ impl<H: Host> Instance<H> {
         wasmtime_wasi::WasiView::ctx(&mut inner)
             .table
             .set_max_capacity(HANDLES);
-        let state = State::new(inner, host, limits.fuel, limits.memory_bytes);
+        let mut state = State::new(inner, host, limits.fuel, limits.memory_bytes);
+        state.memory.start_at(memory.map_or(0, SavedMemory::size));
         let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
-        let instance = guest.0.instantiate_async(&mut store).await?;
+        let instance = {
+            let mut instantiate = pin!(guest.0.instantiate_async(&mut store));
+            // The memory is asked for while the future is polled, on this thread.
+            match memory {
+                Some(memory) => {
+                    poll_fn(|task| memory.lend(|| instantiate.as_mut().poll(task))).await
+                }
+                None => instantiate.await,
+            }
+        }?;
         let memory = instance
             .get_memory(&mut store, export::MEMORY)
             .ok_or_else(|| EngineError::new("the guest exports no memory"))?;

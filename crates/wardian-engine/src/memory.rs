@@ -29,6 +29,11 @@ impl MemoryLimit {
         }
     }
 
+    /// Notes the size that the memory has from the start, in bytes.
+    pub(crate) fn start_at(&mut self, size: usize) {
+        self.peak = size;
+    }
+
     /// Returns the peak of linear memory, in bytes.
     pub(crate) fn peak(&self) -> usize {
         self.peak

@@ -1,5 +1,5 @@
-//! The meter: where the guest counts its fuel down, gets the next portion, and other runs have their
-//! turn. A run that is over its limit or its time stops here.
+//! The meter: where the guest counts its fuel down, gets the next portion, and other runs have
+//! their turn. A run that is over its limit or its time stops here.
 //!
 //! A build with the feature `wasmtime-fuel` has wasmtime count instead, for comparison.
 

@@ -605,7 +605,8 @@ impl<H: Host> WasiSnapshotPreview1 for Wasi<H> {
         self.inner.sched_yield(memory)
     }
 
-    /// Charges nothing and lets nobody else have their turn: the guest gets `entropy.rs`, which does.
+    /// Charges nothing and lets nobody else have their turn: the guest gets `entropy.rs`, which
+    /// does.
     fn random_get(
         &mut self,
         memory: &mut GuestMemory<'_>,

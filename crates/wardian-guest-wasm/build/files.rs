@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::{fs, io};
 
-/// Writes a file so that nobody ever sees half of it, two builds at once included; not at all if it has these bytes.
+/// Writes a file so that nobody ever sees half of it, two builds at once included; not at all if it
+/// has these bytes.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
 //! Builds the guests, or takes Python from `WARDIAN_GUEST`.
 //!
-//! The guest is a workspace of its own, so that its lock file and profile are its own. It is built by a nested cargo
-//! into `target/guest`, beside `target/release` and `target/debug`: all host profiles share one guest, and cargo
-//! rebuilds it only when it has changed.
+//! The guest is a workspace of its own, so that its lock file and profile are its own. It is built
+//! by a nested cargo into `target/guest`, beside `target/release` and `target/debug`: all host
+//! profiles share one guest, and cargo rebuilds it only when it has changed.
 //!
-//! This is apart from what is made of the guest (`wardian-guest`), so that it can run beside the building of the compiler
-//! that the other needs.
+//! This is apart from what is made of the guest (`wardian-guest`), so that it can run beside the
+//! building of the compiler that the other needs.
 
 #![expect(
     clippy::print_stdout,
@@ -102,8 +102,8 @@ fn env(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("cargo sets {name}"))
 }
 
-/// Cargo's target directory. `out` is `TARGET/release/build/NAME-HASH/out`, with the triple before the profile where
-/// one was asked for.
+/// Cargo's target directory. `out` is `TARGET/release/build/NAME-HASH/out`, with the triple before
+/// the profile where one was asked for.
 fn target_directory(out: &Path, triple: &str) -> Result<PathBuf> {
     let profiles = out.ancestors().nth(4);
     let profiles = profiles.context("OUT_DIR lies in the target directory")?;

@@ -10,9 +10,11 @@ use wardian_overlay::Overlay;
 use crate::guest::{TARGET, nested};
 use crate::tree::MENDED;
 
-/// Writes the mended crates into the tree: the argument of cargo by which they are built in place of the registry's.
+/// Writes the mended crates into the tree: the argument of cargo by which they are built in place
+/// of the registry's.
 ///
-/// They are `paths` overrides: cargo holds them to the dependencies that the lock file has, and leaves the file as it is.
+/// They are `paths` overrides: cargo holds them to the dependencies that the lock file has, and
+/// leaves the file as it is.
 pub(crate) fn apply(tree: &Path) -> Result<String> {
     let overlay = Overlay::read(&tree.join("overlay"))?;
     let mut paths = Vec::new();

@@ -16,11 +16,12 @@ const SOURCES: &[&str] = &[
     "guest",
 ];
 
-/// The file of this crate that has the identity where these sources are not at hand: in a package. A test holds it to
-/// them.
+/// The file of this crate that has the identity where these sources are not at hand: in a package.
+/// A test holds it to them.
 const RECORD: &str = "sources.json";
 
-/// The start of the custom section with the hash: its kind, its size, the size of its name, its name.
+/// The start of the custom section with the hash: its kind, its size, the size of its name, its
+/// name.
 const SECTION: &[u8] = b"\0\x50\x0fwardian-sources";
 const HASH_BYTES: usize = 64;
 
@@ -84,7 +85,8 @@ pub(crate) fn of(wasm: &[u8]) -> Option<&str> {
     (rest.ends_with(SECTION) && is_hash).then(|| str::from_utf8(hash).ok())?
 }
 
-/// Lists the files beneath a directory, sorted. Links are not followed, and a build's own directory is left out.
+/// Lists the files beneath a directory, sorted. Links are not followed, and a build's own directory
+/// is left out.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = fs::read_dir(directory)
         .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)

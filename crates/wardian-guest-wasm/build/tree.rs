@@ -1,9 +1,9 @@
 //! The tree that the nested cargo builds: everything that the guest is made of, beneath one root.
 //!
-//! Cargo names a crate by its path below the root of its workspace, and by its whole path if it lies elsewhere, and the
-//! order of functions in the module depends on these names. So `guest/` is linked into the target directory, where the
-//! mended crates are (`guest/abi` is a link for the same reason): the same sources then give the same bytes wherever
-//! they lie.
+//! Cargo names a crate by its path below the root of its workspace, and by its whole path if it
+//! lies elsewhere, and the order of functions in the module depends on these names. So `guest/` is
+//! linked into the target directory, where the mended crates are (`guest/abi` is a link for the
+//! same reason): the same sources then give the same bytes wherever they lie.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,8 +1,9 @@
 //! Python as WebAssembly: RustPython with our entry points, linked, and not yet started.
 //!
-//! It is built from `guest/`, which takes minutes. Where `WARDIAN_GUEST` names a file, that is taken instead: a copy of
-//! [`PYTHON`] that somebody has built from the same sources. It is a part of the program as these sources are, and to be
-//! had from somebody who is trusted as they are: the build checks only that it says that it is of these sources.
+//! It is built from `guest/`, which takes minutes. Where `WARDIAN_GUEST` names a file, that is
+//! taken instead: a copy of [`PYTHON`] that somebody has built from the same sources. It is a part
+//! of the program as these sources are, and to be had from somebody who is trusted as they are: the
+//! build checks only that it says that it is of these sources.
 
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,8 @@
 use wardian_engine_config::engine_config;
 use wasmtime::{Engine, Result, bail};
 
-/// The features of an x86-64 processor that the code may use: x86-64-v2, which every one since 2009 has.
+/// The features of an x86-64 processor that the code may use: x86-64-v2, which every one since 2009
+/// has.
 ///
 /// A fixed baseline, so that an artifact runs on machines with fewer features than the one that
 /// built it. SSE4.1 is the least that is worth having: without it rounding is a call out of the

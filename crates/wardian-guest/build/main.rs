@@ -19,7 +19,8 @@ use wardian_guest_wasm::progress::Progress;
 use wasmtime::error::Context;
 use wasmtime::{Result, format_err};
 
-/// The variable that has everything made twice, and the build fail if the two differ. `.ci/run` sets it.
+/// The variable that has everything made twice, and the build fail if the two differ. `.ci/run`
+/// sets it.
 const TWICE: &str = "WARDIAN_GUEST_TWICE";
 
 fn main() -> Result<()> {
@@ -109,7 +110,8 @@ impl Artifacts {
     }
 }
 
-/// The version of wasmtime, from the lock file of this workspace, or of the one in which this is a package.
+/// The version of wasmtime, from the lock file of this workspace, or of the one in which this is a
+/// package.
 fn wasmtime_version() -> Result<String> {
     let (manifest, out) = (env("CARGO_MANIFEST_DIR")?, env("OUT_DIR")?);
     let mut directories = [Path::new(&manifest), Path::new(&out)]
@@ -143,7 +145,8 @@ fn env(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("cargo sets {name}"))
 }
 
-/// Hashes everything that the artifact is made from: the guest, the snapshot's making, wasmtime and its settings.
+/// Hashes everything that the artifact is made from: the guest, the snapshot's making, wasmtime and
+/// its settings.
 fn fingerprint(wasm: &[u8], engine: &wasmtime::Engine) -> String {
     use std::hash::{Hash, Hasher};
     let mut compatibility = std::hash::DefaultHasher::new();

@@ -4,9 +4,10 @@
 //! bytes that are all the same and a clock that counts calls. So the snapshot is a function of
 //! the guest alone, and nothing of the machine that built it is in it.
 //!
-//! All of an instance's state is its memory: the guest has one global, the stack pointer, which
-//! is back where it was when initialisation returns, and a table that nothing writes to. (It is metered
-//! after this, and its fuel is the run's.) So the snapshot is a module without data, and an image of memory to start it with.
+//! All of an instance's state is its memory: the guest has one global, the stack pointer, which is
+//! back where it was when initialisation returns, and a table that nothing writes to. (It is
+//! metered after this, and its fuel is the run's.) So the snapshot is a module without data, and an
+//! image of memory to start it with.
 
 use wasm_encoder::{MemorySection, MemoryType, RawSection, SectionId};
 use wasmparser::{Parser, Payload};

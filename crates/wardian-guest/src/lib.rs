@@ -25,8 +25,9 @@ pub static IMAGE: &[u8] = {
     &PAGES.0
 };
 
-/// The machine code of another guest, which makes the system calls that its source tells it to make: for
-/// testing what stands between a guest and the host. Made and aligned as [`CODE`], and starts in the same memory.
+/// The machine code of another guest, which makes the system calls that its source tells it to
+/// make: for testing what stands between a guest and the host. Made and aligned as [`CODE`], and
+/// starts in the same memory.
 #[cfg(feature = "hostile")]
 pub static HOSTILE: &[u8] = {
     static PAGES: &PageAligned<[u8]> = &PageAligned(*include_bytes!(env!("WARDIAN_GUEST_HOSTILE")));

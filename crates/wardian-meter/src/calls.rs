@@ -10,8 +10,8 @@ use wasmparser::Operator;
 
 use crate::read::Functions;
 
-/// The graph of calls. Nodes are the functions that have a body, by the numbers of their bodies; after them the types by
-/// which functions are called through a table.
+/// The graph of calls. Nodes are the functions that have a body, by the numbers of their bodies;
+/// after them the types by which functions are called through a table.
 pub(crate) struct Calls {
     functions: usize,
     graph: DiGraph<(), ()>,
@@ -70,8 +70,8 @@ impl Calls {
         }
     }
 
-    /// The nodes but those that are `checked`, in an order in which who is called comes before the caller; those
-    /// that can call each other in one group.
+    /// The nodes but those that are `checked`, in an order in which who is called comes before the
+    /// caller; those that can call each other in one group.
     fn groups(&self, checked: &[bool]) -> Vec<Vec<NodeIndex>> {
         let is_checked = |node: NodeIndex| checked.get(node.index()).copied().unwrap_or_default();
         let unchecked = NodeFiltered::from_fn(&self.graph, |node| !is_checked(node));
@@ -85,7 +85,8 @@ impl Calls {
         }
     }
 
-    /// The nodes that are not `checked`, who is called before the caller; `None` if some call each other in a cycle.
+    /// The nodes that are not `checked`, who is called before the caller; `None` if some call each
+    /// other in a cycle.
     pub(crate) fn order(&self, checked: &[bool]) -> Option<Vec<Node>> {
         let groups = self.groups(checked);
         let order = groups.iter().map(|group| match group[..] {
@@ -95,8 +96,8 @@ impl Calls {
         order.collect()
     }
 
-    /// Chooses the functions that are to check, so that every cycle has a check in it. Those that are `checked` have one
-    /// anyhow; `prices` are those of the functions.
+    /// Chooses the functions that are to check, so that every cycle has a check in it. Those that
+    /// are `checked` have one anyhow; `prices` are those of the functions.
     pub(crate) fn cut(&self, mut checked: Vec<bool>, prices: &[i64]) -> Vec<bool> {
         loop {
             let groups = self.groups(&checked);

@@ -13,7 +13,8 @@ pub(crate) struct Cost {
     mean: f64,
     /// Its longest path.
     pub(crate) longest: f64,
-    /// Set if it is a usual way to go: one that comes to a trap is not, nor, for a turn of a loop, one that leaves the loop.
+    /// Set if it is a usual way to go: one that comes to a trap is not, nor, for a turn of a loop,
+    /// one that leaves the loop.
     pub(crate) usual: bool,
 }
 
@@ -60,8 +61,8 @@ impl Cost {
     }
 }
 
-/// The costs of a function: what is outside of its loops, and one turn of each of them without those inside it, in the
-/// order of their headers.
+/// The costs of a function: what is outside of its loops, and one turn of each of them without
+/// those inside it, in the order of their headers.
 pub(crate) struct Costs {
     pub(crate) entry: Cost,
     pub(crate) loops: Vec<Cost>,
@@ -192,7 +193,8 @@ impl Backwards {
         self.target_within(label.context("a branch has a target")?, self.loops.len())
     }
 
-    /// Returns the cost of what comes after a branch to a label, as code sees it that lies in the first so many of the loops around it.
+    /// Returns the cost of what comes after a branch to a label, as code sees it that lies in the
+    /// first so many of the loops around it.
     fn target_within(&mut self, label: usize, loops: usize) -> Result<Cost> {
         let around = loops
             .checked_sub(1)

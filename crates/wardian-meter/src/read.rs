@@ -12,7 +12,8 @@ pub(crate) struct Functions<'a> {
     pub(crate) imported: usize,
     /// The bodies of the others.
     pub(crate) bodies: Vec<FunctionBody<'a>>,
-    /// Functions that stand in a table, or could be put into one: in the order of their indices, each once.
+    /// Functions that stand in a table, or could be put into one: in the order of their indices,
+    /// each once.
     pub(crate) in_tables: Vec<u32>,
     /// The count of globals.
     pub(crate) globals: u32,

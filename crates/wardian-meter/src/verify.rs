@@ -8,8 +8,8 @@ use crate::SHORT_COPY;
 use crate::calls::Calls;
 use crate::read::Functions;
 
-/// Makes sure that a module is metered: that each of its loops and each cycle of calls has a check, that copies and
-/// fills are paid for, and that nothing else touches the fuel.
+/// Makes sure that a module is metered: that each of its loops and each cycle of calls has a check,
+/// that copies and fills are paid for, and that nothing else touches the fuel.
 ///
 /// # Errors
 ///

@@ -17,8 +17,8 @@ use crate::calls::{Calls, Node};
 use crate::cost::{Cost, Costs};
 use crate::read::Functions;
 
-/// The longest path through a function without a check, of instructions: who calls it pays for all of it, whichever
-/// path it takes.
+/// The longest path through a function without a check, of instructions: who calls it pays for all
+/// of it, whichever path it takes.
 const MOST_UNCHECKED: f64 = 300.0;
 
 /// A module that counts its fuel.
@@ -61,7 +61,8 @@ pub fn meter(wasm: &[u8]) -> Result<Metered> {
     })
 }
 
-/// Computes the costs of functions, with those that they call and that have no check. One that would cost more than
+/// Computes the costs of functions, with those that they call and that have no check. One that
+/// would cost more than
 /// [`MOST_UNCHECKED`] is given one.
 fn costs(
     module: &Functions<'_>,
@@ -172,7 +173,8 @@ struct Rewriter {
     r#type: u32,
     /// The global that holds the fuel.
     fuel: u32,
-    /// Functions that were written ahead of their section, for the hints on branches that come before it.
+    /// Functions that were written ahead of their section, for the hints on branches that come
+    /// before it.
     functions: VecDeque<Function>,
     hints: BranchHints,
 }
@@ -240,7 +242,8 @@ impl Rewriter {
             .end();
     }
 
-    /// Takes as much off the fuel as there are bytes to be copied or filled, which is what lies on the stack.
+    /// Takes as much off the fuel as there are bytes to be copied or filled, which is what lies on
+    /// the stack.
     fn pay_for_bytes(&self, function: &mut Function, length: u32) {
         function
             .instructions()

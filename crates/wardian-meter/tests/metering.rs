@@ -139,11 +139,13 @@ fn functions_that_are_bounded_have_no_check() {
         "(loop $next {body} (local.set 0) (br_if $next (i32.lt_s (local.get 0) (i32.const 100)))) (local.get 0)"
     );
     let fuel = |from| run(&module(leaves, &looping), from, 100_000, 100_000).fuel;
-    // A leaf is 3, the branch 3 and two leaves, the loop's function 1 and 3 for its turn; the turn around them 8.
+    // A leaf is 3, the branch 3 and two leaves, the loop's function 1 and 3 for its turn; the turn
+    // around them 8.
     assert_eq!(fuel(10) - fuel(12), 3 + 6 + 1 + 3 + 8);
 }
 
-/// The price is the mean of the branches that don't end in a trap, and at least a sixteenth of the longest.
+/// The price is the mean of the branches that don't end in a trap, and at least a sixteenth of the
+/// longest.
 #[test]
 fn branches_cost_what_they_are_taken_to_be() {
     let sets = |count: usize| "(global.set 0 (i32.const 1))".repeat(count);

@@ -68,8 +68,8 @@ pub(crate) fn find(file: &syn::File, path: &str, arm: Option<&str>) -> Result<Fo
     }
 }
 
-/// The code beside what was used: each piece with the place in the crate's file where it belongs, before the item that was
-/// replaced. `used` pairs our items with theirs.
+/// The code beside what was used: each piece with the place in the crate's file where it belongs,
+/// before the item that was replaced. `used` pairs our items with theirs.
 pub(crate) fn helpers(items: &[syn::Item], used: &[(Found, Found)]) -> Vec<(Found, usize)> {
     let mut helpers = Vec::new();
     let Some((_, first)) = used.first() else {
@@ -128,7 +128,8 @@ struct Items<'f> {
 }
 
 impl Items<'_> {
-    /// Takes an item called `name` in the scope, if it is what is looked for, or the arms in it that are.
+    /// Takes an item called `name` in the scope, if it is what is looked for, or the arms in it
+    /// that are.
     fn take(&mut self, name: impl Display, found: Found, visit: impl FnOnce(&mut Arms<'_>)) {
         self.scope.push(name.to_string());
         if self.scope.join("::") == self.wanted {

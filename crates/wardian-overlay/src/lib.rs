@@ -1,7 +1,7 @@
 //! Replaces single items of a crate's sources.
 //!
-//! An [`Overlay`] is a folder of [`Replacement`]s, one file each, which holds our code for one or more items of a pinned
-//! crate. Its head, in doc comments, says which:
+//! An [`Overlay`] is a folder of [`Replacement`]s, one file each, which holds our code for one or
+//! more items of a pinned crate. Its head, in doc comments, says which:
 //!
 //! ```text
 //! //! Crate: rustpython-codegen 0.6.0
@@ -16,13 +16,15 @@
 //! ```
 //!
 //! An item is named as it would be in the crate: `function`, `module::function`, `Type::method`,
-//! `<Type as Trait>::method`, `invoked_macro!`; with `/ PATTERN`, the one arm of a `match` in that function which has this pattern. With
-//! `, kept as NAME`, the original stays beside ours under another name, so that ours can leave to it what it gets right.
-//! The number is the start of the SHA-256 of what it replaces, so that nothing but what was read is ever replaced.
+//! `<Type as Trait>::method`, `invoked_macro!`; with `/ PATTERN`, the one arm of a `match` in that
+//! function which has this pattern. With `, kept as NAME`, the original stays beside ours under
+//! another name, so that ours can leave to it what it gets right. The number is the start of the
+//! SHA-256 of what it replaces, so that nothing but what was read is ever replaced.
 //!
-//! The code is Rust that stands as it would in the crate: a method in an `impl` of its type, an arm in a `match` in its
-//! function. What else there is at the top of the file goes beside the item, and what else is in the `impl`
-//! goes before the method. A file without a line `Item` replaces nothing: its code is added at the end of the crate's file.
+//! The code is Rust that stands as it would in the crate: a method in an `impl` of its type, an arm
+//! in a `match` in its function. What else there is at the top of the file goes beside the item,
+//! and what else is in the `impl` goes before the method. A file without a line `Item` replaces
+//! nothing: its code is added at the end of the crate's file.
 
 #![forbid(unsafe_code)]
 
@@ -93,12 +95,13 @@ impl Overlay {
         heads.map(|head| (&*head.krate, &*head.version)).collect()
     }
 
-    /// Copies the sources of a crate from one directory to another, with its items replaced. What already stands there as it
-    /// should is not touched, so that cargo does not build it again.
+    /// Copies the sources of a crate from one directory to another, with its items replaced. What
+    /// already stands there as it should is not touched, so that cargo does not build it again.
     ///
     /// # Errors
     ///
-    /// If an item is not there, or not what it was when its replacement was written; if a file can't be read or written.
+    /// If an item is not there, or not what it was when its replacement was written; if a file
+    /// can't be read or written.
     pub fn apply(&self, krate: &str, from: &Path, to: &Path) -> Result<()> {
         let mut edited: BTreeMap<PathBuf, (String, Vec<Edit>)> = BTreeMap::new();
         for replacement in &self.replacements {

@@ -26,7 +26,8 @@ pub enum Action {
 }
 
 impl Permission {
-    /// Returns the permission of this name, in any case: `READ_FILE`, `read_file`, or the name of the
+    /// Returns the permission of this name, in any case: `READ_FILE`, `read_file`, or the name of
+    /// the
     /// [`Action`] that takes it, `db_read`.
     pub fn named(name: &str) -> Option<Self> {
         let named = Self::from_name(&name.to_uppercase());

@@ -16,8 +16,8 @@ use crate::{
 /// The version of the canonical form.
 const VERSION: u32 = 1;
 
-/// The canonical form of a policy: JSON for machines. Every list is sorted. Two policies have the same
-/// form if they grant the same, however they are written.
+/// The canonical form of a policy: JSON for machines. Every list is sorted. Two policies have the
+/// same form if they grant the same, however they are written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Canonical policy")]

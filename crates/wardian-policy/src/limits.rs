@@ -287,7 +287,8 @@ fn show_count(count: u64) -> String {
     }
 }
 
-/// A whole number, which may be written as `5e9` or with underscores. One that is too large for any limit is `u64::MAX`.
+/// A whole number, which may be written as `5e9` or with underscores. One that is too large for any
+/// limit is `u64::MAX`.
 fn count(text: &str) -> Option<u64> {
     let plain = text.replace('_', "");
     let (digits, exponent) = match plain.split_once(['e', 'E']) {

@@ -20,7 +20,8 @@ pub struct Location {
 }
 
 impl Location {
-    /// A place in `file`: the bytes in `span`, the first of them at `line` and `column`, both from 1.
+    /// A place in `file`: the bytes in `span`, the first of them at `line` and `column`, both from
+    /// 1.
     pub fn new(file: impl AsRef<Path>, span: Range<usize>, line: usize, column: usize) -> Self {
         Self {
             file: file.as_ref().into(),

@@ -32,8 +32,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile code
-//! gets under a policy is the subject of `wardian-attack`.
+//! A scenario is the same as a folder, for people who write no Rust: [`scenario`]. What hostile
+//! code gets under a policy is the subject of `wardian-attack`.
 
 #![forbid(unsafe_code)]
 

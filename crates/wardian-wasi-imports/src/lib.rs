@@ -1,8 +1,8 @@
-//! Every function of WASI preview 1, in the order of its definition: what the adversarial guest can call, and what the
-//! suite has it call.
+//! Every function of WASI preview 1, in the order of its definition: what the adversarial guest can
+//! call, and what the suite has it call.
 //!
-//! A parameter is a kind of `i32` (`fd`, `pointer`, `length`, `flags`, `choice`) or of `i64` (`wide`, `rights`). A
-//! function returns an errno, or never.
+//! A parameter is a kind of `i32` (`fd`, `pointer`, `length`, `flags`, `choice`) or of `i64`
+//! (`wide`, `rights`). A function returns an errno, or never.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -18,6 +18,18 @@ pub enum Error {
         /// The time that this run waited for one to end.
         waited: Duration,
     },
+    /// The call before has not ended in time. This one has not started.
+    #[error("another call of the session has not ended within {waited:?}; try again later")]
+    SessionBusy {
+        /// The time that this call waited for the other one.
+        waited: Duration,
+    },
+    /// The session is of no use any more; a new one has to start.
+    #[error("the session has ended: {reason}")]
+    SessionEnded {
+        /// The reason.
+        reason: String,
+    },
     /// The script's inputs, arguments and environment are too large together.
     #[error("the script's inputs take {bytes} bytes; at most {max_bytes} are passed on")]
     InputsTooLarge {

@@ -7,7 +7,7 @@ use wardian_engine::{Host, SystemEntropy};
 use wardian_policy::Policy;
 
 use crate::Gate;
-use crate::files::{Authority, FileGuard, Grants};
+use crate::files::{Authority, FileGuard, Grants, OpenFiles};
 use crate::ledger::RunContext;
 use crate::tools::Calls;
 
@@ -19,11 +19,11 @@ pub(crate) struct RunHost {
 }
 
 impl RunHost {
-    /// The host of a script behind `gate`.
-    pub(crate) fn new(gate: &Gate, context: &Arc<RunContext>) -> Self {
+    /// The host of a script behind `gate`, with these files open.
+    pub(crate) fn new(gate: &Gate, context: &Arc<RunContext>, open: OpenFiles) -> Self {
         let has_tools = gate.tools().len() > 0;
         Self {
-            files: FileGuard::new(gate.authority().clone(), context.clone()),
+            files: FileGuard::new(gate.authority().clone(), context.clone(), open),
             calls: has_tools.then(|| Calls::new(gate.clone(), context.clone())),
             entropy: SystemEntropy::default(),
         }
@@ -33,12 +33,17 @@ impl RunHost {
     pub(crate) fn blank() -> Self {
         static BLANK: LazyLock<Arc<Authority>> =
             LazyLock::new(|| Arc::new(Authority::new(Policy::computing(), Grants::default())));
-        let context = RunContext::new(String::new(), &BLANK.policy, None);
+        let context = RunContext::new(String::new().into(), &BLANK.policy, None);
         Self {
-            files: FileGuard::new(BLANK.clone(), Arc::new(context)),
+            files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::default()),
             calls: None,
             entropy: SystemEntropy::default(),
         }
+    }
+
+    /// Takes the table of open files.
+    pub(crate) fn take_open_files(&mut self) -> OpenFiles {
+        self.files.take_open()
     }
 
     /// Cancels the calls that are in flight.

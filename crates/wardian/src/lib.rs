@@ -39,17 +39,17 @@ mod run;
 mod runtime;
 mod sandbox;
 mod schemas;
+pub mod session;
 mod threads;
 mod tools;
 
 pub use error::Error;
-pub use modules::modules;
 pub use policy_file::load_policy;
 pub use run::{Input, Outcome, Running, Script, Verdict};
-pub use runtime::{Runtime, RuntimeBuilder, Versions};
+pub use runtime::Runtime;
 pub use sandbox::Sandbox;
-pub use tools::{Call, Gate, SecureTool, Tool, ToolError};
-pub use wardian_abi::{SCRIPT_NAME, sha256};
+pub use session::Session;
+pub use tools::{Call, Gate, Tool, ToolError};
 pub use wardian_audit as audit;
 pub use wardian_audit::Log;
 pub use wardian_policy::{Limits, Policy};
@@ -75,6 +75,14 @@ pub mod tool {
     };
 }
 
+/// The build: its settings, its versions, the modules of its Python.
+pub mod build {
+    pub use wardian_abi::SCRIPT_NAME;
+
+    pub use crate::modules::modules;
+    pub use crate::runtime::{RuntimeBuilder, Versions};
+}
+
 /// The parts of an [`Outcome`].
 pub mod outcome {
     pub use wardian_abi::{Raised, SourceRule, Value, Violation};
@@ -87,8 +95,9 @@ pub mod outcome {
 /// The contract on the wire: JSON forms of what goes into a sandbox and comes out of it.
 ///
 /// [`Script`], [`Outcome`] (a [`Report`](wire::Report)), [`Policy`] (its
-/// [canonical form](policy::CanonicalPolicy)) and [audit records](audit::Record) serialize both ways. Each
-/// says which version of its form it is in; [`schemas`](wire::schemas) has the JSON Schema of each.
+/// [canonical form](policy::CanonicalPolicy)) and [audit records](audit::Record) serialize both
+/// ways. Each says which version of its form it is in; [`schemas`](wire::schemas) has the JSON
+/// Schema of each.
 pub mod wire {
     pub use crate::location_report::LocationReport;
     pub use crate::run::{

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use wardian_policy::{Permission, Policy, Problem, nearest};
 
+use crate::Tool;
 use crate::files::Grants;
+use crate::modules::modules;
 use crate::tools::unfit_tools;
-use crate::{Tool, modules};
 
 /// Problems of a policy's `[tools]`, given all tools that there are: what
 /// [`Gate::with_tools`](crate::Gate::with_tools) refuses.

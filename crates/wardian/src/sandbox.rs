@@ -10,8 +10,9 @@ use wardian_policy::{Permission, Policy};
 
 use crate::files::Grants;
 use crate::run::{self, Running, SharedSink};
+use crate::session::SessionOptions;
 use crate::tools::Approver;
-use crate::{Error, Gate, Outcome, Runtime, Script, Tool};
+use crate::{Error, Gate, Outcome, Runtime, Script, Session, Tool};
 
 /// Runs scripts under one policy. Cheap to clone.
 ///
@@ -200,6 +201,15 @@ impl Sandbox {
     /// As [`run`](Self::run).
     pub fn run_blocking(&self, script: impl Into<Script>) -> Result<Outcome, Error> {
         pollster::block_on(self.run(script))
+    }
+
+    /// Starts a session: scripts that run one after the other in one interpreter.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionEnded`] if the host has no memory for one.
+    pub fn session(&self, options: SessionOptions) -> Result<Session, Error> {
+        Session::new(self.runtime.clone(), self.gate.clone(), options)
     }
 
     fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {

@@ -6,9 +6,11 @@ use wardian_policy::CanonicalPolicy;
 
 use crate::run::{Report, ScriptForm};
 
-/// Returns the JSON Schema of each form on the wire, by its name: `script`, `outcome`, `policy`, `record`.
+/// Returns the JSON Schema of each form on the wire, by its name: `script`, `outcome`, `policy`,
+/// `record`.
 ///
-/// `policy` is the canonical form; the schema of policy files is [`policy::schema`](wardian_policy::schema).
+/// `policy` is the canonical form; the schema of policy files is
+/// [`policy::schema`](wardian_policy::schema).
 pub fn schemas() -> [(&'static str, Value); 4] {
     [
         ("script", schemars::schema_for!(ScriptForm).to_value()),

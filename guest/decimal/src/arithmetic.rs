@@ -354,7 +354,8 @@ impl Context {
         self.finalize(quotient, status)
     }
 
-    /// The quotient towards zero, and the remainder, which has the sign of the number that is divided.
+    /// The quotient towards zero, and the remainder, which has the sign of the number that is
+    /// divided.
     pub fn divide_with_remainder(
         &self,
         left: &Decimal,

@@ -291,7 +291,8 @@ fn big_power_of_ten(exponent: u64) -> BigUint {
     BigUint::from(5_u32).pow(exponent as u32) << exponent
 }
 
-/// Divides; by 32 bits, as most divisions and roundings do, in a fraction of the time that any number takes.
+/// Divides; by 32 bits, as most divisions and roundings do, in a fraction of the time that any
+/// number takes.
 fn divide(value: u128, by: u128) -> u128 {
     if let (Ok(value), Ok(by)) = (u64::try_from(value), u64::try_from(by)) {
         return u128::from(value / by);

@@ -84,8 +84,8 @@ impl Decimal {
         BigInt::from_biguint(sign, magnitude)
     }
 
-    /// The remainder of a finite number modulo a prime below 2⁶³, with the number's sign: what equal numbers of all kinds
-    /// have in common.
+    /// The remainder of a finite number modulo a prime below 2⁶³, with the number's sign: what
+    /// equal numbers of all kinds have in common.
     pub fn residue(&self, prime: u64) -> i64 {
         let times = |left: u64, right: u64| {
             (u128::from(left) * u128::from(right) % u128::from(prime)) as u64

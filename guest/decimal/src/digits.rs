@@ -5,7 +5,8 @@ use crate::coefficient::Coefficient;
 use crate::{Context, Decimal, Status};
 
 impl Context {
-    /// The digits moved to the left, or to the right by a negative number; what leaves the precision is lost.
+    /// The digits moved to the left, or to the right by a negative number; what leaves the
+    /// precision is lost.
     pub fn shift(&self, number: &Decimal, by: &Decimal, status: &mut Status) -> Decimal {
         self.move_digits(number, by, status, |digits, by| {
             if by >= 0 {

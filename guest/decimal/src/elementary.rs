@@ -1,5 +1,5 @@
-//! Exponential and logarithms, correctly rounded: computed with binary integers as fixed-point numbers, again with more
-//! digits where these do not tell which way to round.
+//! Exponential and logarithms, correctly rounded: computed with binary integers as fixed-point
+//! numbers, again with more digits where these do not tell which way to round.
 
 use malachite_bigint::{BigInt, Sign};
 use num_integer::{Integer as _, Roots as _};
@@ -133,7 +133,8 @@ impl Context {
         }
     }
 
-    /// Rounds what `compute` gives for a number of digits, of which more are asked for where they decide.
+    /// Rounds what `compute` gives for a number of digits, of which more are asked for where they
+    /// decide.
     pub(crate) fn round_approximation(
         &self,
         status: &mut Status,
@@ -245,7 +246,8 @@ pub(crate) fn exp_of_fixed(value: &BigInt, bits: u64, digits: u64) -> Approximat
     (mantissa, exponent + tens.to_i64().unwrap_or(0))
 }
 
-/// e to the power of a fixed-point number below 3: the series of a number halved some times, then squared as often.
+/// e to the power of a fixed-point number below 3: the series of a number halved some times, then
+/// squared as often.
 fn exp_of_fraction(value: &BigInt, bits: u64) -> BigInt {
     let halvings = bits.sqrt() / 2 + 2;
     let work = bits + 2 * halvings + 8;
@@ -268,7 +270,8 @@ fn exp_of_fraction(value: &BigInt, bits: u64) -> BigInt {
     sum >> (work - bits)
 }
 
-/// The logarithm of a finite positive number, as a fixed-point one: Halley's method for the inverse of the exponential.
+/// The logarithm of a finite positive number, as a fixed-point one: Halley's method for the inverse
+/// of the exponential.
 pub(crate) fn ln(number: &Decimal, bits: u64) -> BigInt {
     let work = bits + 72;
     let mut tens = number.adjusted();

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use crate::{Context, Decimal, MAX_DIGITS, Rounding, Status};
 
-/// A format specification: `[[fill]align][sign][z][#][0][width][grouping][.[precision][grouping]][type]`.
+/// A format specification:
+/// `[[fill]align][sign][z][#][0][width][grouping][.[precision][grouping]][type]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
     fill: char,
@@ -21,7 +22,8 @@ pub struct Format {
 }
 
 impl Format {
-    /// The specification that a text is; `None` for none. `capitals` decides what no type stands for.
+    /// The specification that a text is; `None` for none. `capitals` decides what no type stands
+    /// for.
     pub fn parse(text: &str, capitals: bool) -> Option<Self> {
         let is_align = |align: &char| matches!(align, '<' | '>' | '=' | '^');
         let mut rest = text.chars().peekable();
@@ -230,7 +232,8 @@ impl Decimal {
     }
 }
 
-/// The digits before and after a point that stands after the first `whole` of them, with the zeros that this needs.
+/// The digits before and after a point that stands after the first `whole` of them, with the zeros
+/// that this needs.
 fn split_at_point(digits: &str, whole: i64) -> (String, String) {
     let zeros = |count: u64| "0".repeat(usize::try_from(count).unwrap_or(usize::MAX));
     let length = digits.len() as i64;

@@ -1,8 +1,9 @@
-//! Decimal arithmetic of any precision as the General Decimal Arithmetic specification, version 1.70, has it, which is
-//! what Python's `decimal` offers.
+//! Decimal arithmetic of any precision as the General Decimal Arithmetic specification, version
+//! 1.70, has it, which is what Python's `decimal` offers.
 //!
-//! A [`Context`] computes with [`Decimal`]s, and adds the [`Status`] of each operation to one that the caller keeps.
-//! Nothing is raised here, and no operation fails: one that has no result gives a NaN and says so.
+//! A [`Context`] computes with [`Decimal`]s, and adds the [`Status`] of each operation to one that
+//! the caller keeps. Nothing is raised here, and no operation fails: one that has no result gives a
+//! NaN and says so.
 
 mod arithmetic;
 mod coefficient;
@@ -24,11 +25,13 @@ pub const MAX_EXPONENT: i64 = 999_999_999_999_999_999;
 /// The smallest exponent that a result can have at all.
 pub const MIN_ETINY: i64 = -(2 * MAX_EXPONENT - 1);
 
-/// The most digits that an operation makes. One that asks for more fails with [`Status::OUT_OF_MEMORY`].
+/// The most digits that an operation makes. One that asks for more fails with
+/// [`Status::OUT_OF_MEMORY`].
 const MAX_DIGITS: u64 = 1 << 27;
 
 bitflags::bitflags! {
-    /// Conditions of operations: the signals of the specification, and what causes an invalid operation.
+    /// Conditions of operations: the signals of the specification, and what causes an invalid
+    /// operation.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct Status: u32 {
         /// The exponent was changed to fit.
@@ -55,7 +58,8 @@ bitflags::bitflags! {
         const SUBNORMAL = 1 << 10;
         /// A subnormal result is inexact.
         const UNDERFLOW = 1 << 11;
-        /// The result would need more digits than there is memory for. No signal: it is an error of its own.
+        /// The result would need more digits than there is memory for. No signal: it is an error of
+        /// its own.
         const OUT_OF_MEMORY = 1 << 12;
 
         /// Everything that makes an operation invalid.
@@ -230,7 +234,8 @@ impl Decimal {
         self.exponent + self.coefficient.digits() as i64 - 1
     }
 
-    /// Normal or subnormal: finite and not zero, and whether the first digit is below the smallest exponent.
+    /// Normal or subnormal: finite and not zero, and whether the first digit is below the smallest
+    /// exponent.
     pub fn is_subnormal(&self, context: &Context) -> bool {
         self.is_finite() && !self.is_zero() && self.adjusted() < context.emin
     }

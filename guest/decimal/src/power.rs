@@ -137,7 +137,8 @@ impl Context {
             let small = grows == exponent.negative;
             return Some(self.beyond_exponents(small, negative, status));
         }
-        // The power of a number that is so near to 1 that the precision does not show the difference.
+        // The power of a number that is so near to 1 that the precision does not show the
+        // difference.
         let change = exponent.adjusted()
             + if base.adjusted().abs() <= 1 {
                 1 - near_one(base) as i64
@@ -247,7 +248,8 @@ impl Context {
 }
 
 impl Decimal {
-    /// The digits before the point, of an integer that is not written with an exponent above 0; else the digits.
+    /// The digits before the point, of an integer that is not written with an exponent above 0;
+    /// else the digits.
     fn split_or_whole(&self) -> Coefficient {
         if self.exponent >= 0 {
             self.coefficient.clone()

@@ -130,7 +130,8 @@ impl Decimal {
         })
     }
 
-    /// The digits, with the point after as many of them as `whole` says for the exponent of the first one.
+    /// The digits, with the point after as many of them as `whole` says for the exponent of the
+    /// first one.
     fn to_text(&self, capitals: bool, whole: impl Fn(i64) -> i64) -> String {
         // Enough for most: it need not grow.
         let mut text = String::with_capacity(32);

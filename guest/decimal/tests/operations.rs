@@ -1,4 +1,5 @@
-//! Operations with results that are known. The specification's own tests run with `just conformance test_decimal`.
+//! Operations with results that are known. The specification's own tests run with
+//! `just conformance test_decimal`.
 
 use wardian_decimal::{Context, Decimal, Format, Rounding, Status};
 

@@ -1,9 +1,9 @@
-//! A guest that plays by no rule: it makes the system calls that a program tells it to make, with the
-//! arguments that it is told, and says of its end what it is told to say.
+//! A guest that plays by no rule: it makes the system calls that a program tells it to make, with
+//! the arguments that it is told, and says of its end what it is told to say.
 //!
 //! The program is the run's source: hexadecimal, as the harness has written it. So what the host's
-//! functions make of any call, in any order, can be tested without a bug in an interpreter that would
-//! let a script make it.
+//! functions make of any call, in any order, can be tested without a bug in an interpreter that
+//! would let a script make it.
 //!
 //! Its memory starts as the Python guest's image, as every memory does. So it has no variables: it
 //! works in places of its own choice, on top of what lies there.
@@ -14,8 +14,8 @@ use core::alloc::{GlobalAlloc, Layout};
 
 use sha2::{Digest, Sha256};
 
-/// The addresses of the request, of the unpacked program, and of the reply. The harness knows the first
-/// free place, 16 MiB, as its own.
+/// The addresses of the request, of the unpacked program, and of the reply. The harness knows the
+/// first free place, 16 MiB, as its own.
 const REQUEST: usize = 24 << 20;
 const PROGRAM: usize = 32 << 20;
 const REPLY: usize = 36 << 20;
@@ -276,7 +276,8 @@ fn deeper(depth: u64) -> u64 {
     }
 }
 
-/// There is none to be had. (Other members of the workspace have hashing built with its means for it.)
+/// There is none to be had. (Other members of the workspace have hashing built with its means for
+/// it.)
 struct NoMemory;
 
 // SAFETY: it gives none out.

@@ -31,7 +31,8 @@ const QUOTED_BYTES: usize = 200;
 /// Every rule that `source` breaks, in the order of the source; the first
 /// [`VIOLATIONS`] of them.
 ///
-/// Source that does not parse breaks one rule, [`Syntax`](SourceRule::Syntax): nothing is known of the rest.
+/// Source that does not parse breaks one rule, [`Syntax`](SourceRule::Syntax): nothing is known of
+/// the rest.
 pub fn screen(source: &str, rules: &ScreenRules) -> Vec<Violation> {
     let position = Positions::new(source);
     let parsed = match rustpython_parser::parse(source, ParseOptions::from(Mode::Module)) {

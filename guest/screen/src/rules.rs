@@ -21,7 +21,8 @@ pub(crate) struct Found<'a> {
     functions: Vec<Bindings<'a>>,
     /// Names that stand for the module of built-in functions.
     builtins: HashSet<&'a str>,
-    /// Names that the script has bound for good where they are read: by an import, a function or a class at its top level.
+    /// Names that the script has bound for good where they are read: by an import, a function or a
+    /// class at its top level.
     own: HashSet<&'a str>,
     /// Set if the node runs in a `try` that catches the failure of an import.
     catches_import: bool,
@@ -57,8 +58,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Refuses the script for an import, unless the script has something else to do where that fails: then it fails
-    /// when it is run.
+    /// Refuses the script for an import, unless the script has something else to do where that
+    /// fails: then it fails when it is run.
     fn refuse_import(&mut self, message: String, range: TextRange) {
         if !self.catches_import {
             self.broken.push((SourceRule::Import, message, range));

@@ -304,7 +304,8 @@ methods! {
         zelf.0.lock().context.etop()
     }
 
-    /// Precision, index of the rounding, smallest and largest exponent, capitals, clamp, flags and traps.
+    /// Precision, index of the rounding, smallest and largest exponent, capitals, clamp, flags and
+    /// traps.
     #[pymethod]
     fn _get(zelf: &Py<Self>, vm: &VirtualMachine) -> PyRef<PyTuple> {
         let State { context, capitals, status, traps } = zelf.state();

@@ -1,4 +1,5 @@
-//! Decimal numbers of what Python hands over: integers, floats, text, and tuples of sign, digits and exponent.
+//! Decimal numbers of what Python hands over: integers, floats, text, and tuples of sign, digits
+//! and exponent.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! `_mpdecimal`: decimal numbers and what computes with them. `modules/_decimal.py` makes `_decimal` of it.
+//! `_mpdecimal`: decimal numbers and what computes with them. `modules/_decimal.py` makes
+//! `_decimal` of it.
 
 mod context;
 mod conversion;
@@ -40,7 +41,8 @@ fn python<T>(vm: &VirtualMachine, act: impl FnOnce(&Python) -> PyResult<T>) -> P
     })
 }
 
-/// The signals in the order in which an operation that meets several is told of, with what each is in a status.
+/// The signals in the order in which an operation that meets several is told of, with what each is
+/// in a status.
 const SIGNALS: [(&str, Status); 9] = [
     ("InvalidOperation", Status::INVALID),
     ("FloatOperation", Status::FLOAT_OPERATION),

@@ -17,8 +17,10 @@
 
 mod pagemap;
 mod pool;
+mod saved;
 mod stacks;
 
+pub use saved::SavedMemory;
 pub(crate) use stacks::Stacks;
 
 use std::ffi::c_void;
@@ -40,6 +42,7 @@ use wardian_guest::{CODE, IMAGE};
 use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
 
 use self::pool::Pool;
+use self::saved::Slot;
 
 /// The most pages written by a run that are restored in place: 2 MiB. Writing to one that is there
 /// costs no page fault; a short script writes to some 130.
@@ -208,7 +211,19 @@ unsafe impl MemoryCreator for Memories {
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let capacity = reserved.unwrap_or(minimum);
-        let fits = |pooled: &Reservation| pooled.is(minimum, capacity, guard);
+        let fits = |known: &Reservation| known.is(minimum, capacity, guard);
+        let slot = saved::take_next();
+        if let Some((reservation, size)) = slot.as_ref().and_then(|slot| slot.take()) {
+            if !fits(&reservation) {
+                return Err("a saved memory is for another guest".to_owned());
+            }
+            return Ok(Box::new(ImageMemory {
+                reservation: Some(reservation),
+                size,
+                shared: self.0.clone(),
+                slot,
+            }));
+        }
         let reservation = match self.0.pool.take().filter(fits) {
             Some(reservation) => reservation,
             None => Reservation::new(&self.0, minimum, capacity, guard).map_err(|error| {
@@ -229,6 +244,7 @@ unsafe impl MemoryCreator for Memories {
             reservation: Some(reservation),
             size,
             shared,
+            slot,
         }))
     }
 }
@@ -379,6 +395,8 @@ struct ImageMemory {
     reservation: Option<Reservation>,
     size: usize,
     shared: Arc<Shared>,
+    /// The place where it goes afterwards, if it lasts.
+    slot: Option<Arc<Slot>>,
 }
 
 // SAFETY: the base does not move, and `byte_size` bytes from it are accessible.
@@ -421,7 +439,9 @@ impl Drop for ImageMemory {
         let Some(reservation) = self.reservation.take() else {
             return;
         };
-        if let Ok(restored) = reservation.reset(self.size) {
+        if let Some(slot) = &self.slot {
+            slot.put((reservation, self.size));
+        } else if let Ok(restored) = reservation.reset(self.size) {
             self.shared
                 .restored
                 .fetch_add(restored as u64, Ordering::Relaxed);
@@ -434,11 +454,11 @@ impl Drop for ImageMemory {
 mod tests {
     use super::*;
 
-    const WASM_PAGE: usize = 64 << 10;
+    pub(super) const WASM_PAGE: usize = 64 << 10;
     const RESERVED: usize = 4 << 30;
     const GUARD: usize = 32 << 20;
 
-    fn memory(memories: &Memories) -> Box<dyn LinearMemory> {
+    pub(super) fn memory(memories: &Memories) -> Box<dyn LinearMemory> {
         let minimum = IMAGE.len().next_multiple_of(WASM_PAGE);
         let pages = u32::try_from(minimum / WASM_PAGE).unwrap();
         let r#type = MemoryType::new(pages, None);
@@ -447,7 +467,7 @@ mod tests {
             .unwrap()
     }
 
-    fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
+    pub(super) fn bytes(memory: &mut dyn LinearMemory) -> &mut [u8] {
         // SAFETY: the memory is this test's, and `byte_size` bytes of it are accessible.
         unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
     }

@@ -101,7 +101,7 @@ unsafe impl Ioctl for Scan {
         let regions = usize::try_from(out).map_err(|_| rustix::io::Errno::INVAL)?;
         Ok(PageRegion {
             regions,
-            all: scan.walk_end == scan.end,
+            walk_end: scan.walk_end as usize,
         })
     }
 }
@@ -110,8 +110,8 @@ unsafe impl Ioctl for Scan {
 struct PageRegion {
     /// The count of regions that it has written.
     regions: usize,
-    /// Set if it has come to the range's end.
-    all: bool,
+    /// The address that it has come to.
+    walk_end: usize,
 }
 
 /// The pages in a range of addresses that hold what was written to them, and not what the mapping's
@@ -119,6 +119,28 @@ struct PageRegion {
 /// them: the kernel may have merged pages that hold nothing else with its zero page (KSM), whatever
 /// the file has there.
 pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec<Range<usize>>>> {
+    let end = range.end;
+    let (ranges, scanned) = scan(range, most as u64 + 1)?;
+    let bytes: usize = ranges.iter().map(Range::len).sum();
+    let few = scanned == end && bytes <= most * rustix::param::page_size();
+    Ok(few.then_some(ranges))
+}
+
+/// As [`written`], however many they are.
+pub(super) fn all_written(range: Range<usize>) -> io::Result<Vec<Range<usize>>> {
+    let mut all = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let (ranges, scanned) = scan(start..range.end, 0)?;
+        all.extend(ranges);
+        start = scanned;
+    }
+    Ok(all)
+}
+
+/// Scans a range of addresses for pages that were written to, until it has found `max_pages` of
+/// them, unless that is 0, or very many places. Returns the address that it came to, too.
+fn scan(range: Range<usize>, max_pages: u64) -> io::Result<(Vec<Range<usize>>, usize)> {
     if OPENED.get().is_none() {
         // Somebody else may have been first.
         let _ = OPENED.set((Mark::set()?, File::open(PAGEMAP)?));
@@ -138,7 +160,7 @@ pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec
         end: range.end as u64,
         vec: regions.as_mut_ptr().expose_provenance() as u64,
         vec_len: REGIONS as u64,
-        max_pages: most as u64 + 1,
+        max_pages,
         category_inverted: FILE,
         category_mask: FILE,
         category_anyof_mask: PRESENT | SWAPPED,
@@ -153,10 +175,7 @@ pub(super) fn written(range: Range<usize>, most: usize) -> io::Result<Option<Vec
         let region = unsafe { region.assume_init_ref() };
         region.start as usize..region.end as usize
     });
-    let ranges: Vec<_> = ranges.collect();
-    let bytes: usize = ranges.iter().map(Range::len).sum();
-    let few = found.all && bytes <= most * rustix::param::page_size();
-    Ok(few.then_some(ranges))
+    Ok((ranges.collect(), found.walk_end))
 }
 
 #[cfg(test)]

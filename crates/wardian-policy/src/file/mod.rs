@@ -358,7 +358,8 @@ impl Reader<'_> {
                 continue;
             };
             if !is_env_variable(name, value) {
-                let message = "no variable can have this: a name is not empty and has no `=`, and there is no NUL";
+                let message =
+                    "no variable can be this: its name is empty or holds `=`, or there is a NUL";
                 self.problem(span, key, message, None);
             }
             policy.env.insert(name.to_owned(), value.to_owned());
@@ -375,7 +376,7 @@ impl Reader<'_> {
             let key = format!("tools.{name}");
             if !is_tool_name(name) {
                 let help = "a tool's name has lower-case letters, digits and `_`, 64 at most";
-                let message = "no tool can be called so";
+                let message = "is not a name that a tool can have";
                 self.problem(span, key.as_str(), message, Some(help.to_owned()));
             }
             let Some(table) = self.table(item, &key) else {
@@ -469,7 +470,7 @@ impl Reader<'_> {
                 self.problem(
                     span,
                     key,
-                    "this says nothing, or two things",
+                    "has no rule, or more than one",
                     Some(help.to_owned()),
                 );
                 None

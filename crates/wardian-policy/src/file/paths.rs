@@ -149,7 +149,7 @@ impl Reader<'_> {
             .flatten()
             .filter(|guest| *guest != GuestPath::root());
         if guest.is_none() {
-            let message = format!("{text:?} says no path under which the script could find it");
+            let message = format!("{text:?} does not say under which path the script finds it");
             let help = format!("write `{{ path = \"/in\", host = {text:?} }}`");
             self.problem(span, key, message, Some(help));
         }

@@ -498,7 +498,7 @@ fn headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, ToolError> {
         let value = HeaderValue::try_from(value)
             .map_err(|_| wrong("has a value that no header can have"))?;
         if headers.insert(header, value).is_some() {
-            return Err(wrong("is there twice"));
+            return Err(wrong("is given twice"));
         }
     }
     Ok(headers)

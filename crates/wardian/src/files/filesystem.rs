@@ -14,7 +14,7 @@ impl Filesystem for FileGuard {
     type Error = FileError;
 
     fn kind(&self, fd: u32) -> Result<Open> {
-        match self.open.get(&fd) {
+        match self.open.0.get(&fd) {
             Some(Handle::Directory { .. }) => Ok(Open::Directory),
             Some(Handle::File(file)) => Ok(Open::File(FileAccess {
                 read: file.access.contains(Access::READ),
@@ -26,7 +26,7 @@ impl Filesystem for FileGuard {
     }
 
     fn close(&mut self, fd: u32) -> Result<()> {
-        let closed = self.open.remove(&fd).map(drop);
+        let closed = self.open.0.remove(&fd).map(drop);
         Ok(closed.ok_or(Errno::BADF)?)
     }
 

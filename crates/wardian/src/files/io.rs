@@ -130,6 +130,19 @@ impl FileGuard {
     }
 }
 
+impl OpenFile {
+    /// Returns the position, which waits for nothing; `None` if there is none.
+    pub(crate) fn position(&self) -> Option<u64> {
+        (&self.file).stream_position().ok()
+    }
+
+    /// Moves the position back to where it was.
+    pub(crate) fn restore_position(&self, position: u64) {
+        // It was at this place before.
+        let _ = (&self.file).seek(SeekFrom::Start(position));
+    }
+}
+
 /// Reads what the kernel has at hand; waits for nothing.
 fn read_cached(file: &File, bytes: usize, position: Position) -> Option<Vec<u8>> {
     let offset = match position {

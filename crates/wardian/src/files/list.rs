@@ -46,7 +46,7 @@ impl FileGuard {
         from: u64,
         bytes: usize,
     ) -> Result<Vec<Entry>> {
-        let (path, listing) = match self.open.get_mut(&fd) {
+        let (path, listing) = match self.open.0.get_mut(&fd) {
             None => return Err(Errno::BADF.into()),
             Some(Handle::File(_)) => return Err(Errno::NOTDIR.into()),
             Some(Handle::Directory { path, listing }) => (path.clone(), listing.take()),
@@ -61,7 +61,7 @@ impl FileGuard {
             Ok((listing, read))
         };
         let (listing, read) = self.perform(FileOperation::Read, &path, reading).await?;
-        if let Some(Handle::Directory { listing: slot, .. }) = self.open.get_mut(&fd) {
+        if let Some(Handle::Directory { listing: slot, .. }) = self.open.0.get_mut(&fd) {
             *slot = Some(listing);
         }
         let read = read.map_err(Into::into);

@@ -51,7 +51,32 @@ use crate::threads::FILES;
 pub(crate) struct FileGuard {
     authority: Arc<Authority>,
     context: Arc<RunContext>,
-    open: BTreeMap<u32, Handle>,
+    open: OpenFiles,
+}
+
+/// The table of what is open, by descriptors.
+#[derive(Clone)]
+pub(crate) struct OpenFiles(BTreeMap<u32, Handle>);
+
+impl Default for OpenFiles {
+    fn default() -> Self {
+        Self(BTreeMap::from([(
+            ROOT,
+            Handle::directory(GuestPath::root()),
+        )]))
+    }
+}
+
+impl OpenFiles {
+    /// Returns the positions of all files.
+    pub(crate) fn positions(&self) -> Vec<(Arc<OpenFile>, u64)> {
+        let files = self.0.values().filter_map(|handle| match handle {
+            Handle::File(file) => Some(file),
+            Handle::Directory { .. } => None,
+        });
+        let positions = files.filter_map(|file| Some((file.clone(), file.position()?)));
+        positions.collect()
+    }
 }
 
 /// Something that is open.
@@ -62,6 +87,16 @@ enum Handle {
         listing: Option<Listing>,
     },
     File(Arc<OpenFile>),
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        match self {
+            // A listing is begun again where it is asked for.
+            Self::Directory { path, .. } => Self::directory(path.clone()),
+            Self::File(file) => Self::File(file.clone()),
+        }
+    }
 }
 
 impl Handle {
@@ -125,18 +160,26 @@ impl Beneath {
 }
 
 impl FileGuard {
-    pub(crate) fn new(authority: Arc<Authority>, context: Arc<RunContext>) -> Self {
-        let root = Handle::directory(GuestPath::root());
+    pub(crate) fn new(
+        authority: Arc<Authority>,
+        context: Arc<RunContext>,
+        open: OpenFiles,
+    ) -> Self {
         Self {
             authority,
             context,
-            open: BTreeMap::from([(ROOT, root)]),
+            open,
         }
+    }
+
+    /// Takes the table of what is open.
+    pub(crate) fn take_open(&mut self) -> OpenFiles {
+        std::mem::take(&mut self.open)
     }
 
     /// Reads a path that is relative to an open directory.
     fn target(&self, dir: u32, path: &str) -> Result<GuestTarget> {
-        let base = match self.open.get(&dir) {
+        let base = match self.open.0.get(&dir) {
             Some(Handle::Directory { path, .. }) => path,
             Some(Handle::File(_)) => return Err(Errno::NOTDIR.into()),
             None => return Err(Errno::BADF.into()),
@@ -274,18 +317,18 @@ impl FileGuard {
 
     /// Finds a free descriptor.
     async fn free_descriptor(&self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
-        let count = self.open.keys().filter(|fd| **fd != ROOT).count();
+        let count = self.open.0.keys().filter(|fd| **fd != ROOT).count();
         if count >= self.context.meters.max_open_files {
             let limit = Err(Failure::Limit(Limit::OpenFiles));
             self.finish(operation, path, limit).await?;
         }
-        let free = (ROOT + 1..).find(|fd| !self.open.contains_key(fd));
+        let free = (ROOT + 1..).find(|fd| !self.open.0.contains_key(fd));
         Ok(free.ok_or(Errno::MFILE)?)
     }
 
     /// Returns the path of what is open.
     fn path(&self, fd: u32) -> Result<GuestPath> {
-        match self.open.get(&fd) {
+        match self.open.0.get(&fd) {
             Some(Handle::Directory { path, .. }) => Ok(path.clone()),
             Some(Handle::File(file)) => Ok(file.path.clone()),
             None => Err(Errno::BADF.into()),
@@ -294,7 +337,7 @@ impl FileGuard {
 
     /// Returns an open file.
     fn file(&self, fd: u32) -> Result<Arc<OpenFile>> {
-        match self.open.get(&fd) {
+        match self.open.0.get(&fd) {
             Some(Handle::File(file)) => Ok(file.clone()),
             Some(Handle::Directory { .. }) => Err(Errno::ISDIR.into()),
             None => Err(Errno::BADF.into()),

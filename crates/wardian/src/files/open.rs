@@ -44,7 +44,7 @@ impl FileGuard {
         options.read |= !changes;
         if !changes && self.children_of_ancestor(&path).is_some() {
             let fd = self.free_descriptor(FileOperation::Read, &path).await?;
-            self.open.insert(fd, Handle::directory(path));
+            self.open.0.insert(fd, Handle::directory(path));
             return Ok(fd);
         }
         let (operation, actions): (_, &[_]) = match (options.read, changes) {
@@ -77,7 +77,7 @@ impl FileGuard {
                 }))
             }
         };
-        self.open.insert(fd, handle);
+        self.open.0.insert(fd, handle);
         Ok(fd)
     }
 

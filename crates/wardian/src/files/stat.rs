@@ -32,7 +32,7 @@ impl FileGuard {
     }
 
     pub(super) async fn stat_descriptor(&self, fd: u32) -> Result<Stat> {
-        if let Some(Handle::Directory { path, .. }) = self.open.get(&fd) {
+        if let Some(Handle::Directory { path, .. }) = self.open.0.get(&fd) {
             let target = GuestTarget {
                 path: path.clone(),
                 is_directory: true,

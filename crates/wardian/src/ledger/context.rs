@@ -6,7 +6,7 @@ use std::time::Instant;
 use wardian_audit::{Data, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
-use super::{ApprovalClock, Entry, Meters, Recorder, RefusalList, Stop, micros};
+use super::{ApprovalClock, Entry, Meters, Recorder, RefusalList, RunName, Stop, micros};
 
 /// The identity of a script, for its record.
 #[derive(Clone, Copy)]
@@ -28,11 +28,11 @@ pub(crate) struct RunContext {
 }
 
 impl RunContext {
-    pub(crate) fn new(run_id: String, policy: &Policy, log: Option<Log>) -> Self {
+    pub(crate) fn new(run: RunName, policy: &Policy, log: Option<Log>) -> Self {
         let limits = policy.limits();
         Self {
-            recorder: Recorder::new(log, &run_id, policy.agent(), limits),
-            run_id,
+            run_id: run.id.clone(),
+            recorder: Recorder::new(log, run, policy.agent(), limits),
             meters: Meters::new(limits),
             refusals: RefusalList::default(),
             approvals: ApprovalClock::default(),

@@ -14,7 +14,7 @@ pub(crate) use approval_clock::ApprovalClock;
 pub(crate) use context::{EndGuard, RunContext, ScriptRecord};
 pub(crate) use meter::{Meter, Taken};
 pub(crate) use meters::Meters;
-pub(crate) use recorder::{Entry, Recorder, data, micros};
+pub(crate) use recorder::{Entry, Recorder, RunName, data, micros};
 pub(crate) use refusal::RefusalList;
 pub use refusal::{Attempt, Refusal, Refusals};
 pub(crate) use stop::Stop;

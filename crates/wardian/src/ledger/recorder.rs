@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wardian_audit::{Data, Event, Log};
+use wardian_audit::{Data, Event, Log, SessionCall};
 use wardian_policy::{Limit, Limits};
 
 use super::{Meter, Stop};
@@ -24,6 +24,21 @@ const RECORD_BYTES: u64 = 256 << 10;
 /// An event, and what scripts and tools have said of it.
 pub(crate) type Entry = (Event, Data);
 
+/// The name of a run on its records.
+#[derive(Clone)]
+pub(crate) struct RunName {
+    /// The id of this run, and of no other.
+    pub(crate) id: String,
+    /// The call of a session that the run is.
+    pub(crate) session: Option<SessionCall>,
+}
+
+impl From<String> for RunName {
+    fn from(id: String) -> Self {
+        Self { id, session: None }
+    }
+}
+
 /// Writes the records of a run, within its limits. Writes nothing where there is no log.
 pub(crate) struct Recorder {
     log: Option<Arc<RunLog>>,
@@ -36,9 +51,9 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(log: Option<Log>, run_id: &str, agent: &str, limits: &Limits) -> Self {
+    pub(crate) fn new(log: Option<Log>, run: RunName, agent: &str, limits: &Limits) -> Self {
         Self {
-            log: log.map(|log| Arc::new(RunLog::new(log, run_id, agent))),
+            log: log.map(|log| Arc::new(RunLog::new(log, run, agent))),
             broken: AtomicBool::new(false),
             max_records: limits.get(Limit::Records).or_max(),
             records: AtomicU64::new(0),
@@ -150,7 +165,7 @@ impl Recorder {
 /// The part of a log that belongs to one run.
 struct RunLog {
     log: Log,
-    run: String,
+    run: RunName,
     agent: String,
     state: Mutex<State>,
 }
@@ -165,10 +180,10 @@ struct State {
 }
 
 impl RunLog {
-    fn new(log: Log, run: &str, agent: &str) -> Self {
+    fn new(log: Log, run: RunName, agent: &str) -> Self {
         Self {
             log,
-            run: run.to_owned(),
+            run,
             agent: agent.to_owned(),
             state: Mutex::default(),
         }
@@ -221,7 +236,8 @@ impl RunLog {
             return Err(io::Error::other("the run is over"));
         }
         let entry = wardian_audit::Entry {
-            run: &self.run,
+            run: &self.run.id,
+            session: self.run.session.as_ref(),
             agent: &self.agent,
             event,
             data,

@@ -9,7 +9,7 @@ use wardian_policy::{Action, Limit, Policy, Profile, is_identifier};
 
 use super::{Outcome, Verdict};
 use crate::ledger::{Attempt, Refusal};
-use crate::modules;
+use crate::modules::modules;
 
 /// Modules that people import and that are not here: what there is instead.
 const INSTEAD: &[(&str, &str)] = &[

@@ -30,7 +30,7 @@ use crate::executor::OnTimers;
 pub struct Running<T = Outcome>(OnTimers<dyn Future<Output = Result<T, Error>> + Send>);
 
 impl<T> Running<T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         inner: impl Future<Output = Result<T, Error>> + Send + 'static,
         timers: &'static tokio::runtime::Handle,
     ) -> Self {

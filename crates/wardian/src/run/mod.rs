@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use wardian_abi::{Violation, export};
-use wardian_engine::{Capture, EngineLimits, Exit, Instance, Sink, Stream, Streams};
+use wardian_abi::{SessionCall, Violation, export};
+use wardian_audit as audit;
+use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Sink, Stream, Streams};
 use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
 
 pub use self::future::Running;
@@ -30,8 +31,9 @@ use self::screening::{check_length, deny, hash_source, read_screening, unscreene
 pub use self::script::{Input, Script};
 pub(crate) use self::script_form::ScriptForm;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
+use crate::files::OpenFiles;
 use crate::host::RunHost;
-use crate::ledger::{ApprovalClock, EndGuard, RunContext, ScriptRecord};
+use crate::ledger::{ApprovalClock, EndGuard, RunContext, RunName, ScriptRecord};
 use crate::{Error, Gate, Runtime};
 
 /// Receives output while it is printed.
@@ -45,18 +47,35 @@ pub(crate) fn run(
     sink: Option<SharedSink>,
 ) -> Running {
     let timers = runtime.timers();
-    Running::new(run_script(runtime, gate, script, sink), timers)
+    let running = async move { run_script(&runtime, &gate, script, sink, None).await };
+    Running::new(running, timers)
 }
 
-async fn run_script(
-    runtime: Runtime,
-    gate: Gate,
+/// The state that a call of a session starts from, and then leaves behind.
+pub(crate) struct CallState<'s> {
+    pub(crate) name: audit::SessionCall,
+    pub(crate) call: SessionCall,
+    pub(crate) memory: &'s SavedMemory,
+    pub(crate) files: OpenFiles,
+    /// Set once the guest has come to rest: what the call has written can stay.
+    pub(crate) is_at_rest: bool,
+}
+
+/// Runs a script: a whole program, or a call of a session.
+pub(crate) async fn run_script(
+    runtime: &Runtime,
+    gate: &Gate,
     script: Script,
     sink: Option<SharedSink>,
+    call: Option<&mut CallState<'_>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
     let mut outcome = Outcome::new(hash_source(&script));
-    let guard = EndGuard(Arc::new(gate.new_context(outcome.run_id.clone())));
+    let name = RunName {
+        id: outcome.run_id.clone(),
+        session: call.as_ref().map(|state| state.name.clone()),
+    };
+    let guard = EndGuard(Arc::new(gate.new_context(name)));
     let context = &guard.0;
     let authority = gate.authority();
     let policy = gate.policy();
@@ -71,11 +90,21 @@ async fn run_script(
         outcome.verdict = verdict;
     } else {
         // What does not fit in a request is no run.
-        let (request, stdin) = write_request(script, &gate)?;
+        let session_call = call.as_ref().map(|state| state.call);
+        let (request, stdin) = write_request(script, session_call, gate)?;
         let _slot = runtime.admit().await?;
         begin().await?;
         let streams = capture(stdin, policy.limits(), sink);
-        run_screened(&runtime, &gate, context, &request, streams, &mut outcome).await?;
+        run_screened(
+            runtime,
+            gate,
+            context,
+            &request,
+            streams,
+            call,
+            &mut outcome,
+        )
+        .await?;
     }
     outcome.usage.tool_calls = context.meters.calls();
     outcome.usage.bytes_written = context.meters.written.used();
@@ -102,6 +131,7 @@ async fn run_screened(
     context: &Arc<RunContext>,
     request: &[u8],
     streams: Streams,
+    call: Option<&mut CallState<'_>>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
     let policy = gate.policy();
@@ -109,8 +139,10 @@ async fn run_screened(
     let has_rules = policy.source_rules().screening().is_some();
     let started = Instant::now();
     let outputs = streams.outputs.clone();
-    let host = RunHost::new(gate, context);
-    let mut guest = instantiate(runtime, limits, streams, host).await?;
+    let open = call.as_ref().map(|state| state.files.clone());
+    let host = RunHost::new(gate, context, open.unwrap_or_default());
+    let memory = call.as_ref().map(|state| state.memory);
+    let mut guest = instantiate(runtime, limits, streams, host, memory).await?;
 
     let mut screening = has_rules;
     let work = async {
@@ -157,6 +189,10 @@ async fn run_screened(
     }
     outcome.usage.memory_peak_bytes = guest.memory_peak_bytes();
     outcome.usage.wall = wall;
+    if let Some(state) = call {
+        state.is_at_rest = outcome.source.run.is_some();
+        state.files = guest.host().take_open_files();
+    }
     if let Some([stdout, stderr]) = outputs {
         outcome.stdout = stdout.finish();
         outcome.stderr = stderr.finish();
@@ -177,7 +213,7 @@ pub(crate) fn screen(runtime: Runtime, gate: Gate, script: Script) -> Running<Ve
         // Without rules there is still Python's own.
         let rules = ScreenRules::default();
         let rules = policy.source_rules().screening().unwrap_or(&rules);
-        let request = write_screening_request(script, Some(rules), gate.specs(), limits)?;
+        let request = write_screening_request(script, None, Some(rules), gate.specs(), limits)?;
         let _slot = runtime.admit().await?;
         let started = Instant::now();
         let mut guest = instantiate_blank(&runtime, limits).await?;
@@ -224,18 +260,27 @@ async fn instantiate(
     limits: &Limits,
     streams: Streams,
     host: RunHost,
+    memory: Option<&SavedMemory>,
 ) -> Result<Instance<RunHost>, Error> {
     let limits = EngineLimits {
         fuel: limits.fuel().or_max(),
         memory_bytes: usize::try_from(limits.memory_bytes()).unwrap_or(usize::MAX),
     };
-    let instance = Instance::new(runtime.engine(), runtime.guest(), limits, streams, host).await;
+    let instance = Instance::new(
+        runtime.engine(),
+        runtime.guest(),
+        limits,
+        streams,
+        host,
+        memory,
+    )
+    .await;
     instance.map_err(|error| Error::Host(error.to_string()))
 }
 
 /// Makes an instance that reaches nothing.
 async fn instantiate_blank(runtime: &Runtime, limits: &Limits) -> Result<Instance<RunHost>, Error> {
-    instantiate(runtime, limits, Streams::default(), RunHost::blank()).await
+    instantiate(runtime, limits, Streams::default(), RunHost::blank(), None).await
 }
 
 /// Makes streams whose outputs are kept within the limits, and passed on to `sink`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use wardian_abi::{Request, SCRIPT_NAME, ToolSpec, VERSION, tool};
+use wardian_abi::{Request, SCRIPT_NAME, SessionCall, ToolSpec, VERSION, tool};
 use wardian_policy::{Limit, Limits, ScreenRules};
 
 use super::Script;
@@ -12,7 +12,11 @@ use crate::{Error, Gate};
 const INPUT_BYTES: usize = 16 << 20;
 
 /// Writes the request for a run. Returns it with what the guest reads from its standard input.
-pub(super) fn write_request(mut script: Script, gate: &Gate) -> Result<(Vec<u8>, Vec<u8>), Error> {
+pub(super) fn write_request(
+    mut script: Script,
+    call: Option<SessionCall>,
+    gate: &Gate,
+) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let policy = gate.policy();
     for (name, value) in policy.env() {
         let value = || value.clone();
@@ -20,13 +24,14 @@ pub(super) fn write_request(mut script: Script, gate: &Gate) -> Result<(Vec<u8>,
     }
     let stdin = std::mem::take(&mut script.stdin);
     let rules = policy.source_rules().screening();
-    let request = write_screening_request(script, rules, gate.specs(), policy.limits())?;
+    let request = write_screening_request(script, call, rules, gate.specs(), policy.limits())?;
     Ok((request, stdin))
 }
 
 /// Writes the request for screening a script by these rules.
 pub(super) fn write_screening_request(
     script: Script,
+    call: Option<SessionCall>,
     rules: Option<&ScreenRules>,
     tools: Vec<ToolSpec>,
     limits: &Limits,
@@ -48,6 +53,7 @@ pub(super) fn write_screening_request(
     let request = Request {
         version: VERSION,
         source: script.source,
+        call,
         file: script.name.as_deref().and_then(file_name),
         modules: script.modules,
         args: script.args,

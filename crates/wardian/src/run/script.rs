@@ -8,7 +8,8 @@ use wardian_abi::{ModuleSource, exact};
 use wardian_policy::{is_env_variable, is_identifier};
 
 use super::script_form::ScriptForm;
-use crate::{Error, modules};
+use crate::Error;
+use crate::modules::modules;
 
 /// A script with its arguments, inputs, environment and standard input.
 ///

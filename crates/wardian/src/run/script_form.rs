@@ -26,16 +26,16 @@ pub(crate) struct ScriptForm {
     /// Its name on the audit log: that of its file, for instance.
     #[serde(default)]
     name: Option<String>,
-    /// The sources of modules that it brings along, by the names under which it imports them: `helper`, `package.part`.
-    /// Packages that a dotted name goes through are there too.
+    /// The sources of modules that it brings along, by the names under which it imports them:
+    /// `helper`, `package.part`. Packages that a dotted name goes through are there too.
     #[serde(default)]
     modules: BTreeMap<String, String>,
     /// `sys.argv[1:]`.
     #[serde(default)]
     args: Vec<String>,
-    /// Global variables that are set before it starts. A value that JSON lacks is an object whose only key is a tag:
-    /// `{"$float": "nan"}`, `{"$bytes": "AAEC"}`, `{"$decimal": "1.50"}`. A plain object that looks like one is
-    /// written as `{"$object": {…}}`.
+    /// Global variables that are set before it starts. A value that JSON lacks is an object whose
+    /// only key is a tag: `{"$float": "nan"}`, `{"$bytes": "AAEC"}`, `{"$decimal": "1.50"}`. A
+    /// plain object that looks like one is written as `{"$object": {…}}`.
     #[serde(default)]
     inputs: Map<String, Value>,
     /// Variables in `os.environ`.

@@ -10,7 +10,7 @@ use wardian_policy::Limit;
 
 use super::budget;
 use crate::ToolError;
-use crate::files::{Authority, FileError, FileGuard, GuestTarget};
+use crate::files::{Authority, FileError, FileGuard, GuestTarget, OpenFiles};
 use crate::ledger::{Reservation, RunContext};
 
 /// The files of one run in granted directories, for a tool that it has called: a path becomes a
@@ -44,7 +44,7 @@ impl Files {
         reserved: Reserved,
     ) -> Self {
         Self {
-            guard: FileGuard::new(authority.clone(), context.clone()),
+            guard: FileGuard::new(authority.clone(), context.clone(), OpenFiles::default()),
             context,
             reserved,
         }

@@ -32,7 +32,7 @@ use super::tool::{Declaration, Tool, Work};
 use crate::Error;
 use crate::executor;
 use crate::files::{Authority, Grants};
-use crate::ledger::{Attempt, Refusal, Reservation, RunContext, Stop, data, micros};
+use crate::ledger::{Attempt, Refusal, Reservation, RunContext, RunName, Stop, data, micros};
 
 /// The most characters of a tool's name that a refusal shows.
 const MAX_NAME: usize = 64;
@@ -183,8 +183,8 @@ impl Gate {
     }
 
     /// Makes the context of a run.
-    pub(crate) fn new_context(&self, run_id: String) -> RunContext {
-        RunContext::new(run_id, self.policy(), self.0.log.clone())
+    pub(crate) fn new_context(&self, run: RunName) -> RunContext {
+        RunContext::new(run, self.policy(), self.0.log.clone())
     }
 
     /// Takes a call as far as its tool's work, and lets that begin. `args` are JSON, with the

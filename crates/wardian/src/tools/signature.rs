@@ -60,7 +60,7 @@ impl Signature {
     ) -> Result<Self, String> {
         let is_keyword = |name: &str| KEYWORDS.split_whitespace().any(|word| word == name);
         if is_keyword(name) {
-            return Err("is called as a keyword of Python is".to_owned());
+            return Err("has a name that is a keyword of Python".to_owned());
         }
         let empty = Map::new();
         let properties = match parameters.get("properties") {

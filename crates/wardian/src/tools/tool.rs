@@ -46,7 +46,8 @@ use super::signature::Signature;
 /// # Ok::<(), wardian::tool::ToolDefinitionError>(())
 /// ```
 ///
-/// A reply that is a struct has its fields in the stub, in `help()` and for whoever checks types; scripts get a `dict`:
+/// A reply that is a struct has its fields in the stub, in `help()` and for whoever checks types;
+/// scripts get a `dict`:
 ///
 /// ```
 /// # use schemars::JsonSchema;
@@ -250,8 +251,8 @@ impl Tool {
     }
 
     /// The same tool, whose arguments and reply can hold what JSON lacks: `Decimal`, `datetime`,
-    /// `bytes` and others, in the form of [`exact`](wardian_abi::exact). Without this, such arguments are
-    /// refused, and a reply is plain JSON.
+    /// `bytes` and others, in the form of [`exact`](wardian_abi::exact). Without this, such
+    /// arguments are refused, and a reply is plain JSON.
     pub fn exact(self) -> Self {
         self.with(|tool| tool.exact = true)
     }

@@ -16,9 +16,9 @@ use crate::location_report::LocationReport;
 /// The version of the JSON form of outcomes.
 const VERSION: u32 = 1;
 
-/// Everything that came of a run, or of asking for one: the JSON form of an [`Outcome`](crate::Outcome), and of the
-/// reasons for which there is none. Every field is always there, `null` or
-/// empty where there is nothing.
+/// Everything that came of a run, or of asking for one: the JSON form of an
+/// [`Outcome`](crate::Outcome), and of the reasons for which there is none. Every field is always
+/// there, `null` or empty where there is nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Outcome")]

@@ -32,8 +32,8 @@ pub enum ReportError {
     Contradiction,
 }
 
-/// Reads back what [`Report::from`] has written, and nothing else: a report that an outcome would not
-/// have is refused.
+/// Reads back what [`Report::from`] has written, and nothing else: a report that an outcome would
+/// not have is refused.
 impl TryFrom<Report> for Outcome {
     type Error = ReportError;
 

@@ -1,0 +1,278 @@
+//! Sessions: what lasts from call to call, and what is undone.
+
+use std::time::Duration;
+
+use indoc::indoc;
+use serde_json::{Value as Json, json};
+use wardian::audit::verify;
+use wardian::policy::Allowance::AtMost;
+use wardian::policy::{Access, Grant, Limit};
+use wardian::session::SessionOptions;
+use wardian::{Error, Limits, Log, Outcome, Policy, Sandbox, Session, Verdict};
+use wardian_testkit::runtime;
+
+use crate::{little_fuel, unscreened};
+
+fn session_under(policy: Policy) -> Session {
+    let sandbox = Sandbox::new(runtime(), policy).unwrap();
+    sandbox.session(SessionOptions::default()).unwrap()
+}
+
+fn session() -> Session {
+    session_under(unscreened().with_limits(little_fuel()))
+}
+
+/// Runs a call that must complete, and returns its value.
+#[track_caller]
+fn call(session: &Session, source: &str) -> Json {
+    let outcome = session.run_blocking(source).unwrap();
+    assert_eq!(outcome.verdict, Verdict::Completed, "{source}: {outcome:?}");
+    outcome.json()["value"].clone()
+}
+
+#[track_caller]
+fn stopped_by(session: &Session, source: &str) -> &'static str {
+    session.run_blocking(source).unwrap().verdict.ending()
+}
+
+#[test]
+fn everything_that_python_has_goes_on() {
+    let session = session();
+    call(
+        &session,
+        indoc! {"
+            import asyncio, random, math as m
+            class Counter:
+                total = 0
+                def add(self, n):
+                    self.total += n
+                    return self.total
+            def numbers():
+                n = 0
+                while True:
+                    n += 1
+                    yield n
+            def adder(n):
+                return lambda x: x + n
+            counter, source, plus = Counter(), numbers(), adder(40)
+            counter.add(2), next(source), next(source)
+            random.seed(1)
+            drawn = [random.random() for _ in range(3)]
+            again = random.Random(1)
+            async def late():
+                await asyncio.sleep(0.01)
+                return 'late'
+            async def begin():
+                global task
+                task = asyncio.create_task(late())
+            await begin()
+        "},
+    );
+    for (source, expected) in [
+        ("counter.add(3)", json!(5)),
+        ("next(source)", json!(3)),
+        ("plus(2)", json!(42)),
+        ("m.floor(m.pi)", json!(3)),
+        ("isinstance(counter, Counter)", json!(true)),
+        ("[again.random() for _ in range(3)] == drawn", json!(true)),
+        ("random.random() == again.random()", json!(true)),
+        ("await task", json!("late")),
+        ("counter.add(1)", json!(6)),
+    ] {
+        assert_eq!(call(&session, source), expected, "{source}");
+    }
+}
+
+#[test]
+fn calls_are_numbered_and_their_lines_are_shown_later() {
+    let session = session();
+    call(&session, "def f(x):\n    return 1 / x");
+    assert_eq!(stopped_by(&session, "while True: pass"), "fuel");
+    let outcome = session.run_blocking("y = 0\nf(y)").unwrap();
+    let Verdict::Raised(raised) = &outcome.verdict else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(raised.line, Some(2));
+    let expected = indoc! {r#"
+        Traceback (most recent call last):
+          File "<call 3>", line 2, in <module>
+            f(y)
+            ~^^^
+          File "<call 1>", line 2, in f
+            return 1 / x
+                   ~~^~~
+        ZeroDivisionError: division by zero
+    "#};
+    assert_eq!(raised.traceback, expected);
+    // An exception is state: what was done before it stays.
+    assert_eq!(call(&session, "y"), 0);
+}
+
+/// Everything that can stop a call, and the state after it.
+#[test]
+fn a_call_that_is_stopped_is_undone() {
+    let limits = little_fuel()
+        .with(Limit::Timeout, AtMost(500_000_000))
+        .unwrap()
+        .with(Limit::Memory, AtMost(96 << 20))
+        .unwrap();
+    let session = session_under(unscreened().with_limits(limits));
+    call(&session, "state, log = {'n': 1}, []\nimport json");
+    for (source, ending) in [
+        ("while True: state['n'] += 1", "fuel"),
+        ("state.clear()\nimport time\ntime.sleep(60)", "time"),
+        (
+            "log.append('x')\nwhile True: log.append(bytearray(1 << 20))",
+            "memory",
+        ),
+        ("del state, log\nimport os\nos._exit(3)", "exited"),
+        ("state['n'] = 2\nimport ctypes_is_not_here", "raised"),
+        ("json.dumps = None\nwhile True: pass", "fuel"),
+    ] {
+        assert_eq!(stopped_by(&session, source), ending, "{source}");
+        let expected = if ending == "raised" { 2 } else { 1 };
+        let now = call(&session, "[state['n'], log, json.dumps(1)]");
+        assert_eq!(now, json!([expected, [], "1"]), "{source}");
+        call(&session, "state['n'] = 1");
+    }
+    // A rejected source changes nothing either, and a first call can be undone.
+    let strict = session_under(Policy::computing().with_limits(little_fuel()));
+    assert_eq!(stopped_by(&strict, "x = 1\nwhile True: pass"), "fuel");
+    assert_eq!(stopped_by(&strict, "import socket"), "rejected");
+    assert_eq!(stopped_by(&strict, "x"), "raised");
+    assert_eq!(call(&strict, "x = 2\nx"), 2);
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_undone() {
+    let session = session();
+    call(&session, "n = 0");
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    for wait in [0, 1, 3, 10] {
+        executor.block_on(async {
+            let run = session.run("n = 1\nimport time\ntime.sleep(10)\nn = 2");
+            let ended = tokio::time::timeout(Duration::from_millis(wait), run).await;
+            assert!(ended.is_err());
+        });
+        assert_eq!(call(&session, "n"), 0);
+    }
+}
+
+#[test]
+fn files_stay_open_and_their_positions_are_undone() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("lines.txt"),
+        "one\ntwo\nthree\nfour\n",
+    )
+    .unwrap();
+    let grant = Grant::new("/data", directory.path(), Access::READ_WRITE).unwrap();
+    let policy = unscreened()
+        .with_permissions(wardian::policy::Permission::READ_FILE)
+        .with_permissions(wardian::policy::Permission::WRITE_FILE)
+        .with_limits(little_fuel())
+        .with_grant(grant)
+        .unwrap();
+    let session = session_under(policy);
+    call(
+        &session,
+        "f = open('/data/lines.txt', 'rb', buffering=0)\nout = open('/data/out', 'w')",
+    );
+    assert_eq!(call(&session, "f.read(4).decode()"), "one\n");
+    assert_eq!(stopped_by(&session, "f.read(4)\nwhile True: pass"), "fuel");
+    assert_eq!(call(&session, "f.read(4).decode()"), "two\n");
+    // One that was closed is open again, one that was opened is not.
+    assert_eq!(
+        stopped_by(
+            &session,
+            "f.close()\nout.close()\ng = open('/data/lines.txt')\nwhile True: pass"
+        ),
+        "fuel"
+    );
+    assert_eq!(call(&session, "f.read(6).decode()"), "three\n");
+    assert_eq!(
+        call(
+            &session,
+            "out.write('kept')\nout.close()\nopen('/data/out').read()"
+        ),
+        "kept"
+    );
+    assert_eq!(call(&session, "f.fileno()"), call(&session, "f.fileno()"));
+}
+
+#[test]
+fn one_call_at_a_time() {
+    let mut options = SessionOptions::default();
+    options.turn_wait = Duration::from_millis(20);
+    let sandbox = Sandbox::new(runtime(), unscreened()).unwrap();
+    let session = sandbox.session(options).unwrap();
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let (first, second) = executor.block_on(async {
+        let long = session.run("import time\ntime.sleep(0.2)\nn = 1");
+        tokio::join!(long, session.run("n = 2"))
+    });
+    assert_eq!(first.unwrap().verdict, Verdict::Completed);
+    assert!(
+        matches!(second, Err(Error::SessionBusy { .. })),
+        "{second:?}"
+    );
+    assert_eq!(call(&session, "n"), 1);
+    // A turn that comes in time is taken.
+    let turns = executor
+        .block_on(async { tokio::join!(session.run("n += 1\nn"), session.run("n += 1\nn")) });
+    let values = [turns.0.unwrap(), turns.1.unwrap()]
+        .map(|outcome: Outcome| outcome.json()["value"].clone());
+    assert_eq!(values, [json!(2), json!(3)]);
+}
+
+#[test]
+fn sessions_share_nothing() {
+    let [one, other] = [session(), session()];
+    call(&one, "import random\nx = 1\ndrawn = random.random()");
+    assert_eq!(stopped_by(&other, "x"), "raised");
+    call(&other, "import random\nx = 2");
+    let drawn = call(&one, "drawn");
+    assert_ne!(call(&other, "random.random()"), drawn);
+    assert_eq!((call(&one, "x"), call(&other, "x")), (json!(1), json!(2)));
+    assert_ne!(one.id(), other.id());
+}
+
+#[test]
+fn limits_hold_for_each_call() {
+    let limits = Limits::default().with_fuel(AtMost(200_000_000)).unwrap();
+    let session = session_under(unscreened().with_limits(limits));
+    call(&session, "total = 0");
+    for _ in 0..5 {
+        call(&session, "for i in range(20_000): total += 1");
+    }
+    assert_eq!(call(&session, "total"), 100_000);
+    assert_eq!(stopped_by(&session, "while True: total += 1"), "fuel");
+    assert_eq!(call(&session, "total"), 100_000);
+}
+
+#[test]
+fn every_record_names_the_session_and_the_call() {
+    let (log, memory) = Log::memory();
+    let sandbox = Sandbox::new(runtime(), unscreened()).unwrap();
+    let sandbox = sandbox.with_audit(log).unwrap();
+    let session = sandbox.session(SessionOptions::default()).unwrap();
+    call(&session, "x = 1");
+    session.run_blocking("open('/etc/passwd')").unwrap();
+    sandbox.run_blocking("1").unwrap();
+    let records = memory.records();
+    let names: Vec<_> = records
+        .iter()
+        .map(|record| (record["session"].as_str(), record["session_call"].as_u64()))
+        .collect();
+    let id = Some(session.id());
+    let expected = [1, 1, 2, 2, 2].map(|call| (id, Some(call)));
+    assert_eq!(names[..5], expected);
+    assert_eq!(names[5..], [(None, None); 2]);
+    assert!(verify(memory.text().as_bytes()).is_ok());
+}
