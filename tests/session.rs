@@ -6,7 +6,7 @@ use indoc::indoc;
 use serde_json::{Value as Json, json};
 use wardian::audit::verify;
 use wardian::policy::Allowance::AtMost;
-use wardian::policy::{Access, Grant, Limit};
+use wardian::policy::{Access, Grant, Limit, Permission};
 use wardian::session::SessionOptions;
 use wardian::{Error, Limits, Log, Outcome, Policy, Sandbox, Session, Verdict};
 use wardian_testkit::runtime;
@@ -171,8 +171,8 @@ fn files_stay_open_and_their_positions_are_undone() {
     .unwrap();
     let grant = Grant::new("/data", directory.path(), Access::READ_WRITE).unwrap();
     let policy = unscreened()
-        .with_permissions(wardian::policy::Permission::READ_FILE)
-        .with_permissions(wardian::policy::Permission::WRITE_FILE)
+        .with_permissions(Permission::READ_FILE)
+        .with_permissions(Permission::WRITE_FILE)
         .with_limits(little_fuel())
         .with_grant(grant)
         .unwrap();
@@ -201,6 +201,46 @@ fn files_stay_open_and_their_positions_are_undone() {
         "kept"
     );
     assert_eq!(call(&session, "f.fileno()"), call(&session, "f.fileno()"));
+}
+
+/// Dropped at any moment, also while a thread reads for it.
+#[test]
+fn positions_are_undone_whenever_a_call_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("numbers"), "0123456789").unwrap();
+    let grant = Grant::new("/data", directory.path(), Access::READ_WRITE).unwrap();
+    let policy = unscreened()
+        .with_permissions(Permission::READ_FILE | Permission::WRITE_FILE)
+        .with_grant(grant)
+        .unwrap();
+    let session = session_under(policy);
+    call(
+        &session,
+        "f = open('/data/numbers', 'r+b', buffering=0)\nf.seek(4)",
+    );
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    for wait in (0..60).map(|n| 500 + n * 70) {
+        executor.block_on(async {
+            let run = session.run("while True: f.seek(0), f.read(3), f.seek(1, 1), f.write(b'4')");
+            let ended = tokio::time::timeout(Duration::from_micros(wait), run).await;
+            assert!(ended.is_err());
+        });
+        assert_eq!(call(&session, "f.tell()"), 4);
+    }
+}
+
+#[test]
+fn output_is_passed_on_while_a_call_runs() {
+    let session = session();
+    let (sender, pieces) = std::sync::mpsc::channel();
+    let run = session.run_streaming("for i in range(3): print(i)", move |_, bytes| {
+        sender.send(bytes.to_vec()).unwrap();
+    });
+    assert_eq!(pollster::block_on(run).unwrap().stdout.text(), "0\n1\n2\n");
+    assert_eq!(pieces.iter().flatten().collect::<Vec<_>>(), b"0\n1\n2\n");
 }
 
 #[test]

@@ -168,9 +168,14 @@ fn an_analyst_reads_data_and_writes_results() {
             totals[row['region']] = totals.get(row['region'], 0) + int(row['units'])
         json.dump(totals, open('/results/totals.json', 'w'))
         refused = 0
-        for attempt in [lambda: open('/results/totals.json'), lambda: open('/data/new', 'w'), lambda: \
-    open('/data/../secret.txt'), lambda: open('/secret.txt', 'w'), lambda: \
-        pathlib.Path('/data/sales.csv').unlink(), lambda: list(pathlib.Path('/results').iterdir())]:
+        for attempt in [
+            lambda: open('/results/totals.json'),
+            lambda: open('/data/new', 'w'),
+            lambda: open('/data/../secret.txt'),
+            lambda: open('/secret.txt', 'w'),
+            lambda: pathlib.Path('/data/sales.csv').unlink(),
+            lambda: list(pathlib.Path('/results').iterdir()),
+        ]:
             try: attempt()
             except (PermissionError, FileNotFoundError): refused += 1
         print(sum(totals.values()), refused)"};

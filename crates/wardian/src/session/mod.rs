@@ -5,15 +5,15 @@
 //! stopped. So a call that was stopped is undone without anything being copied back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use wardian_abi::SessionCall;
 use wardian_audit as audit;
-use wardian_engine::SavedMemory;
+use wardian_engine::{SavedMemory, Stream};
 
 use crate::files::OpenFiles;
-use crate::run::{self, CallState, Running};
+use crate::run::{self, CallState, Running, SharedSink};
 use crate::{Error, Gate, Outcome, Runtime, Script};
 
 /// Settings of a [`Session`].
@@ -87,19 +87,39 @@ struct Kept {
     unsettled: Option<Positions>,
 }
 
+/// The longest wait for a file operation of a call that was stopped.
+const DISK_WAIT: Duration = Duration::from_secs(5);
+
+/// The interval at which it is looked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The handles of an open file while nothing is done with it: in the table, and beside its
+/// position.
+const OWN_HANDLES: usize = 2;
+
 /// The positions of open files before a call.
 type Positions = Vec<(Arc<crate::files::OpenFile>, u64)>;
 
 impl Kept {
     /// Drops what a call has done to the state, unless that was settled.
-    fn undo(&mut self) -> Result<(), Error> {
-        if let Some(positions) = self.unsettled.take() {
-            for (file, position) in positions {
-                file.restore_position(position);
+    async fn undo(&mut self) -> Result<(), Error> {
+        let Some(positions) = self.unsettled.take() else {
+            return Ok(());
+        };
+        for (file, position) in &positions {
+            // An operation of the call can still be waiting for a disk, and moves the position.
+            let until = Instant::now() + DISK_WAIT;
+            while Arc::strong_count(file) > OWN_HANDLES {
+                if Instant::now() > until {
+                    return Err(Error::SessionEnded {
+                        reason: format!("a file operation did not end within {DISK_WAIT:?}"),
+                    });
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
-            self.memory.discard().map_err(not_kept)?;
+            file.restore_position(*position);
         }
-        Ok(())
+        self.memory.discard().map_err(not_kept)
     }
 }
 
@@ -140,9 +160,28 @@ impl Session {
     /// As [`Sandbox::run`](crate::Sandbox::run); [`Error::SessionBusy`] if the call before has not
     /// ended in time, [`Error::SessionEnded`] if the state could not be kept after an earlier call.
     pub fn run(&self, script: impl Into<Script>) -> Running {
-        let (session, script) = (self.clone(), script.into());
+        self.start(script.into(), None)
+    }
+
+    /// As [`run`](Self::run), and passes output on as it is produced, as
+    /// [`Sandbox::run_streaming`](crate::Sandbox::run_streaming) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_streaming(
+        &self,
+        script: impl Into<Script>,
+        sink: impl FnMut(Stream, &[u8]) + Send + 'static,
+    ) -> Running {
+        let sink = parking_lot::Mutex::new(Box::new(sink) as _);
+        self.start(script.into(), Some(Arc::new(sink)))
+    }
+
+    fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {
+        let session = self.clone();
         let timers = self.runtime.timers();
-        Running::new(async move { session.call(script).await }, timers)
+        Running::new(async move { session.call(script, sink).await }, timers)
     }
 
     /// As [`run`](Self::run), and blocks this thread meanwhile.
@@ -154,7 +193,7 @@ impl Session {
         pollster::block_on(self.run(script))
     }
 
-    async fn call(&self, script: Script) -> Result<Outcome, Error> {
+    async fn call(&self, script: Script, sink: Option<SharedSink>) -> Result<Outcome, Error> {
         let mut state = self.turn().await?;
         let state = &mut *state;
         state.calls = state.calls.saturating_add(1);
@@ -162,9 +201,8 @@ impl Session {
             reason: "an earlier call's state could not be kept".to_owned(),
         })?;
         // What stays of a call that nobody waited for.
-        let undone = kept.undo();
-        let ended = match undone {
-            Ok(()) => self.call_with(kept, state.calls, script).await,
+        let ended = match kept.undo().await {
+            Ok(()) => self.call_with(kept, state.calls, script, sink).await,
             Err(error) => Err(error),
         };
         if let Err(Error::SessionEnded { .. }) = ended {
@@ -178,6 +216,7 @@ impl Session {
         kept: &mut Kept,
         number: u32,
         script: Script,
+        sink: Option<SharedSink>,
     ) -> Result<Outcome, Error> {
         kept.unsettled = Some(kept.files.positions());
         let mut call = CallState {
@@ -190,7 +229,7 @@ impl Session {
             files: kept.files.clone(),
             is_at_rest: false,
         };
-        let ended = run::run_script(&self.runtime, &self.gate, script, None, Some(&mut call)).await;
+        let ended = run::run_script(&self.runtime, &self.gate, script, sink, Some(&mut call)).await;
         let CallState {
             files, is_at_rest, ..
         } = call;
@@ -200,7 +239,8 @@ impl Session {
             kept.is_used = true;
             kept.unsettled = None;
         } else {
-            kept.undo()?;
+            drop(files);
+            kept.undo().await?;
         }
         ended
     }
