@@ -89,10 +89,16 @@ impl SavedMemory {
     /// Calls `instantiate`, and gives the memory that it asks for on this thread the contents of
     /// this one.
     pub(crate) fn lend<T>(&self, instantiate: impl FnOnce() -> T) -> T {
+        /// Drop guard: the next memory of this thread is nobody's, also after a panic.
+        struct Lent;
+        impl Drop for Lent {
+            fn drop(&mut self) {
+                NEXT.set(None);
+            }
+        }
         NEXT.set(Some(self.slot.clone()));
-        let instance = instantiate();
-        NEXT.set(None);
-        instance
+        let _lent = Lent;
+        instantiate()
     }
 
     /// Returns the size in bytes; 0 before the first commit.
@@ -199,6 +205,8 @@ impl Reservation {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
     use super::super::Memories;
@@ -277,6 +285,9 @@ mod tests {
         let image = wardian_guest::IMAGE;
         assert!(bytes(&mut *memory(&memories)).starts_with(image));
         saved.lend(|| ());
+        let lending = AssertUnwindSafe(|| saved.lend(|| assert!(saved.size() > 0)));
+        let panicked = std::panic::catch_unwind(lending);
+        assert!(panicked.is_err());
         assert!(bytes(&mut *memory(&memories)).starts_with(image));
     }
 }
