@@ -18,6 +18,11 @@ fn session_under(policy: Policy) -> Session {
     sandbox.session(SessionOptions::default()).unwrap()
 }
 
+fn executor() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().build().unwrap()
+}
+
 fn session() -> Session {
     session_under(unscreened().with_limits(little_fuel()))
 }
@@ -147,10 +152,7 @@ fn a_call_that_is_stopped_is_undone() {
 fn a_call_that_nobody_waits_for_is_undone() {
     let session = session();
     call(&session, "n = 0");
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let executor = executor();
     for wait in [0, 1, 3, 10] {
         executor.block_on(async {
             let run = session.run("n = 1\nimport time\ntime.sleep(10)\nn = 2");
@@ -218,10 +220,7 @@ fn positions_are_undone_whenever_a_call_is_dropped() {
         &session,
         "f = open('/data/numbers', 'r+b', buffering=0)\nf.seek(4)",
     );
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let executor = executor();
     for wait in (0..60).map(|n| 500 + n * 70) {
         executor.block_on(async {
             let run = session.run("while True: f.seek(0), f.read(3), f.seek(1, 1), f.write(b'4')");
@@ -249,10 +248,7 @@ fn one_call_at_a_time() {
     options.turn_wait = Duration::from_millis(20);
     let sandbox = Sandbox::new(runtime(), unscreened()).unwrap();
     let session = sandbox.session(options).unwrap();
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let executor = executor();
     let (first, second) = executor.block_on(async {
         let long = session.run("import time\ntime.sleep(0.2)\nn = 1");
         tokio::join!(long, session.run("n = 2"))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use wardian_abi::Violation;
 use wardian_audit::Log;
 use wardian_engine::Stream;
@@ -190,7 +189,7 @@ impl Sandbox {
         script: impl Into<Script>,
         sink: impl FnMut(Stream, &[u8]) + Send + 'static,
     ) -> Running {
-        self.start(script.into(), Some(Arc::new(Mutex::new(Box::new(sink)))))
+        self.start(script.into(), Some(run::share(sink)))
     }
 
     /// As [`run`](Self::run), and blocks this thread meanwhile. Works inside of an async

@@ -39,6 +39,11 @@ use crate::{Error, Gate, Runtime};
 /// Receives output while it is printed.
 pub(crate) type SharedSink = Arc<Mutex<Sink>>;
 
+/// Makes a sink that both streams of a run share.
+pub(crate) fn share(sink: impl FnMut(Stream, &[u8]) + Send + 'static) -> SharedSink {
+    Arc::new(Mutex::new(Box::new(sink)))
+}
+
 /// Runs `script`.
 pub(crate) fn run(
     runtime: Runtime,

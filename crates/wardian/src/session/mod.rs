@@ -101,12 +101,13 @@ const OWN_HANDLES: usize = 2;
 type Positions = Vec<(Arc<crate::files::OpenFile>, u64)>;
 
 impl Kept {
-    /// Drops what a call has done to the state, unless that was settled.
+    /// Drops what a call has done to the state, unless that was settled. Is done anew by the next
+    /// call if this is dropped.
     async fn undo(&mut self) -> Result<(), Error> {
-        let Some(positions) = self.unsettled.take() else {
+        let Some(positions) = &self.unsettled else {
             return Ok(());
         };
-        for (file, position) in &positions {
+        for (file, position) in positions {
             // An operation of the call can still be waiting for a disk, and moves the position.
             let until = Instant::now() + DISK_WAIT;
             while Arc::strong_count(file) > OWN_HANDLES {
@@ -119,7 +120,9 @@ impl Kept {
             }
             file.restore_position(*position);
         }
-        self.memory.discard().map_err(not_kept)
+        self.memory.discard().map_err(not_kept)?;
+        self.unsettled = None;
+        Ok(())
     }
 }
 
@@ -174,8 +177,7 @@ impl Session {
         script: impl Into<Script>,
         sink: impl FnMut(Stream, &[u8]) + Send + 'static,
     ) -> Running {
-        let sink = parking_lot::Mutex::new(Box::new(sink) as _);
-        self.start(script.into(), Some(Arc::new(sink)))
+        self.start(script.into(), Some(run::share(sink)))
     }
 
     fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {
@@ -257,5 +259,54 @@ impl Session {
 fn not_kept(error: std::io::Error) -> Error {
     Error::SessionEnded {
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wardian_policy::{Access, Grant, Permission, Policy};
+
+    use super::*;
+    use crate::Sandbox;
+
+    #[test]
+    fn an_undo_that_is_dropped_is_done_by_the_next_call() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("x"), "0123456789").unwrap();
+        let grant = Grant::new("/data", directory.path(), Access::READ).unwrap();
+        let policy = Policy::computing()
+            .with_permissions(Permission::READ_FILE)
+            .with_grant(grant)
+            .unwrap();
+        let sandbox = Sandbox::new(&Runtime::new().unwrap(), policy).unwrap();
+        let session = sandbox.session(SessionOptions::default()).unwrap();
+        session
+            .run_blocking("f = open('/data/x', 'rb', buffering=0)\nf.seek(3)\nn = 0")
+            .unwrap();
+        let executor = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let drop_soon = |source: &str| {
+            let run = session.run(source);
+            let soon = async { tokio::time::timeout(Duration::from_millis(100), run).await };
+            assert!(executor.block_on(soon).is_err(), "{source}");
+        };
+        drop_soon("n = 1\nf.read(2)\nimport time\ntime.sleep(10)");
+        // As a file operation that goes on: the undo waits for it, and is dropped meanwhile.
+        let busy = session
+            .state
+            .try_lock()
+            .unwrap()
+            .kept
+            .as_ref()
+            .unwrap()
+            .files
+            .positions();
+        drop_soon("n");
+        drop(busy);
+        let outcome = session.run_blocking("[n, f.tell()]").unwrap();
+        assert_eq!(outcome.json()["value"], json!([0, 3]));
     }
 }
