@@ -28,7 +28,7 @@ judge name *args:
 faults:
     WARDIAN_FAULTS=all cargo test --release -p wardian-cli --test cli faults -- --nocapture
 
-# Fuzz policy_file, matchers, guest_messages or audit_log. Needs cargo-fuzz; finds go to target/fuzz
+# Fuzz policy_file, matchers, guest_messages, audit_log or snapshot. Needs cargo-fuzz; finds go to target/fuzz
 fuzz target seconds="600":
     mkdir -p target/fuzz/{{target}} && cd tests/fuzz && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=../../target/fuzz cargo fuzz run --fuzz-dir . {{target}} ../../target/fuzz/{{target}} corpus/{{target}} -- -max_total_time={{seconds}} -max_len=4096
 

@@ -33,6 +33,8 @@ mod review;
 mod scenarios;
 mod screening;
 mod session;
+mod sessions;
+mod snapshot;
 mod tidy;
 mod wire;
 mod world;

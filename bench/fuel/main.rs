@@ -160,6 +160,9 @@ impl Guest {
         let request = serde_json::to_vec(&Request {
             version: VERSION,
             source: source.to_owned(),
+            call: None,
+            file: None,
+            modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),
             env: std::collections::BTreeMap::new(),
@@ -167,6 +170,7 @@ impl Guest {
             rules: None,
             value_bytes: 1_000,
             value_depth: 10,
+            interactive: false,
         })?;
         let allocate = instance.get_typed_func::<u32, u32>(&mut store, export::ALLOCATE)?;
         let at = allocate.call(&mut store, u32::try_from(request.len())?)?;

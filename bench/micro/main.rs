@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
 use wardian::{
-    Limits, Policy, Runtime, Sandbox,
-    policy::{Access, Action, Grant, Permission, Profile},
-    session::SessionOptions,
+    Limits, Policy, Runtime, Sandbox, Session,
+    policy::{Access, Action, Allowance, Grant, Limit, Permission, Profile},
+    session::{SessionOptions, Snapshot},
 };
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -41,9 +41,63 @@ fn start(bencher: Bencher<'_, '_>, script: &str) {
 /// Calls of sessions, beside fresh runs of the same.
 #[divan::bench(sample_count = 1_000, args = ["", "x = 1", "print('hi')"])]
 fn session_call(bencher: Bencher<'_, '_>, script: &str) {
-    let sandbox = Sandbox::new(&RUNTIME, Policy::computing()).unwrap();
-    let session = sandbox.session(SessionOptions::default()).unwrap();
+    let session = session();
     bencher.bench_local(|| session.run_blocking(script).unwrap());
+}
+
+/// A session that takes any number of calls.
+fn session() -> Session {
+    let mut limits = Limits::default();
+    for limit in Limit::ALL {
+        if limit.is_of_session() && limit.bounds().2 {
+            limits = limits.with(limit, Allowance::Unlimited).unwrap();
+        }
+    }
+    let policy = Policy::computing().with_limits(limits);
+    let sandbox = Sandbox::new(&RUNTIME, policy).unwrap();
+    sandbox.session(SessionOptions::default())
+}
+
+/// A small session, of which forks and snapshots are made.
+const SMALL: &str = "import json, statistics\nrows = [{'n': i, 'name': f'row {i}'} for i in range(100)]\n\
+                     class Row:\n    pass\nmean = statistics.mean(row['n'] for row in rows)";
+
+#[divan::bench(sample_count = 500)]
+fn session_fork(bencher: Bencher<'_, '_>) {
+    let session = session();
+    session.run_blocking(SMALL).unwrap();
+    bencher.bench_local(|| session.fork().wait().unwrap());
+}
+
+/// A fork, and a first call of it.
+#[divan::bench(sample_count = 500)]
+fn session_fork_and_call(bencher: Bencher<'_, '_>) {
+    let session = session();
+    session.run_blocking(SMALL).unwrap();
+    bencher.bench_local(|| {
+        let fork = session.fork().wait().unwrap();
+        fork.run_blocking("x = 1").unwrap()
+    });
+}
+
+#[divan::bench(sample_count = 100)]
+fn session_snapshot(bencher: Bencher<'_, '_>) {
+    let session = session();
+    session.run_blocking(SMALL).unwrap();
+    bencher.bench_local(|| session.snapshot().wait().unwrap().to_bytes());
+}
+
+/// From bytes to the end of a first call.
+#[divan::bench(sample_count = 200)]
+fn session_resume(bencher: Bencher<'_, '_>) {
+    let session = session();
+    session.run_blocking(SMALL).unwrap();
+    let bytes = session.snapshot().wait().unwrap().to_bytes();
+    bencher.bench_local(|| {
+        let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+        let again = snapshot.start(session.sandbox(), SessionOptions::default());
+        again.wait().unwrap().run_blocking("x = 1").unwrap()
+    });
 }
 
 #[divan::bench(args = [Profile::Standard, Profile::Open])]

@@ -120,6 +120,87 @@ pub(crate) fn gather() {
     }
 }
 
+/// Writes zeros over everything that is free. The memory should not be able to grow meanwhile: all
+/// that the C library then gives is what was freed before.
+pub(crate) fn scrub() {
+    // SAFETY: there is one thread, and nothing is allocated here while the reference is there.
+    let small = unsafe { &mut *ALLOCATOR.0.get() };
+    for (class, list) in small.free.iter().enumerate() {
+        let mut next = *list;
+        while let Some(block) = next {
+            // SAFETY: what is in a list is a free block of its size, and starts with the next one.
+            unsafe {
+                next = block.as_ref().0;
+                let link = size_of::<Free>();
+                zero(
+                    block.as_ptr().cast::<u8>().add(link),
+                    (class + 1) * STEP - link,
+                );
+            }
+        }
+    }
+    // SAFETY: from `next` on there are `left` bytes of a chunk.
+    unsafe { zero(small.next, small.left) };
+    scrub_large();
+}
+
+/// As [`scrub`], for what the C library has.
+fn scrub_large() {
+    let mut taken: Option<NonNull<Free>> = None;
+    // From the largest block that there can be down to the smallest.
+    for size in (3..31).rev().map(|bits| 1 << bits) {
+        // SAFETY: the layout is not empty, and a power of two.
+        let layout = unsafe { Layout::from_size_align_unchecked(size, 8) };
+        // SAFETY: as above.
+        while let Some(block) = NonNull::new(unsafe { System.alloc(layout) }) {
+            // SAFETY: the block is as large as the C library says, and nobody else's.
+            unsafe {
+                zero(block.as_ptr(), malloc_usable_size(block.as_ptr()));
+                let block = block.cast();
+                block.write(Free(taken));
+                taken = Some(block);
+            }
+        }
+    }
+    while let Some(block) = taken {
+        // SAFETY: the blocks were taken above, and are linked. The C library does not ask for the
+        // layout.
+        unsafe {
+            taken = block.as_ref().0;
+            block
+                .as_ptr()
+                .cast::<u8>()
+                .write_bytes(0, size_of::<Free>());
+            System.dealloc(block.as_ptr().cast(), Layout::new::<Free>());
+        }
+    }
+}
+
+/// Writes zeros over `len` bytes at `start`. Does not write to pages that hold nothing else.
+///
+/// # Safety
+///
+/// The bytes are there, and nothing refers to them.
+pub(crate) unsafe fn zero(start: *mut u8, len: usize) {
+    const PAGE: usize = 1 << 12;
+    let mut done = 0;
+    while done < len {
+        // As far as the page goes.
+        let part = (PAGE - (start.addr() + done) % PAGE).min(len - done);
+        // SAFETY: by the caller's promise.
+        unsafe {
+            let at = start.add(done);
+            if std::slice::from_raw_parts(at, part)
+                .iter()
+                .any(|byte| *byte != 0)
+            {
+                at.write_bytes(0, part);
+            }
+        }
+        done += part;
+    }
+}
+
 /// Returns the page, of 4 KiB, that a block is in.
 fn page(block: NonNull<Free>) -> usize {
     block.addr().get() >> 12

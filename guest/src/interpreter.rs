@@ -47,8 +47,12 @@ pub(crate) struct Python {
 pub(crate) struct Support {
     /// `linecache.cache`, where tracebacks look for source lines.
     pub(crate) source_lines: PyDictRef,
-    /// `thaw(args, env, is_fresh)`: makes fresh what the snapshot froze, before a first call.
+    /// `thaw(args, env, begins)`: makes fresh what the snapshot froze, where a script begins.
     pub(crate) thaw: PyObjectRef,
+    /// `gc.collect()`.
+    pub(crate) collect: PyObjectRef,
+    /// `freeze()`: collects garbage, and lets later collections not look at what is left.
+    pub(crate) freeze: PyObjectRef,
     /// `describe(exception, script, carets)`: its type, message, traceback and line.
     pub(crate) describe: PyObjectRef,
     /// `carets(line, start, end)`: the marks under a line of a traceback.
@@ -90,9 +94,10 @@ impl Python {
 
         let builder = InterpreterBuilder::new().settings(settings);
         let mut native = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
-        native.retain(|module| module.name.as_str() != "pyexpat");
+        native.retain(|module| !matches!(module.name.as_str(), "pyexpat" | "_random"));
         native.push(crate::decimal::module_def(&builder.ctx));
         native.push(crate::expat::module_def(&builder.ctx));
+        native.push(crate::random::module_def(&builder.ctx));
         let interpreter = builder
             .add_native_modules(&native)
             .add_frozen_modules(FrozenLib::from_ref(FROZEN_LIBRARY).decode())
@@ -127,12 +132,24 @@ impl Python {
             rules: Some(wardian_abi::ScreenRules::default()),
             value_bytes: 1 << 20,
             value_depth: 64,
+            interactive: false,
         };
         let request = serde_json::to_vec(&request).expect("a request is JSON");
         for _ in 0..2 {
             let (_, script) = crate::run::screen(self, crate::run::read(&request));
             crate::run::run(self, script);
         }
+    }
+
+    /// Takes everything that there is out of what collecting garbage looks at: a script's collection
+    /// then writes to none of it, and takes time by what the script has made.
+    pub(crate) fn freeze(&self) {
+        self.interpreter.enter(|vm| {
+            self.support
+                .freeze
+                .call((), vm)
+                .expect("nothing is in the way");
+        });
     }
 
     /// The names of every module that can be imported, sorted.
@@ -176,6 +193,8 @@ impl Support {
         Ok(Self {
             source_lines: global("source_lines")?.try_into_value(vm)?,
             thaw: global("thaw")?,
+            collect: global("collect")?,
+            freeze: global("freeze")?,
             describe: global("describe")?,
             carets: vm.new_function("carets", carets).into(),
             guard_imports: global("guard_imports")?,

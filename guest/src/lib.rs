@@ -2,7 +2,8 @@
 //!
 //! The host calls the exports of [`wardian_abi::export`]: `initialize` once, when the snapshot is
 //! made, and in every fresh copy of that snapshot `allocate`, `screen` if there are rules for the
-//! source, and `run`. What goes in and out is [`wardian_abi::Request`], [`wardian_abi::Screening`]
+//! source, and `run`. In a copy that a session goes on in, also `globals`, `collect`, `release` and
+//! `scrub`. What goes in and out is [`wardian_abi::Request`], [`wardian_abi::Screening`]
 //! and [`wardian_abi::Reply`] as JSON, in one buffer.
 
 mod allocator;
@@ -14,12 +15,16 @@ mod excluded;
 mod expat;
 mod imports;
 mod interpreter;
+mod random;
 mod run;
+mod scrub;
 mod strftime;
 mod tools;
 mod write;
 
 use std::cell::{OnceCell, RefCell};
+
+use rustpython_vm::VirtualMachine;
 
 use crate::interpreter::Python;
 use crate::run::Prepared;
@@ -45,7 +50,11 @@ unsafe extern "C" {
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_initialize() {
     __wasm_call_ctors();
-    PYTHON.with(|python| python.get_or_init(Python::new).warm_up());
+    PYTHON.with(|python| {
+        let python = python.get_or_init(Python::new);
+        python.warm_up();
+        python.freeze();
+    });
     // From here on a panic is silent: its message is RustPython's business, not a script's.
     std::panic::set_hook(Box::new(|_| {}));
     __wasilibc_reset_preopens();
@@ -90,6 +99,45 @@ pub extern "C" fn wardian_run() -> u64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn wardian_line() -> u32 {
     run::line()
+}
+
+/// Lists the global variables of a session.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_globals() -> u64 {
+    reply(with_python(|python| {
+        let globals = python.interpreter.enter(run::globals);
+        serde_json::to_vec(&globals).expect("strings and numbers are JSON")
+    }))
+}
+
+/// Collects garbage. What a finalizer raises is printed.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_collect() {
+    PYTHON.with(|python| {
+        if let Some(python) = python.get() {
+            let collect = |vm: &VirtualMachine| python.support.collect.call((), vm);
+            // It raises nothing of its own.
+            let _ = python.interpreter.enter(collect);
+        }
+    });
+}
+
+/// Lets go of objects that are kept so that their memory is used again.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_release() {
+    BUFFER.take();
+    PYTHON.with(|python| {
+        if let Some(python) = python.get() {
+            python.interpreter.enter(scrub::replace_husks);
+        }
+    });
+}
+
+/// Writes zeros over memory that is free.
+#[unsafe(no_mangle)]
+pub extern "C" fn wardian_scrub() {
+    allocator::scrub();
+    scrub::scrub_stack();
 }
 
 /// Names every module that can be imported, as a JSON array.

@@ -9,11 +9,13 @@ use rustpython_vm::compiler::Mode;
 use rustpython_vm::frame::current_thread_iframe;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::stdlib::atexit;
+use rustpython_vm::types::PyTypeFlags;
 use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
 use wardian_abi::{
-    ModuleSource, Reply, Report, ReportedValue, Request, SCRIPT_NAME, ScreenRules, Screening,
-    SourceRule, VERSION, VIOLATIONS, Violation, source_sha256,
+    GLOBAL_NAME_BYTES, GLOBALS, Global, Globals, ModuleSource, Reply, Report, ReportedValue,
+    Request, SCRIPT_NAME, ScreenRules, Screening, SourceRule, VERSION, VIOLATIONS, Violation,
+    source_sha256,
 };
 
 use crate::convert::{self, Limits};
@@ -176,15 +178,11 @@ fn run_script(
     for (name, value) in &request.env {
         env.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
     }
-    let is_fresh = request.call.is_none_or(|call| call.is_first);
-    if is_fresh {
-        // RustPython seeds `random.Random()` from this generator, whose state is in the snapshot.
-        rand::rng().reseed().expect("the host gives random bytes");
-    }
-    let is_fresh = vm.ctx.new_bool(is_fresh);
+    let begins = request.call.is_none_or(|call| call.begins);
+    let begins = vm.ctx.new_bool(begins);
     support
         .thaw
-        .call((vm.ctx.new_list(args), env, is_fresh), vm)?;
+        .call((vm.ctx.new_list(args), env, begins), vm)?;
 
     for (name, value) in &request.inputs {
         scope
@@ -221,6 +219,47 @@ fn run_script(
         imports::offer(&request.modules, modules, support, vm)?;
     }
     evaluate(main, scope, request.call.is_some(), support, vm)
+}
+
+/// Lists the global variables of a session. Runs no code of the script's.
+pub(crate) fn globals(vm: &VirtualMachine) -> Globals {
+    let Some(scope) = SESSION.with(|session| session.get().cloned()) else {
+        return Globals::default();
+    };
+    let mut listed = Globals::default();
+    for (name, value) in scope.globals.items_vec() {
+        let name = name.downcast_ref::<PyStr>().and_then(|name| name.to_str());
+        let is_own = name.is_some_and(|name| name.starts_with("__") && name.ends_with("__"));
+        let class = value.class();
+        let type_name = class.name().to_owned();
+        match name {
+            _ if is_own => {}
+            Some(name)
+                if listed.globals.len() < GLOBALS
+                    && name.len().max(type_name.len()) <= GLOBAL_NAME_BYTES =>
+            {
+                listed.globals.push(Global {
+                    name: name.to_owned(),
+                    type_name,
+                    size_bytes: size(&value, vm),
+                });
+            }
+            _ => listed.omitted = listed.omitted.saturating_add(1),
+        }
+    }
+    listed
+}
+
+/// Returns the size of a value in bytes. Only types that no script can change are asked for it.
+fn size(value: &PyObjectRef, vm: &VirtualMachine) -> u64 {
+    let slots = &value.class().slots;
+    let told = slots
+        .flags
+        .has_feature(PyTypeFlags::IMMUTABLETYPE)
+        .then(|| vm.call_method(value, "__sizeof__", ()).ok())
+        .flatten();
+    let told = told.and_then(|size| size.try_to_value(vm).ok());
+    told.unwrap_or(slots.basicsize as u64)
 }
 
 /// The line of the script that is running, from 1; 0 if none is. Of what it has called, the line
@@ -352,6 +391,15 @@ fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMac
 }
 
 fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> ReportedValue {
+    if request.interactive && !vm.is_none(&value) {
+        let repr = exception::text(value.repr(vm).map(Into::into), "<repr() failed>");
+        // As Python's own prompt does. What a script has made of `builtins` is its own affair.
+        let _ = vm.builtins.as_object().set_attr("_", value, vm);
+        return ReportedValue::Opaque {
+            repr: Some(repr),
+            reason: "a person reads it".to_owned(),
+        };
+    }
     let limits = Limits {
         bytes: request.value_bytes,
         depth: request.value_depth,

@@ -28,7 +28,11 @@ import json, keyword, linecache, locale, logging, math, numbers, operator, os, p
 import pprint, queue, random, re, secrets, shlex, statistics, string, struct, sys, tempfile
 import textwrap, threading, time, timeit, traceback, types, typing, unicodedata, unittest
 import urllib.parse, uuid, warnings, weakref, zlib, zoneinfo
-import _imp, _thread
+import _imp, _random, _thread, gc
+
+collect = gc.collect
+_begin_randomness = _random._begin
+del _random._begin
 
 source_lines = linecache.cache
 _update_lines = linecache.updatecache
@@ -378,11 +382,15 @@ def run_coroutine(coroutine, is_call):
     return loop.run_until_complete(coroutine)
 
 
-def thaw(args, env, is_fresh):
+def freeze():
+    collect()
+    gc.freeze()
+
+
+def thaw(args, env, begins):
     """Makes fresh what the snapshot froze: randomness, the start of the clocks, the environment."""
-    if is_fresh:
-        # As much as a key has. Without a seed, it takes 2500 bytes, which take longer than all else here.
-        random.seed(int.from_bytes(os.urandom(32)))
+    if begins:
+        _begin_randomness()
         logging._startTime = time.time_ns()
     sys.argv[1:] = args
     if env:

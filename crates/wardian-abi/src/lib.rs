@@ -19,7 +19,7 @@ pub use names::NameSet;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// The name of a script in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -50,6 +50,15 @@ pub mod export {
     /// `() -> i32`: the line of the script that is running, from 1; 0 if it is not known. Called
     /// when the guest has been stopped in the middle of something, so it only looks.
     pub const LINE: &str = "wardian_line";
+    /// `() -> i64`: the [`Globals`](super::Globals) of a session.
+    pub const GLOBALS: &str = "wardian_globals";
+    /// `() -> ()`: collects garbage of a session, which runs finalizers of the script's.
+    pub const COLLECT: &str = "wardian_collect";
+    /// `() -> ()`: lets go of objects that are kept so that their memory is used again.
+    pub const RELEASE: &str = "wardian_release";
+    /// `() -> ()`: writes zeros over memory that is free. The host lets the memory not grow
+    /// meanwhile: all that can be allocated is then memory that was free.
+    pub const SCRUB: &str = "wardian_scrub";
     /// `() -> i64`: a JSON array with the names of every module that can be imported.
     pub const MODULES: &str = "wardian_modules";
 }
@@ -195,6 +204,10 @@ pub struct Request {
     pub value_bytes: u64,
     /// The deepest nesting of a value that comes back. A scalar has depth 0.
     pub value_depth: u32,
+    /// Set if the value is for a person: it comes back as its `repr`, and later calls have it as
+    /// `_`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interactive: bool,
 }
 
 /// A call of a session.
@@ -203,8 +216,8 @@ pub struct Request {
 pub struct SessionCall {
     /// Its number in the session, from 1. Calls that were undone have numbers too.
     pub number: u32,
-    /// Set if none before it has left anything behind.
-    pub is_first: bool,
+    /// Set if randomness begins here: in the first call of a session, and of a fork of one.
+    pub begins: bool,
 }
 
 impl SessionCall {
@@ -213,6 +226,34 @@ impl SessionCall {
         format!("<call {}>", self.number)
     }
 }
+
+/// The global variables of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Globals {
+    /// Those that are listed, in the order in which they were made.
+    pub globals: Vec<Global>,
+    /// The count of others: beyond [`GLOBALS`], or with names of over [`GLOBAL_NAME_BYTES`].
+    pub omitted: u32,
+}
+
+/// A global variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Global {
+    /// Its name.
+    pub name: String,
+    /// The name of its value's type.
+    pub type_name: String,
+    /// The size of its value in bytes, without what the value refers to.
+    pub size_bytes: u64,
+}
+
+/// The most global variables that are listed.
+pub const GLOBALS: usize = 10_000;
+
+/// The longest name of a variable and of a type that is listed, in bytes.
+pub const GLOBAL_NAME_BYTES: usize = 256;
 
 /// A module that a script brings along.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

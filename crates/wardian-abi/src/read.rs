@@ -6,7 +6,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 
-use crate::{Reply, Report, ReportedValue, Screening, ToolCall, Value};
+use crate::{
+    GLOBAL_NAME_BYTES, GLOBALS, Globals, Reply, Report, ReportedValue, Screening, ToolCall, Value,
+};
 
 /// A protocol violation by the guest, which is to be treated as compromised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,25 @@ impl Reply {
                 },
             },
         })
+    }
+}
+
+impl Globals {
+    /// Reads a list of global variables.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it is none, or longer than one can be.
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let listed: Self = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
+        let is_short = |name: &str| name.len() <= GLOBAL_NAME_BYTES;
+        let mut globals = listed.globals.iter();
+        if listed.globals.len() > GLOBALS
+            || !globals.all(|global| is_short(&global.name) && is_short(&global.type_name))
+        {
+            return Err(Malformed);
+        }
+        Ok(listed)
     }
 }
 

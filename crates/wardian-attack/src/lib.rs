@@ -75,6 +75,7 @@ pub struct Suite {
     tools: Vec<Tool>,
     only: Vec<String>,
     jobs: usize,
+    in_sessions: bool,
     stop: Arc<AtomicBool>,
 }
 
@@ -112,6 +113,7 @@ impl Suite {
             tools: Vec::new(),
             only: Vec::new(),
             jobs: thread::available_parallelism().map_or(1, usize::from) * 2,
+            in_sessions: false,
             stop: Arc::default(),
         }
     }
@@ -154,6 +156,13 @@ impl Suite {
             self.only.push(name);
         }
         Ok(self)
+    }
+
+    /// Every script as the second call of a session, and not as a run of its own.
+    #[must_use]
+    pub fn in_sessions(mut self) -> Self {
+        self.in_sessions = true;
+        self
     }
 
     /// So many rows at a time. Twice as many as there are processors, by default: many rows wait

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("url", include_str!("../attacks/url.toml")),
     ("tool", include_str!("../attacks/tool.toml")),
     ("log", include_str!("../attacks/log.toml")),
+    ("ses", include_str!("../attacks/ses.toml")),
     ("api", include_str!("../attacks/api.toml")),
     ("sup", include_str!("../attacks/sup.toml")),
 ];

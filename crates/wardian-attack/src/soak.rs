@@ -14,7 +14,8 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wardian::audit::{Chain, Draft, Sink, verify};
-use wardian::{Error, Log, Policy, Sandbox, Tool, policy::Profile};
+use wardian::session::{Sessions, SessionsOptions};
+use wardian::{Error, Log, Outcome, Policy, Sandbox, Tool, policy::Profile};
 
 use crate::Suite;
 use crate::program::Program;
@@ -35,9 +36,10 @@ const ROUND: usize = 100;
 const LOG: &str = "audit.jsonl";
 
 /// The kinds of runs, by how often each is played.
-const MIX: [(SoakStep, u32); 6] = [
-    (SoakStep::Benign, 45),
-    (SoakStep::Hostile, 25),
+const MIX: [(SoakStep, u32); 7] = [
+    (SoakStep::Benign, 35),
+    (SoakStep::Session, 12),
+    (SoakStep::Hostile, 23),
     (SoakStep::GivenUp, 10),
     (SoakStep::Tool, 10),
     (SoakStep::SystemCalls, 6),
@@ -61,6 +63,8 @@ pub enum SoakStep {
     SystemCalls,
     /// A run whose log is on a full disk.
     FullDisk,
+    /// A call of a session, which may have to be brought back, or of a fork.
+    Session,
     /// A look at what many runs have left: the canary, what is granted for reading, the log.
     Round,
 }
@@ -186,8 +190,15 @@ struct Round {
     dir: PathBuf,
     bed: TestBed,
     sandbox: Sandbox,
+    sessions: Sessions,
+    /// The ids of sessions, and how often each has counted.
+    counts: Vec<(String, u64)>,
     timers: tokio::runtime::Runtime,
 }
+
+/// The most sessions of a round, and the most of them in memory.
+const MAX_SESSIONS: usize = 6;
+const MAX_LIVE: usize = 2;
 
 impl Round {
     fn new(suite: &Suite, dir: &Path) -> Result<Self, SetupError> {
@@ -195,11 +206,16 @@ impl Round {
         let policy = suite.policy.clone().with_limits(limits);
         let bed = TestBed::new(policy.clone(), &suite.tools, dir)?;
         let log = Log::file(dir.join(LOG))?;
+        let sandbox = bed.sandbox(log)?;
+        let mut options = SessionsOptions::default();
+        options.max_live = MAX_LIVE;
         Ok(Self {
             policy,
             tools: suite.tools.clone(),
             dir: dir.to_owned(),
-            sandbox: bed.sandbox(log)?,
+            sessions: Sessions::new(sandbox.clone(), options)?,
+            counts: Vec::new(),
+            sandbox,
             bed,
             timers: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -220,6 +236,7 @@ impl Round {
             SoakStep::Tool => Ok(round.tool(rng)),
             SoakStep::SystemCalls => Ok(round.system_calls(rng)),
             SoakStep::FullDisk => round.full_disk(),
+            SoakStep::Session => Ok(round.session(rng)),
             SoakStep::Round => round.look(),
         })
     }
@@ -263,6 +280,50 @@ impl Round {
             late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             ..AttemptResult::plain(ending, wrong.into_iter().collect())
         }
+    }
+
+    /// Counts in a session, is stopped in it, forks it, closes it.
+    fn session(&mut self, rng: &mut StdRng) -> AttemptResult {
+        const COUNT: &str = "n = globals().get('n', 0) + 1\nkept = [n] * 1000\nn";
+        if self.counts.len() < MAX_SESSIONS {
+            self.counts.push((self.sessions.open(), 0));
+        }
+        let at = rng.random_range(0..self.counts.len());
+        let Some((id, count)) = self.counts.get_mut(at) else {
+            return AttemptResult::failed("there is no session");
+        };
+        let expect = |ended: Result<Outcome, Error>, expected: u64| match ended {
+            // On a machine that is stopped, time passes for benign scripts too.
+            Ok(outcome) if outcome.verdict.ending() == "time" => Ok(false),
+            Ok(outcome) if outcome.json()["value"] == expected => Ok(true),
+            other => Err(format!(
+                "a session that should say {expected} has come to {other:?}"
+            )),
+        };
+        let played = match rng.random_range(0..10) {
+            0 | 1 => {
+                let stopped = self
+                    .sessions
+                    .run(id, "n = -1\nkept = []\nwhile True: pass")
+                    .wait();
+                stopped.map(|_| ()).map_err(|error| error.to_string())
+            }
+            2 => {
+                let fork = self.sessions.find(id).wait();
+                let fork = fork.and_then(|session| session.fork().wait());
+                fork.map_err(|error| error.to_string())
+                    .and_then(|fork| expect(fork.run(COUNT).wait(), *count + 1).map(|_| ()))
+            }
+            3 => {
+                let closed = self.sessions.close(id).wait();
+                self.counts.swap_remove(at);
+                closed.map_err(|error| error.to_string())
+            }
+            _ => expect(self.sessions.run(id, COUNT).wait(), *count + 1).map(|has_counted| {
+                *count += u64::from(has_counted);
+            }),
+        };
+        AttemptResult::plain("session", played.err().into_iter().collect())
     }
 
     fn hostile(&self, rng: &mut StdRng) -> AttemptResult {

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wardian::audit::{Memory, verify};
 use wardian::{
-    Gate, Limits, Log, Outcome, Policy, Runtime, Sandbox, Script, Tool, Verdict,
+    Error, Gate, Limits, Log, Outcome, Policy, Runtime, Sandbox, Script, Tool, Verdict,
     policy::{Access, Action, Allowance, Limit, Profile, Source, ToolRules},
+    session::SessionOptions,
 };
 use wardian_tools::{Resolver, http_request_with};
 
@@ -100,6 +101,8 @@ pub(crate) struct TestBed {
     read: Option<String>,
     write: Option<(String, PathBuf)>,
     served: Server,
+    /// Set if scripts are calls of sessions.
+    in_sessions: bool,
 }
 
 impl TestBed {
@@ -127,7 +130,11 @@ impl TestBed {
             policy = policy.with_tool("http_request", rules);
         }
         let dir = tempfile::Builder::new().prefix("bed-").tempdir_in(dir)?;
-        Self::new(policy, &suite.tools, &dir.keep())
+        let bed = Self::new(policy, &suite.tools, &dir.keep())?;
+        Ok(Self {
+            in_sessions: suite.in_sessions,
+            ..bed
+        })
     }
 
     /// For this policy, in `dir`, with the suite's own tools and these.
@@ -150,6 +157,7 @@ impl TestBed {
             canary,
             probes,
             served: Server::start()?,
+            in_sessions: false,
         })
     }
 
@@ -259,8 +267,12 @@ impl TestBed {
             Err(error) => return AttemptResult::failed(error),
         };
         let started = Instant::now();
-        let ended = sandbox.run_blocking(self.script(code));
-        let wall = started.elapsed();
+        let (ended, wall, broken) = if self.in_sessions {
+            self.second_call(&sandbox, code)
+        } else {
+            let ended = sandbox.run_blocking(self.script(code));
+            (ended, started.elapsed(), None)
+        };
         let outcome = match ended {
             Ok(outcome) => outcome,
             Err(error) => return AttemptResult::failed(error),
@@ -280,6 +292,7 @@ impl TestBed {
             Allowance::Unlimited => Duration::ZERO,
         };
         let mut findings = self.of_outcome(&outcome, limits);
+        findings.extend(broken);
         if late > LATE {
             findings.push(format!("ended {} ms after its time", late.as_millis()));
         }
@@ -310,6 +323,33 @@ impl TestBed {
             late_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             note: note.chars().take(200).collect(),
         }
+    }
+
+    /// Plays a payload as the second call of a session. Returns how it ended, the time that it
+    /// took, and what is wrong with the session after it.
+    fn second_call(
+        &self,
+        sandbox: &Sandbox,
+        code: &str,
+    ) -> (Result<Outcome, Error>, Duration, Option<String>) {
+        /// A text that a payload hardly has.
+        const FIRST: &str = "first_call = 'of the session'";
+        let session = sandbox.session(SessionOptions::default());
+        // The policy may not let anything run.
+        let began = matches!(session.run_blocking(FIRST), Ok(outcome) if outcome.success());
+        let started = Instant::now();
+        let ended = session.run_blocking(self.script(code));
+        let wall = started.elapsed();
+        let is_undone = matches!(
+            ended.as_ref().map(|outcome| &outcome.verdict),
+            Ok(Verdict::Limit { .. } | Verdict::Crashed { .. } | Verdict::Rejected { .. })
+        );
+        let broken = (began && is_undone).then(|| {
+            let look = session.run_blocking("first_call");
+            let is_there = matches!(&look, Ok(outcome) if outcome.success());
+            (!is_there).then(|| format!("the session is not as before: {look:?}"))
+        });
+        (ended, wall, broken.flatten())
     }
 
     /// A script that knows what there is.
@@ -521,7 +561,10 @@ fn of_log(memory: &Memory, outcome: &Outcome, secret: &str) -> Vec<String> {
         findings.push("the log has a line that is not a record".to_owned());
     }
     let of = |event: &str| {
-        let named = records.iter().filter(|record| record["event"] == event);
+        let own = records
+            .iter()
+            .filter(|record| record["run"] == outcome.run_id);
+        let named = own.filter(|record| record["event"] == event);
         named.collect::<Vec<&Value>>()
     };
     let (started, finished) = (of("run_started"), of("run_finished"));

@@ -21,6 +21,10 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     #[command(alias = "check")]
     Screen(ScreenArgs),
+    Repl(ReplArgs),
+    /// Look at the files of sessions, and fork them. `wardian run --session FILE` makes them.
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Check, show and compare policies: what scripts may do.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -65,6 +69,12 @@ impl Command {
         match self {
             Self::Run(args) => args.json,
             Self::Screen(args) => args.json,
+            Self::Session(
+                SessionCommand::Show { json, .. }
+                | SessionCommand::List { json, .. }
+                | SessionCommand::Diff { json, .. },
+            ) => *json,
+            Self::Session(SessionCommand::Fork { .. }) | Self::Repl(_) => false,
             Self::Policy(
                 PolicyCommand::Check { json, .. }
                 | PolicyCommand::Show { json, .. }
@@ -89,6 +99,80 @@ impl Command {
             | Self::Man { .. } => false,
         }
     }
+}
+
+/// Talk to a session: each input is a call, which finds what the calls before it have left.
+///
+/// The value of the last expression is shown, and is `_` in the next input. Ctrl-C stops an input,
+/// and the session is as before it. `:help` lists the commands. Ctrl-D ends.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReplArgs {
+    /// Policy file: what the session may do. Without one it computes and prints.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) doubles: DoublesArg,
+
+    /// Go on with the session in this file, if it is there, and save it there at the end.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) session: Option<PathBuf>,
+
+    /// Go on with a session under a policy that grants more than the one that it was saved under.
+    #[arg(long, requires = "session")]
+    pub(crate) allow_wider_policy: bool,
+
+    /// Keep the history of inputs in this file.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) history: Option<PathBuf>,
+
+    /// Append to this audit log; on standard error for `-`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) audit: Option<PathBuf>,
+}
+
+/// Commands for files of sessions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Show what is in a session: its calls, its size, its open files, its variables.
+    Show {
+        /// The session's file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the sessions among these files, and in these directories.
+    List {
+        /// Files and directories.
+        #[arg(required = true, value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+        /// Print a JSON object for each, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make another session of the state of one: with an id and random numbers of its own.
+    Fork {
+        /// The session's file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The file of the other, which is not there yet.
+        #[arg(value_hint = ValueHint::FilePath)]
+        to: PathBuf,
+    },
+    /// Say in which variables and pages of memory two sessions differ. Exits with 1 if they do.
+    Diff {
+        /// One file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        one: PathBuf,
+        /// The other.
+        #[arg(value_hint = ValueHint::FilePath)]
+        other: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Doubles of tools.
@@ -151,6 +235,16 @@ pub(crate) struct RunArgs {
         conflicts_with = "policy",
     )]
     pub(crate) write: Vec<Directory>,
+
+    /// Go on with the session in this file, if it is there, and save it there when the script has
+    /// ended: variables, functions, modules, open files. A script that is stopped changes nothing
+    /// of it. The file says as much as the script knows, and is for its owner only.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) session: Option<PathBuf>,
+
+    /// Go on with a session under a policy that grants more than the one that it was saved under.
+    #[arg(long, requires = "session")]
+    pub(crate) allow_wider_policy: bool,
 
     /// Screen the source by this profile: `strict`, `standard`, `open` for not at all.
     /// [default: the policy's, or standard]
@@ -289,6 +383,10 @@ pub(crate) struct AttackArgs {
     /// Only these classes and rows: `ESC,FS-07`.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+
+    /// Play every script as the second call of a session.
+    #[arg(long)]
+    pub(crate) in_sessions: bool,
 
     /// Maximum of attacks at a time. [default: twice as many as there are processors]
     #[arg(long, value_name = "COUNT")]

@@ -29,6 +29,9 @@ pub(crate) fn run(args: AttackArgs) -> Result<Exit> {
     };
     let only = args.show.iter().cloned().chain(args.only);
     suite = suite.only(only).map_err(usage)?;
+    if args.in_sessions {
+        suite = suite.in_sessions();
+    }
     if args.show.is_some() {
         show_sources(&suite)?;
         return Ok(Exit::SUCCESS);

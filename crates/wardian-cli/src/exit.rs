@@ -86,14 +86,15 @@ impl From<&Verdict> for Exit {
             Verdict::Rejected { .. } => Self::REJECTED,
             Verdict::Denied { .. } => Self::DENIED,
             Verdict::Limit {
-                limit: Limit::Fuel, ..
+                limit: Limit::Fuel | Limit::SessionFuel,
+                ..
             } => Self::FUEL,
             Verdict::Limit {
-                limit: Limit::Timeout,
+                limit: Limit::Timeout | Limit::SessionTime,
                 ..
             } => Self::TIME,
             Verdict::Limit {
-                limit: Limit::Memory,
+                limit: Limit::Memory | Limit::SessionMemory,
                 ..
             } => Self::MEMORY,
             Verdict::Limit {

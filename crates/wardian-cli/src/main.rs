@@ -17,8 +17,10 @@ mod output;
 mod policy;
 mod preflight;
 mod problems;
+mod repl;
 mod run;
 mod screen;
+mod session;
 mod sources;
 mod suggest;
 mod test;
@@ -68,6 +70,8 @@ fn dispatch(command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => return run::run(*args),
         Command::Screen(args) => return screen::run(args),
+        Command::Repl(args) => return repl::run(&args),
+        Command::Session(command) => return session::run(command),
         Command::Policy(command) => return policy::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),

@@ -16,6 +16,7 @@ use wardian::{
     audit::FileOperation,
     outcome::{Attempt, Output, Refusals, Stream},
     policy::{Access, Allowance, Grant, Limit, Profile},
+    session::SessionOptions,
     tool::Approver,
     wire::{Ending, Report},
 };
@@ -29,6 +30,7 @@ use crate::exit::{self, Exit, Usage};
 use crate::output::{print_report, remark};
 use crate::preflight::{self, Host};
 use crate::problems;
+use crate::session::SessionFile;
 use crate::sources::Files;
 
 /// The most that is read of any file or of standard input: more could not be passed on anyway.
@@ -74,12 +76,24 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     if args.policy.is_none() && !args.quiet {
         print_grants(sandbox.policy());
     }
+    let session = match &args.session {
+        Some(file) => {
+            let mut options = SessionOptions::default();
+            options.allow_wider_policy = args.allow_wider_policy;
+            Some(SessionFile::open(file, &sandbox, options)?)
+        }
+        None => None,
+    };
     let (screen, mut written) = Screen::start()?;
     let heard = Heard::default();
-    let run = if args.json {
-        sandbox.run_streaming(script, heard.sink())
+    let sink: Box<dyn FnMut(Stream, &[u8]) + Send> = if args.json {
+        Box::new(heard.sink())
     } else {
-        sandbox.run_streaming(script, sink(screen.clone()))
+        Box::new(sink(screen.clone()))
+    };
+    let run = match &session {
+        Some(file) => file.session.run_streaming(script, sink),
+        None => sandbox.run_streaming(script, sink),
     };
     let ended = executor.block_on(async {
         let mut overdue = std::pin::pin!(overdue(timeout, asked));
@@ -147,6 +161,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             return Ok(exit);
         }
     };
+    if let Some(file) = session {
+        file.save()?;
+    }
     if !args.json {
         if !args.quiet {
             print_refusals(&outcome.refusals);
@@ -177,7 +194,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
 }
 
 /// The log in this file; on standard error for `-`.
-fn log(file: &Path) -> Result<Log> {
+pub(crate) fn log(file: &Path) -> Result<Log> {
     if is_dash(file) {
         return Ok(Log::stderr());
     }
@@ -348,7 +365,7 @@ fn print_grants(policy: &Policy) {
 const MAX_SHOWN_REFUSALS: usize = 5;
 
 /// Says what a script was refused. Not what it only looked for: libraries do that all the time.
-fn print_refusals(refusals: &Refusals) {
+pub(crate) fn print_refusals(refusals: &Refusals) {
     let is_look = |attempt: &Attempt| {
         let look = FileOperation::Stat;
         matches!(attempt, Attempt::File { operation, .. } if *operation == look)

@@ -292,7 +292,7 @@ impl Suggestions {
         };
         // The record has milliseconds, and limits of time are in nanoseconds.
         let unit = match limit {
-            Limit::Timeout => 1_000_000,
+            Limit::Timeout | Limit::SessionTime => 1_000_000,
             _ => 1,
         };
         let wanted = used.max(most).saturating_mul(2).saturating_mul(unit);

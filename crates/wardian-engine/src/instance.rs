@@ -78,7 +78,9 @@ impl<H: Host> Instance<H> {
             .table
             .set_max_capacity(HANDLES);
         let mut state = State::new(inner, host, limits.fuel, limits.memory_bytes);
-        state.memory.start_at(memory.map_or(0, SavedMemory::size));
+        state
+            .memory
+            .start_at(memory.map_or(0, |memory| memory.contents().size()));
         let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
@@ -127,6 +129,27 @@ impl<H: Host> Instance<H> {
         self.memory
             .write(&mut self.store, at as usize, request)
             .map_err(|_| malformed())
+    }
+
+    /// Keeps the memory from growing, from here on.
+    pub fn keep_memory_size(&mut self) {
+        self.store.data_mut().memory.allow(0);
+    }
+
+    /// Calls one of the guest's functions that reports nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit`] if the guest does not return.
+    pub async fn call_silent(&mut self, function: &str) -> Result<(), Exit> {
+        let called = async {
+            let function = self
+                .instance
+                .get_typed_func::<(), ()>(&mut self.store, function)?;
+            function.call_async(&mut self.store, ()).await
+        };
+        let called = called.await;
+        called.map_err(|error| self.exit(error))
     }
 
     /// Calls one of the guest's functions. Returns what it reports.

@@ -27,7 +27,7 @@ pub use host::{
     OpenOptions, Position, ROOT, Stat, StopCause, SystemEntropy, Times, ToolCalls,
 };
 pub use instance::{EngineLimits, Instance, Streams};
-pub use mapping::{GuestKind, SavedMemory};
+pub use mapping::{FrozenMemory, GuestKind, MemoryWriter, PAGE_BYTES, Pages, SavedMemory};
 pub use output::{Capture, Output, Sink, Stream};
 
 /// Versions and hashes of the guest that is linked in.

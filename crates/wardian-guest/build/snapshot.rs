@@ -13,8 +13,8 @@ use wasm_encoder::{MemorySection, MemoryType, RawSection, SectionId};
 use wasmparser::{Parser, Payload};
 use wasmtime::error::Context;
 use wasmtime::{
-    Caller, Config, Engine, Extern, Linker, Module, OptLevel, Result, Store, Val, bail, ensure,
-    format_err,
+    Caller, Config, Engine, Extern, Linker, Module, OptLevel, Result, Store, StoreLimits,
+    StoreLimitsBuilder, Val, bail, ensure, format_err,
 };
 
 /// Errors of WASI preview 1, by its numbers.
@@ -50,6 +50,7 @@ pub(crate) struct Snapshot {
 struct World {
     clock: u64,
     written: Vec<u8>,
+    limits: StoreLimits,
 }
 
 /// Brings the interpreter in `wasm` up.
@@ -60,6 +61,7 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
     let engine = Engine::new(&config)?;
     let module = Module::new(&engine, wasm)?;
     let mut store = Store::new(&engine, World::default());
+    store.limiter(|world| &mut world.limits);
     let instance = empty_world(&engine, &module)?.instantiate(&mut store, &module)?;
     let initialise =
         instance.get_typed_func::<(), ()>(&mut store, wardian_abi::export::INITIALIZE)?;
@@ -69,8 +71,14 @@ pub(crate) fn take(wasm: &[u8]) -> Result<Snapshot> {
     }
     let memory = instance
         .get_memory(&mut store, wardian_abi::export::MEMORY)
-        .context("the guest exports its memory")?
-        .data(&store);
+        .context("the guest exports its memory")?;
+    // What was freed on the way is nothing to run from. A session's snapshot has the differences
+    // from this one, in which free memory is cleared too.
+    let size = memory.data_size(&store);
+    store.data_mut().limits = StoreLimitsBuilder::new().memory_size(size).build();
+    let scrub = instance.get_typed_func::<(), ()>(&mut store, wardian_abi::export::SCRUB)?;
+    scrub.call(&mut store, ())?;
+    let memory = memory.data(&store);
     let used = memory
         .iter()
         .rposition(|byte| *byte != 0)

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// An amount that is bounded, or explicitly is not.
@@ -99,6 +100,21 @@ pub enum Limit {
     /// Memory of the host that calls of tools take at once, in bytes: arguments, replies, rows,
     /// files on their way. A call waits until it fits; one that never does is a `ValueError`.
     HostMemory,
+    /// Calls of a session, undone ones included. More are refused.
+    SessionCalls,
+    /// Fuel of all calls of a session. Ends the call that uses it up: `Limit(SessionFuel)`.
+    SessionFuel,
+    /// Wall-clock time of all calls of a session. Ends the call: `Limit(SessionTime)`.
+    SessionTime,
+    /// The time from a session's start on. Calls after it are refused.
+    SessionAge,
+    /// The time between two calls of a session. A call that comes later is refused.
+    SessionIdle,
+    /// Memory of the host that a session's state takes between calls, in bytes. A call that leaves
+    /// more is undone: `Limit(SessionMemory)`.
+    SessionMemory,
+    /// Bytes that all calls of a session write to files, or make them grow by: `ENOSPC`.
+    SessionBytesWritten,
 }
 
 /// A row of the table.
@@ -113,7 +129,7 @@ struct Row {
 
 impl Limit {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 25] = [
         Self::Source,
         Self::Timeout,
         Self::Fuel,
@@ -132,6 +148,13 @@ impl Limit {
         Self::Records,
         Self::RecordBytes,
         Self::HostMemory,
+        Self::SessionCalls,
+        Self::SessionFuel,
+        Self::SessionTime,
+        Self::SessionAge,
+        Self::SessionIdle,
+        Self::SessionMemory,
+        Self::SessionBytesWritten,
     ];
 
     #[rustfmt::skip]
@@ -140,12 +163,16 @@ impl Limit {
             Row { key, unit, default, min, max, may_be_unlimited }
         }
         use Unit::{Bytes, Count, Time};
+        const MEGA: u64 = 1_000_000;
+        const G: u64 = 1_000 * MEGA;
         const MS: u64 = 1_000_000;
         const S: u64 = 1_000 * MS;
+        const HOUR: u64 = 3_600 * S;
+        const DAY: u64 = 24 * HOUR;
         match self {
-            //                        key                    unit   default          min        max            unlimited?
+            //                          key                     unit   default          min        max            unlimited?
             Self::Source       => row("limits.source",        Bytes, MIB,             1,         16 * MIB,      false),
-            Self::Timeout      => row("limits.timeout",       Time,  10 * S,          MS,        86_400 * S,    true),
+            Self::Timeout      => row("limits.timeout",       Time,  10 * S,          MS,        DAY,           true),
             Self::Fuel         => row("limits.fuel",          Count, 100_000_000_000, 1_000_000, 10u64.pow(18), true),
             Self::Memory       => row("limits.memory",        Bytes, 256 * MIB,       64 * MIB,  2048 * MIB,    false),
             Self::Stdout       => row("limits.stdout",        Bytes, MIB,             KIB,       64 * MIB,      false),
@@ -158,10 +185,17 @@ impl Limit {
             Self::OpenFiles    => row("limits.open_files",    Count, 64,              0,         1_000,         false),
             Self::ToolCalls    => row("limits.tool_calls",    Count, 1_000,           0,         1_000_000,     false),
             Self::ToolBytes    => row("limits.tool_bytes",    Bytes, MIB,             KIB,       4 * MIB,       false),
-            Self::ToolWait     => row("limits.tool_wait",     Time,  10 * S,          MS,        86_400 * S,    false),
+            Self::ToolWait     => row("limits.tool_wait",     Time,  10 * S,          MS,        DAY,           false),
             Self::Records      => row("limits.records",       Count, 100_000,         100,       100_000_000,   false),
             Self::RecordBytes  => row("limits.record_bytes",  Bytes, 16 * MIB,        MIB,       TIB,           false),
             Self::HostMemory   => row("limits.host_memory",   Bytes, 128 * MIB,       16 * MIB,  1024 * MIB,    false),
+            Self::SessionCalls        => row("limits.session.calls",         Count, 10_000, 1, G, true),
+            Self::SessionFuel         => row("limits.session.fuel",          Count, 10_000 * G, MEGA, G * G, true),
+            Self::SessionTime         => row("limits.session.time",          Time, HOUR, MS, 30 * DAY, true),
+            Self::SessionAge          => row("limits.session.age",           Time, DAY, MS, 365 * DAY, true),
+            Self::SessionIdle         => row("limits.session.idle",          Time, HOUR, MS, 365 * DAY, true),
+            Self::SessionMemory       => row("limits.session.memory",        Bytes, 256 * MIB, MIB, 2 * GIB, false),
+            Self::SessionBytesWritten => row("limits.session.bytes_written", Bytes, GIB, 0, TIB, true),
         }
     }
 
@@ -170,7 +204,12 @@ impl Limit {
         self.row().key
     }
 
-    /// Returns the short name, as verdicts have it: `time`, `fuel`, `tool_calls`.
+    /// Returns whether it bounds a session, and not each run.
+    pub fn is_of_session(self) -> bool {
+        self.key().starts_with("limits.session.")
+    }
+
+    /// Returns the short name, as verdicts have it: `time`, `fuel`, `tool_calls`, `session.fuel`.
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Timeout => "time",
@@ -309,7 +348,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Resource limits of a run. [`Limit`] says what each is and when it is hit.
+/// Resource limits of a run, and of a session. [`Limit`] says what each is and when it is hit.
 ///
 /// | limit | default | min | max |
 /// |---|---|---|---|
@@ -328,6 +367,13 @@ impl fmt::Display for Limit {
 /// | wait per call | 10 s | 1 ms | 1 day |
 /// | audit records | 100,000, 16 MiB | 100, 1 MiB | 100,000,000, 1 TiB |
 /// | memory of the host | 128 MiB | 16 MiB | 1 GiB |
+/// | calls of a session | 10,000 | 1 | 10⁹, or unlimited |
+/// | fuel of a session | 10 × 10¹² | 10⁶ | 10¹⁸, or unlimited |
+/// | time of a session's calls | 1 hour | 1 ms | 30 days, or unlimited |
+/// | age of a session | 1 day | 1 ms | 1 year, or unlimited |
+/// | idle time of a session | 1 hour | 1 ms | 1 year, or unlimited |
+/// | memory of a session | 256 MiB | 1 MiB | 2 GiB |
+/// | bytes that a session writes | 1 GiB | 0 | 1 TiB, or unlimited |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     amounts: [Allowance<u64>; Limit::ALL.len()],
@@ -368,6 +414,15 @@ impl Limits {
             *slot = amount;
         }
         Ok(self)
+    }
+
+    /// The same limits, of which one allows at most `amount`, however little that is.
+    #[must_use]
+    pub fn at_most(mut self, limit: Limit, amount: u64) -> Self {
+        if let Some(slot) = self.amounts.get_mut(limit as usize) {
+            *slot = Allowance::AtMost(amount).min(*slot);
+        }
+        self
     }
 
     /// Returns the amount of one resource that may be used. Times are in nanoseconds.
@@ -462,6 +517,7 @@ mod tests {
             Limit::ToolCalls,
             Limit::ToolBytes,
             Limit::HostMemory,
+            Limit::SessionMemory,
         ] {
             assert!(!limit.bounds().2, "{limit}");
         }

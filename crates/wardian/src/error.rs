@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use wardian_policy::Location;
+use wardian_policy::{Limit, Location};
+
+use crate::session::SnapshotError;
 
 /// The host's fault, or the caller's. What a script did wrong is a [`Verdict`](crate::Verdict).
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,25 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// The session has come to one of its limits: it takes no more calls.
+    #[error(
+        "the session has come to {limit}, {allowed}; start a new one, or raise the limit in the policy"
+    )]
+    SessionLimit {
+        /// The limit.
+        limit: Limit,
+        /// The amount that is allowed, as people write it.
+        allowed: String,
+    },
+    /// There is no session of this id: it was closed, has expired, or never was.
+    #[error("there is no session {id}: it was closed, has expired, or never was")]
+    NoSession {
+        /// The id.
+        id: String,
+    },
+    /// A snapshot can't be made, written, read or started.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The script's inputs, arguments and environment are too large together.
     #[error("the script's inputs take {bytes} bytes; at most {max_bytes} are passed on")]
     InputsTooLarge {

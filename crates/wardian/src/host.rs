@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock};
 use wardian_engine::{Host, SystemEntropy};
 use wardian_policy::Policy;
 
-use crate::Gate;
-use crate::files::{Authority, FileGuard, Grants, OpenFiles};
+use crate::files::{Authority, FileError, FileGuard, Grants, OpenFiles, SavedHandle};
 use crate::ledger::RunContext;
+use crate::session::SnapshotError;
 use crate::tools::Calls;
+use crate::{Error, Gate};
 
 /// Everything that a script can reach.
 pub(crate) struct RunHost {
@@ -33,12 +34,34 @@ impl RunHost {
     pub(crate) fn blank() -> Self {
         static BLANK: LazyLock<Arc<Authority>> =
             LazyLock::new(|| Arc::new(Authority::new(Policy::computing(), Grants::default())));
-        let context = RunContext::new(String::new().into(), &BLANK.policy, None);
+        let context = RunContext::new(
+            String::new().into(),
+            &BLANK.policy,
+            BLANK.policy.limits(),
+            None,
+        );
         Self {
             files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::default()),
             calls: None,
             entropy: SystemEntropy::default(),
         }
+    }
+
+    /// Opens files that were open when a session was saved.
+    pub(crate) async fn reopen(&mut self, saved: &[SavedHandle]) -> Result<(), Error> {
+        for handle in saved {
+            self.files
+                .reopen(handle)
+                .await
+                .map_err(|error| match error {
+                    FileError::Stop(stop) => stop.into(),
+                    error => Error::Snapshot(SnapshotError::File {
+                        path: handle.path.clone(),
+                        reason: error.reason(),
+                    }),
+                })?;
+        }
+        Ok(())
     }
 
     /// Takes the table of open files.

@@ -203,12 +203,13 @@ impl Sandbox {
     }
 
     /// Starts a session: scripts that run one after the other in one interpreter.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SessionEnded`] if the host has no memory for one.
-    pub fn session(&self, options: SessionOptions) -> Result<Session, Error> {
-        Session::new(self.runtime.clone(), self.gate.clone(), options)
+    pub fn session(&self, options: SessionOptions) -> Session {
+        Session::new(self.clone(), options)
+    }
+
+    /// Returns the runtime.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {

@@ -8,6 +8,7 @@ mod load;
 mod raw;
 mod record;
 mod rules;
+mod session;
 mod source;
 
 use std::time::Duration;
@@ -79,6 +80,12 @@ pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
         "little_address_space" => library::little_address_space(),
         "artifact_hashes" => library::artifact_hashes(),
         "randomness" => library::randomness(),
+
+        "suspended_sessions" => session::suspended(),
+        "forked_randomness" => session::forked_randomness(),
+        "edited_snapshots" => session::edited_snapshots(),
+        "outlived_policy" => session::outlived_policy(bed),
+        "growing_session" => session::growing(),
         other => Err(format!("there is no attack {other}")),
     }
 }

@@ -8,10 +8,12 @@ mod costs;
 mod faults;
 mod harness;
 mod needs_chromium;
+mod needs_python3;
 mod output;
 mod policies;
 mod record;
 mod screening;
+mod sessions;
 mod transcripts;
 mod usage;
 

@@ -20,7 +20,7 @@ mod pool;
 mod saved;
 mod stacks;
 
-pub use saved::SavedMemory;
+pub use saved::{FrozenMemory, MemoryWriter, PAGE_BYTES, Pages, SavedMemory};
 pub(crate) use stacks::Stacks;
 
 use std::ffi::c_void;
@@ -212,16 +212,27 @@ unsafe impl MemoryCreator for Memories {
     ) -> Result<Box<dyn LinearMemory>, String> {
         let capacity = reserved.unwrap_or(minimum);
         let fits = |known: &Reservation| known.is(minimum, capacity, guard);
-        let slot = saved::take_next();
-        if let Some((reservation, size)) = slot.as_ref().and_then(|slot| slot.take()) {
+        let lent = saved::take_next();
+        let verified = self.0.verified.load(Ordering::Relaxed);
+        if let Some(lent) = &lent
+            && let Some((reservation, size)) = lent.slot.take()
+        {
             if !fits(&reservation) {
                 return Err("a saved memory is for another guest".to_owned());
+            }
+            if verified
+                && let Some(at) = lent
+                    .contents
+                    .difference(&reservation, size)
+                    .map_err(unmapped)?
+            {
+                return Err(format!("memory differs from what was kept at byte {at}"));
             }
             return Ok(Box::new(ImageMemory {
                 reservation: Some(reservation),
                 size,
                 shared: self.0.clone(),
-                slot,
+                slot: Some(lent.slot.clone()),
             }));
         }
         let reservation = match self.0.pool.take().filter(fits) {
@@ -233,20 +244,25 @@ unsafe impl MemoryCreator for Memories {
                 )
             })?,
         };
-        if self.0.verified.load(Ordering::Relaxed)
-            && let Some(at) = reservation.difference()
-        {
+        if verified && let Some(at) = reservation.difference() {
             return Err(format!("memory differs from the snapshot at byte {at}"));
         }
-        let size = reservation.minimum;
-        let shared = self.0.clone();
+        let size = match &lent {
+            Some(lent) => lent.contents.map_into(&reservation).map_err(unmapped)?,
+            None => reservation.minimum,
+        };
         Ok(Box::new(ImageMemory {
             reservation: Some(reservation),
             size,
-            shared,
-            slot,
+            shared: self.0.clone(),
+            slot: lent.map(|lent| lent.slot),
         }))
     }
+}
+
+/// The error of a memory that can't be what was kept.
+fn unmapped(error: io::Error) -> String {
+    format!("cannot map the memory of a session: {error}")
 }
 
 /// Address space for one memory, of which the first part can be used.

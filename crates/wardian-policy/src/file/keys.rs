@@ -87,13 +87,16 @@ pub(super) const TOP: &[Key] = &[
         r#""64MiB""#,
         || amount(Limit::FileSize),
     ),
-    key("limits", "The limits of a run.", "", || {
-        let limits = Limit::ALL.into_iter().filter_map(|limit| {
-            let name = limit.key().strip_prefix("limits.")?;
-            Some((name.to_owned(), amount(limit)))
-        });
-        json!({"type": "object", "additionalProperties": false, "properties": limits.collect::<Map<_, _>>()})
-    }),
+    key(
+        "limits",
+        "The limits of a run, and of a session.",
+        "",
+        || {
+            let mut limits = limits_in("limits");
+            limits.insert("session".to_owned(), section(limits_in("limits.session")));
+            section(limits)
+        },
+    ),
     key(
         "source",
         "The rules that source is screened by.",
@@ -260,6 +263,23 @@ fn table(keys: &[Key], required: &[&str]) -> Value {
         "required": required,
         "properties": properties.collect::<Map<_, _>>(),
     })
+}
+
+/// The limits whose keys are in a section, with their names in it.
+pub(super) fn limit_names(section: &str) -> impl Iterator<Item = (Limit, &'static str)> {
+    Limit::ALL.into_iter().filter_map(move |limit| {
+        let (of, name) = limit.key().rsplit_once('.')?;
+        (of == section).then_some((limit, name))
+    })
+}
+
+fn limits_in(section: &str) -> Map<String, Value> {
+    let schemas = limit_names(section).map(|(limit, name)| (name.to_owned(), amount(limit)));
+    schemas.collect()
+}
+
+fn section(properties: Map<String, Value>) -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
 }
 
 fn amount(limit: Limit) -> Value {

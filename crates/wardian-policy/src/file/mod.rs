@@ -17,7 +17,7 @@ use toml::de::DeTable;
 use crate::domain::DomainRule;
 use crate::names::{is_env_variable, is_identifier, is_tool_name};
 use crate::{Constraint, Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
-use keys::{CONSTRAINT, SOURCE, TOOL, TOP, permission_names};
+use keys::{CONSTRAINT, SOURCE, TOOL, TOP, limit_names, permission_names};
 use read::{Item, Reader, Table, names};
 
 /// The largest policy file, in bytes.
@@ -235,19 +235,28 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self, policy: &mut Policy, top: &Table<'_>) {
-        let section = top
+        let run = top
             .get("limits")
             .and_then(|item| self.table(item, "limits"));
-        if let Some(section) = section {
-            let keys: Vec<_> = Limit::ALL
-                .into_iter()
-                .filter_map(|limit| limit.key().strip_prefix("limits."))
-                .collect();
-            self.only(section, "limits.", &keys);
+        let session = run
+            .and_then(|run| run.get("session"))
+            .and_then(|item| self.table(item, "limits.session"));
+        if let Some(run) = run {
+            let names = limit_names("limits").map(|(_, name)| name);
+            self.only(
+                run,
+                "limits.",
+                &names.chain(["session"]).collect::<Vec<_>>(),
+            );
+        }
+        if let Some(session) = session {
+            let names = limit_names("limits.session").map(|(_, name)| name);
+            self.only(session, "limits.session.", &names.collect::<Vec<_>>());
         }
         for limit in Limit::ALL {
-            let item = match limit.key().strip_prefix("limits.") {
-                Some(name) => section.and_then(|section| section.get(name)),
+            let item = match limit.key().rsplit_once('.') {
+                Some(("limits.session", name)) => session.and_then(|session| session.get(name)),
+                Some((_, name)) => run.and_then(|run| run.get(name)),
                 None => top.get(limit.key()),
             };
             let Some(item) = item else { continue };

@@ -23,6 +23,7 @@ mod paths;
 mod record;
 mod remove;
 mod rename;
+mod reopen;
 mod stat;
 mod times;
 
@@ -44,6 +45,7 @@ use self::error::{Failure, Result};
 pub(crate) use self::grants::{Grants, home};
 use self::list::Listing;
 pub(crate) use self::paths::real;
+pub(crate) use self::reopen::SavedHandle;
 use crate::ledger::{RunContext, Stop};
 use crate::threads::FILES;
 

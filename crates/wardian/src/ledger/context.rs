@@ -28,8 +28,7 @@ pub(crate) struct RunContext {
 }
 
 impl RunContext {
-    pub(crate) fn new(run: RunName, policy: &Policy, log: Option<Log>) -> Self {
-        let limits = policy.limits();
+    pub(crate) fn new(run: RunName, policy: &Policy, limits: &Limits, log: Option<Log>) -> Self {
         Self {
             run_id: run.id.clone(),
             recorder: Recorder::new(log, run, policy.agent(), limits),
@@ -65,6 +64,7 @@ impl RunContext {
             policy_sha256: policy_sha256.to_owned(),
             limits: Limit::ALL
                 .into_iter()
+                .filter(|limit| self.recorder.is_of_session() || !limit.is_of_session())
                 .map(|limit| (limit.key().to_owned(), show(limit)))
                 .collect(),
         };

@@ -66,6 +66,12 @@ impl Recorder {
         self.log.is_some()
     }
 
+    /// Returns whether the run is a call of a session.
+    pub(crate) fn is_of_session(&self) -> bool {
+        let log = self.log.as_ref();
+        log.is_some_and(|log| log.run.session.is_some())
+    }
+
     /// Records something that the script has caused.
     ///
     /// # Errors

@@ -36,6 +36,16 @@ impl<T> Running<T> {
     ) -> Self {
         Self(OnTimers::new(Box::pin(inner), timers))
     }
+
+    /// Waits for the end, and blocks this thread meanwhile. Works inside of an async runtime too,
+    /// where it blocks a worker.
+    ///
+    /// # Errors
+    ///
+    /// As the function that made it.
+    pub fn wait(self) -> Result<T, Error> {
+        pollster::block_on(self)
+    }
 }
 
 impl<T> Future for Running<T> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use wardian_abi::{SessionCall, Violation, export};
+use wardian_abi::{Globals, SessionCall, Violation, export};
 use wardian_audit as audit;
 use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Sink, Stream, Streams};
 use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
@@ -31,9 +31,10 @@ use self::screening::{check_length, deny, hash_source, read_screening, unscreene
 pub use self::script::{Input, Script};
 pub(crate) use self::script_form::ScriptForm;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
-use crate::files::OpenFiles;
+use crate::files::{OpenFiles, SavedHandle};
 use crate::host::RunHost;
 use crate::ledger::{ApprovalClock, EndGuard, RunContext, RunName, ScriptRecord};
+use crate::session::CallBudget;
 use crate::{Error, Gate, Runtime};
 
 /// Receives output while it is printed.
@@ -60,10 +61,25 @@ pub(crate) fn run(
 pub(crate) struct CallState<'s> {
     pub(crate) name: audit::SessionCall,
     pub(crate) call: SessionCall,
-    pub(crate) memory: &'s SavedMemory,
+    pub(crate) work: CallWork,
+    pub(crate) budget: CallBudget,
+    pub(crate) memory: &'s mut SavedMemory,
     pub(crate) files: OpenFiles,
+    /// Files that have to be opened again before.
+    pub(crate) reopen: &'s [SavedHandle],
     /// Set once the guest has come to rest: what the call has written can stay.
     pub(crate) is_at_rest: bool,
+}
+
+/// The work of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallWork {
+    /// Runs the script.
+    Run,
+    /// Collects garbage and clears free memory, instead of running anything.
+    Collect,
+    /// Clears free memory only, which runs no code of a script's.
+    Scrub,
 }
 
 /// Runs a script: a whole program, or a call of a session.
@@ -72,7 +88,7 @@ pub(crate) async fn run_script(
     gate: &Gate,
     script: Script,
     sink: Option<SharedSink>,
-    call: Option<&mut CallState<'_>>,
+    mut call: Option<&mut CallState<'_>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
     let mut outcome = Outcome::new(hash_source(&script));
@@ -80,7 +96,11 @@ pub(crate) async fn run_script(
         id: outcome.run_id.clone(),
         session: call.as_ref().map(|state| state.name.clone()),
     };
-    let guard = EndGuard(Arc::new(gate.new_context(name)));
+    let limits = match &call {
+        Some(state) => state.budget.limits.clone(),
+        None => gate.policy().limits().clone(),
+    };
+    let guard = EndGuard(Arc::new(gate.new_context(name, &limits)));
     let context = &guard.0;
     let authority = gate.authority();
     let policy = gate.policy();
@@ -99,17 +119,22 @@ pub(crate) async fn run_script(
         let (request, stdin) = write_request(script, session_call, gate)?;
         let _slot = runtime.admit().await?;
         begin().await?;
-        let streams = capture(stdin, policy.limits(), sink);
+        let streams = capture(stdin, &limits, sink);
+        let call = call.as_deref_mut();
         run_screened(
             runtime,
             gate,
             context,
             &request,
+            &limits,
             streams,
             call,
             &mut outcome,
         )
         .await?;
+    }
+    if let Some(state) = call {
+        state.judge(&mut outcome);
     }
     outcome.usage.tool_calls = context.meters.calls();
     outcome.usage.bytes_written = context.meters.written.used();
@@ -127,6 +152,22 @@ enum GuestEnd {
     Rejected(Vec<Violation>),
     /// It ran, and replied these bytes.
     Replied(Vec<u8>),
+    /// Its memory was cleared.
+    Cleared,
+}
+
+impl CallState<'_> {
+    /// Finds out whether a limit of the session has stopped the call, or does now.
+    fn judge(&mut self, outcome: &mut Outcome) {
+        self.budget.name_limit(&mut outcome.verdict);
+        if self.is_at_rest
+            && let Some(verdict) = self.budget.check_memory(self.memory)
+        {
+            outcome.verdict = verdict;
+            outcome.value = None;
+            self.is_at_rest = false;
+        }
+    }
 }
 
 /// Screens a script and runs it, in an instance of its own.
@@ -135,23 +176,37 @@ async fn run_screened(
     gate: &Gate,
     context: &Arc<RunContext>,
     request: &[u8],
+    limits: &Limits,
     streams: Streams,
     call: Option<&mut CallState<'_>>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
-    let policy = gate.policy();
-    let limits = policy.limits();
-    let has_rules = policy.source_rules().screening().is_some();
+    let work = call.as_ref().map_or(CallWork::Run, |state| state.work);
+    let has_rules = work == CallWork::Run && gate.policy().source_rules().screening().is_some();
     let started = Instant::now();
     let outputs = streams.outputs.clone();
     let open = call.as_ref().map(|state| state.files.clone());
-    let host = RunHost::new(gate, context, open.unwrap_or_default());
-    let memory = call.as_ref().map(|state| state.memory);
+    let mut host = RunHost::new(gate, context, open.unwrap_or_default());
+    if let Some(state) = &call {
+        host.reopen(state.reopen).await?;
+    }
+    let memory = call.as_ref().map(|state| &*state.memory);
     let mut guest = instantiate(runtime, limits, streams, host, memory).await?;
 
     let mut screening = has_rules;
-    let work = async {
-        guest.write_request(request).await?;
+    let doing = async {
+        match work {
+            CallWork::Run => guest.write_request(request).await?,
+            CallWork::Collect | CallWork::Scrub => {
+                if work == CallWork::Collect {
+                    guest.call_silent(export::COLLECT).await?;
+                }
+                guest.call_silent(export::RELEASE).await?;
+                guest.keep_memory_size();
+                guest.call_silent(export::SCRUB).await?;
+                return Ok(GuestEnd::Cleared);
+            }
+        }
         if has_rules {
             let found = guest.call(export::SCREEN).await?;
             let found = read_screening(&found, &mut outcome.source);
@@ -163,10 +218,15 @@ async fn run_screened(
         }
         guest.call(export::RUN).await.map(GuestEnd::Replied)
     };
-    let ended = within_time(limits, started, &context.approvals, work).await;
+    let ended = within_time(limits, started, &context.approvals, doing).await;
     let wall = started.elapsed();
     guest.host().cancel_calls();
+    let mut is_cleared = false;
     let stopped_by = match ended {
+        Some(Ok(GuestEnd::Cleared)) => {
+            is_cleared = true;
+            None
+        }
         Some(Ok(GuestEnd::Rejected(violations))) => {
             outcome.verdict = Verdict::Rejected { violations };
             None
@@ -195,7 +255,7 @@ async fn run_screened(
     outcome.usage.memory_peak_bytes = guest.memory_peak_bytes();
     outcome.usage.wall = wall;
     if let Some(state) = call {
-        state.is_at_rest = outcome.source.run.is_some();
+        state.is_at_rest = is_cleared || outcome.source.run.is_some();
         state.files = guest.host().take_open_files();
     }
     if let Some([stdout, stderr]) = outputs {
@@ -235,6 +295,27 @@ pub(crate) fn screen(runtime: Runtime, gate: Gate, script: Script) -> Running<Ve
         Ok(vec![unscreened(&verdict)])
     };
     Running::new(screening, timers)
+}
+
+/// Lists the global variables of a session, without running code of a script's.
+pub(crate) async fn list_globals(
+    runtime: &Runtime,
+    limits: &Limits,
+    memory: &SavedMemory,
+) -> Result<Globals, Error> {
+    let _slot = runtime.admit().await?;
+    let host = RunHost::blank();
+    let streams = Streams::default();
+    let mut guest = instantiate(runtime, limits, streams, host, Some(memory)).await?;
+    let listing = guest.call(export::GLOBALS);
+    let listed = within_time(limits, Instant::now(), &ApprovalClock::default(), listing).await;
+    let Some(Ok(listed)) = listed else {
+        return Err(Error::Host(
+            "the session does not tell its variables".to_owned(),
+        ));
+    };
+    Globals::read(&listed)
+        .map_err(|_| Error::Host("the session does not tell its variables".to_owned()))
 }
 
 impl Runtime {

@@ -46,7 +46,9 @@ pub enum Verdict {
     Limit {
         /// The limit: [`Timeout`](Limit::Timeout), [`Fuel`](Limit::Fuel),
         /// [`Memory`](Limit::Memory), [`ToolCalls`](Limit::ToolCalls), [`Records`](Limit::Records)
-        /// or [`RecordBytes`](Limit::RecordBytes).
+        /// or [`RecordBytes`](Limit::RecordBytes); of a session's call also
+        /// [`SessionFuel`](Limit::SessionFuel), [`SessionTime`](Limit::SessionTime) or
+        /// [`SessionMemory`](Limit::SessionMemory).
         limit: Limit,
         /// The amount used, or asked for: milliseconds of time, else in the limit's unit.
         used: u64,

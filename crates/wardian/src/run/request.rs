@@ -63,6 +63,7 @@ pub(super) fn write_screening_request(
         rules,
         value_bytes: limits.get(Limit::Value).or_max(),
         value_depth: max_value_depth(limits),
+        interactive: script.interactive,
     };
     let json = serde_json::to_vec(&request).map_err(|error| Error::Host(error.to_string()))?;
     let bytes = json.len();

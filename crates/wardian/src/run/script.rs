@@ -25,6 +25,7 @@ pub struct Script {
     pub(crate) inputs: Map<String, Value>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) stdin: Vec<u8>,
+    pub(crate) interactive: bool,
 }
 
 impl Script {
@@ -102,6 +103,14 @@ impl Script {
     /// Sets standard input, which is at its end otherwise.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// The same script, whose value a person reads: it comes back as its `repr`
+    /// ([`Value::Opaque`](crate::outcome::Value::Opaque)), and later calls of the session have it
+    /// as `_`.
+    pub fn interactive(mut self) -> Self {
+        self.interactive = true;
         self
     }
 

@@ -47,6 +47,9 @@ pub(crate) struct ScriptForm {
     /// Standard input in base64; not both of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stdin_base64: Option<String>,
+    /// Set if the value is for a person: it comes back as its `repr`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    interactive: bool,
 }
 
 fn version() -> u32 {
@@ -83,6 +86,7 @@ impl TryFrom<ScriptForm> for Script {
             inputs: form.inputs,
             env: form.env,
             stdin,
+            interactive: form.interactive,
             ..Self::default()
         };
         let modules = form.modules.into_iter();
@@ -109,6 +113,7 @@ impl From<Script> for ScriptForm {
             env: script.env,
             stdin,
             stdin_base64,
+            interactive: script.interactive,
         }
     }
 }

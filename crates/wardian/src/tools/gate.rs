@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use wardian_abi::ToolSpec;
 use wardian_audit::{Event, Log, REDACTED};
-use wardian_policy::{Access, Policy};
+use wardian_policy::{Access, Limits, Policy};
 
 use super::approval::{Approval, ApprovalRequest, Approver};
 use super::arguments;
@@ -183,8 +183,8 @@ impl Gate {
     }
 
     /// Makes the context of a run.
-    pub(crate) fn new_context(&self, run: RunName) -> RunContext {
-        RunContext::new(run, self.policy(), self.0.log.clone())
+    pub(crate) fn new_context(&self, run: RunName, limits: &Limits) -> RunContext {
+        RunContext::new(run, self.policy(), limits, self.0.log.clone())
     }
 
     /// Takes a call as far as its tool's work, and lets that begin. `args` are JSON, with the

@@ -51,7 +51,9 @@ impl SecureTool {
     pub(crate) fn new(gate: Gate, tool: Tool) -> Self {
         let run_id = uuid::Uuid::now_v7().to_string();
         Self {
-            run: Arc::new(EndGuard(Arc::new(gate.new_context(run_id.into())))),
+            run: Arc::new(EndGuard(Arc::new(
+                gate.new_context(run_id.into(), gate.policy().limits()),
+            ))),
             begun: Arc::default(),
             gate,
             tool,

@@ -115,8 +115,8 @@ impl Report {
 pub(super) fn name_with_unit(limit: Limit) -> String {
     let name = limit.short_name();
     match limit {
-        Limit::Timeout => format!("{name}_ms"),
-        Limit::Memory => format!("{name}_bytes"),
+        Limit::Timeout | Limit::SessionTime => format!("{name}_ms"),
+        Limit::Memory | Limit::SessionMemory => format!("{name}_bytes"),
         _ => name.to_owned(),
     }
 }
