@@ -84,7 +84,7 @@ fn sessions_expire_wherever_they_are() {
     let last = sessions.open();
     call(&sessions, &last, "1");
     let left: Vec<_> = sessions.list().into_iter().map(|info| info.id).collect();
-    assert_eq!(left, [last.clone()]);
+    assert_eq!(left, std::slice::from_ref(&last));
     let files = std::fs::read_dir(directory.path()).unwrap();
     let files: Vec<_> = files
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -295,7 +295,7 @@ impl Round {
         let expect = |ended: Result<Outcome, Error>, expected: u64| match ended {
             // On a machine that is stopped, time passes for benign scripts too.
             Ok(outcome) if outcome.verdict.ending() == "time" => Ok(false),
-            Ok(outcome) if outcome.json()["value"] == expected => Ok(true),
+            Ok(outcome) if outcome.json().get("value") == Some(&expected.into()) => Ok(true),
             other => Err(format!(
                 "a session that should say {expected} has come to {other:?}"
             )),

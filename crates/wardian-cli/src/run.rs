@@ -86,10 +86,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     };
     let (screen, mut written) = Screen::start()?;
     let heard = Heard::default();
-    let sink: Box<dyn FnMut(Stream, &[u8]) + Send> = if args.json {
-        Box::new(heard.sink())
+    let sink = if args.json {
+        heard.sink()
     } else {
-        Box::new(sink(screen.clone()))
+        sink(screen.clone())
     };
     let run = match &session {
         Some(file) => file.session.run_streaming(script, sink),

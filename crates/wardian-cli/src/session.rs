@@ -97,9 +97,14 @@ fn show(file: &Path, json: bool) -> Result<Exit> {
     if json {
         let globals = listed.globals.iter().map(as_json);
         let mut shown = summary(&snapshot, file)?;
-        shown["open_files"] = snapshot.open_files().collect();
-        shown["globals"] = globals.collect();
-        shown["globals_omitted"] = listed.omitted.into();
+        let more = [
+            ("open_files", snapshot.open_files().collect()),
+            ("globals", globals.collect()),
+            ("globals_omitted", listed.omitted.into()),
+        ];
+        if let Some(shown) = shown.as_object_mut() {
+            shown.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        }
         print_json(&shown)?;
         return Ok(Exit::SUCCESS);
     }
@@ -199,10 +204,8 @@ fn list(paths: &[PathBuf], json: bool) -> Result<Exit> {
                 snapshot.usage().calls.to_string(),
                 size(file_bytes(&file)?),
                 snapshot.pages().to_string(),
-                snapshot.session_id().to_owned(),
-                snapshot
-                    .parent()
-                    .map_or_else(String::new, |parent| parent.chars().take(12).collect()),
+                short(snapshot.session_id()),
+                snapshot.parent().map_or_else(String::new, short),
             ]);
         }
     }
@@ -210,6 +213,11 @@ fn list(paths: &[PathBuf], json: bool) -> Result<Exit> {
         print(&format!("{}\n", table.trim_fmt()))?;
     }
     Ok(Exit::SUCCESS)
+}
+
+/// The start of an id or a hash, for tables.
+fn short(name: &str) -> String {
+    name.chars().take(13).collect()
 }
 
 fn fork(file: &Path, to: &Path) -> Result<Exit> {

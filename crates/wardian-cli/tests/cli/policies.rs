@@ -398,7 +398,7 @@ fn the_built_in_policy_is_shown() {
         "EXECUTE_CODE",
         "files: none",
         "network: none",
-        "limits.timeout        10s",
+        "limits.timeout                10s",
         "tools: none",
     ] {
         assert!(shown.contains(said), "{shown}");

@@ -96,10 +96,7 @@ pub(crate) async fn run_script(
         id: outcome.run_id.clone(),
         session: call.as_ref().map(|state| state.name.clone()),
     };
-    let limits = match &call {
-        Some(state) => state.budget.limits.clone(),
-        None => gate.policy().limits().clone(),
-    };
+    let limits = limits_of(gate, call.as_deref());
     let guard = EndGuard(Arc::new(gate.new_context(name, &limits)));
     let context = &guard.0;
     let authority = gate.authority();
@@ -126,7 +123,6 @@ pub(crate) async fn run_script(
             gate,
             context,
             &request,
-            &limits,
             streams,
             call,
             &mut outcome,
@@ -170,17 +166,23 @@ impl CallState<'_> {
     }
 }
 
+/// The limits of a run: the policy's, and what is left of a session's.
+fn limits_of(gate: &Gate, call: Option<&CallState<'_>>) -> Limits {
+    let limits = call.map_or(gate.policy().limits(), |state| &state.budget.limits);
+    limits.clone()
+}
+
 /// Screens a script and runs it, in an instance of its own.
 async fn run_screened(
     runtime: &Runtime,
     gate: &Gate,
     context: &Arc<RunContext>,
     request: &[u8],
-    limits: &Limits,
     streams: Streams,
     call: Option<&mut CallState<'_>>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
+    let limits = &limits_of(gate, call.as_deref());
     let work = call.as_ref().map_or(CallWork::Run, |state| state.work);
     let has_rules = work == CallWork::Run && gate.policy().source_rules().screening().is_some();
     let started = Instant::now();

@@ -263,8 +263,8 @@ impl Session {
         Arc::strong_count(&self.progress) == 1
     }
 
-    /// Returns what its calls have used so far, those included that were undone. Of a call whose
-    /// future was dropped, only that it was there.
+    /// Returns what its calls have used so far, those included that were undone, and the clearing of
+    /// memory for snapshots. Of a call whose future was dropped, only that it was there.
     pub fn usage(&self) -> SessionUsage {
         self.progress.lock().usage
     }

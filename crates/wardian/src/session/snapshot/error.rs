@@ -72,6 +72,6 @@ pub enum SnapshotError {
         reason: String,
     },
     /// The host could not read or write.
-    #[error("the snapshot can't be read or written: {0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
