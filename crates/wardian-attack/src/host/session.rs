@@ -28,8 +28,13 @@ fn new_session() -> Result<Session> {
 }
 
 /// Everything that Python shows of its memory. The mark itself is in no container.
-const LOOK: &str = "import gc\ndef look():\n    mark, kinds = ''.join(reversed('ENO-TNANET')), (list, dict, tuple, set)\n\
-                    \x20   return sum(mark in repr(thing) for thing in gc.get_objects() if isinstance(thing, kinds))\nlook()";
+const LOOK: &str = "
+import gc
+def look():
+    mark, kinds = ''.join(reversed('ENO-TNANET')), (list, dict, tuple, set)
+    things = (thing for thing in gc.get_objects() if isinstance(thing, kinds))
+    return sum(mark in repr(thing) for thing in things)
+look()";
 
 /// Two tenants whose sessions take turns in memory, and in files.
 pub(super) fn suspended() -> Result {
