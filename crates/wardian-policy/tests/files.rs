@@ -72,6 +72,15 @@ records = 200
 record_bytes = "2MiB"
 host_memory = "32MiB"
 
+[limits.session]
+calls = 500
+fuel = 2e12
+time = "30m"
+age = "12h"
+idle = "10m"
+memory = "64MiB"
+bytes_written = "128MiB"
+
 [source]
 profile = "standard"
 allow_imports = ["numpy.linalg"]
@@ -553,7 +562,7 @@ fn the_hash_is_of_the_meaning() {
         Policy::computing()
             .with_source_rules(Profile::Open)
             .sha256(),
-        "2453ecde0aef6972a816472ff9e3eb8326cd0817326da44562c920b96fe9f3db"
+        "4849faea44926bbf7ccbe204e13ad95c2fd9eae9ecd5f6b128558bbda560e903"
     );
 }
 
@@ -744,6 +753,16 @@ fn the_schema_knows_every_key() {
             .collect();
         assert_eq!(keys(&sections[section]), written, "{section}");
     }
+    let of_session: Vec<_> = document["limits"]["session"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(
+        keys(&sections["limits"]["properties"]["session"]),
+        of_session
+    );
     assert_eq!(
         keys(&sections["tools"]["additionalProperties"]),
         ["approval", "args", "config", "max_calls"]
