@@ -35,9 +35,11 @@ use crate::{Error, Runtime, Sandbox};
 ///
 /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
 /// let session = sandbox.session(SessionOptions::default());
-/// session.run_blocking("def squares():\n    for n in range(10): yield n * n\nnumbers =
-/// squares()")?; session.run_blocking("next(numbers), next(numbers)")?; let bytes =
-/// session.snapshot().wait()?.to_bytes(); assert!(bytes.len() < 256 << 10);
+/// let squares = "def squares():\n    for n in range(10): yield n * n\nnumbers = squares()";
+/// session.run_blocking(squares)?;
+/// session.run_blocking("next(numbers), next(numbers)")?;
+/// let bytes = session.snapshot().wait()?.to_bytes();
+/// assert!(bytes.len() < 256 << 10);
 ///
 /// // Here, or in another process.
 /// let again = Snapshot::from_bytes(&bytes)?.start(&sandbox, SessionOptions::default()).wait()?;
