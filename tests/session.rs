@@ -339,22 +339,22 @@ fn limits_bound_the_whole() {
     assert_eq!(outcome.verdict.ending(), "session.fuel");
     refused_by(&session, Limit::SessionFuel);
 
-    let session = with_limit(Limit::SessionTime, 300_000_000);
+    let session = with_limit(Limit::SessionTime, 2_000_000_000);
     call(&session, "import time\ntime.sleep(0.1)");
     assert_eq!(stopped_by(&session, "time.sleep(10)"), "session.time");
     refused_by(&session, Limit::SessionTime);
 
-    let session = with_limit(Limit::SessionAge, 50_000_000);
+    let session = with_limit(Limit::SessionAge, 1_000_000_000);
     call(&session, "1");
-    std::thread::sleep(Duration::from_millis(60));
+    std::thread::sleep(Duration::from_millis(1_100));
     refused_by(&session, Limit::SessionAge);
 
-    let session = with_limit(Limit::SessionIdle, 200_000_000);
+    let session = with_limit(Limit::SessionIdle, 1_000_000_000);
     for _ in 0..4 {
         std::thread::sleep(Duration::from_millis(60));
         call(&session, "1");
     }
-    std::thread::sleep(Duration::from_millis(210));
+    std::thread::sleep(Duration::from_millis(1_100));
     refused_by(&session, Limit::SessionIdle);
 
     // A call that leaves too much is undone.
