@@ -26,7 +26,7 @@ use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, remark};
 use crate::preflight::{self, Host};
 use crate::run::{log, print_refusals};
-use crate::session::SessionFile;
+use crate::session::{self, SessionFile, size};
 
 /// The most inputs that `:undo` steps back over.
 const UNDO_DEPTH: usize = 20;
@@ -183,12 +183,7 @@ impl Repl {
         let path = (!rest.trim().is_empty()).then(|| PathBuf::from(rest.trim()));
         match (name, path) {
             (":globals", None) => {
-                let listed = self.session.globals().wait()?;
-                let mut table = columns(&["variable", "type", "size"]);
-                for global in &listed.globals {
-                    let size = size(global.size_bytes);
-                    table.add_row([&global.name, &global.type_name, &size]);
-                }
+                let table = session::table(&self.session.globals().wait()?);
                 print(&format!("{}\n", table.trim_fmt()))
             }
             (":limits", None) => self.limits(),
@@ -223,13 +218,7 @@ impl Repl {
 
     /// Saves the session, or a fork of it, in a file that is not there yet.
     fn save(&self, path: &Path, forks: bool) -> Result<()> {
-        if path.symlink_metadata().is_ok() {
-            return Err(Usage(format!(
-                "{} is there already; name another file",
-                path.display()
-            ))
-            .into());
-        }
+        session::check_is_new(path)?;
         let snapshot = self.session.snapshot().wait()?;
         let snapshot = if forks { snapshot.fork() } else { snapshot };
         snapshot.save(path)?;
@@ -262,10 +251,6 @@ impl Repl {
             .map(|global| global.name)
             .collect()
     }
-}
-
-fn size(bytes: u64) -> String {
-    Limit::Memory.show(wardian::policy::Allowance::AtMost(bytes))
 }
 
 /// Shows output as it comes. There is nobody to tell if that fails.

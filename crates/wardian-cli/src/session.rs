@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use comfy_table::Table;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
-use wardian::session::{Global, Session, SessionOptions, Snapshot};
+use wardian::session::{Global, Globals, Session, SessionOptions, Snapshot};
 use wardian::{Runtime, Sandbox};
 
 use crate::args::SessionCommand;
@@ -129,11 +130,7 @@ fn show(file: &Path, json: bool) -> Result<Exit> {
     }
     print(&format!("{}\n", rows.trim_fmt()))?;
     if !listed.globals.is_empty() {
-        let mut globals = columns(&["variable", "type", "size"]);
-        for global in &listed.globals {
-            globals.add_row([&global.name, &global.type_name, &size(global.size_bytes)]);
-        }
-        print(&format!("\n{}\n", globals.trim_fmt()))?;
+        print(&format!("\n{}\n", table(&listed).trim_fmt()))?;
     }
     if listed.omitted > 0 {
         remark(&format!("{} more variables are not shown", listed.omitted));
@@ -169,7 +166,25 @@ fn file_bytes(file: &Path) -> Result<u64> {
         .len())
 }
 
-fn size(bytes: u64) -> String {
+/// A table of variables.
+pub(crate) fn table(listed: &Globals) -> Table {
+    let mut table = columns(&["variable", "type", "size"]);
+    for global in &listed.globals {
+        table.add_row([&global.name, &global.type_name, &size(global.size_bytes)]);
+    }
+    table
+}
+
+/// Checks that nothing is at a path yet: a session's file is not replaced by another session.
+pub(crate) fn check_is_new(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        let path = path.display();
+        return Err(Usage(format!("{path} is there already; name another file")).into());
+    }
+    Ok(())
+}
+
+pub(crate) fn size(bytes: u64) -> String {
     wardian::policy::Limit::Memory.show(wardian::policy::Allowance::AtMost(bytes))
 }
 
@@ -222,13 +237,7 @@ fn short(name: &str) -> String {
 
 fn fork(file: &Path, to: &Path) -> Result<Exit> {
     let snapshot = load(file)?;
-    if to.symlink_metadata().is_ok() {
-        return Err(Usage(format!(
-            "{} is there already; name another file",
-            to.display()
-        ))
-        .into());
-    }
+    check_is_new(to)?;
     let saved = snapshot.fork().save(to);
     saved.with_context(|| format!("cannot write {}", to.display()))?;
     Ok(Exit::SUCCESS)
