@@ -1,12 +1,10 @@
 //! Wardian inside of a host: many runs at once, any executor, cancellation, panics.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indoc::indoc;
 use wardian::{
     Error, Limits, Policy, Runtime, Sandbox, Script, Verdict,
-    outcome::Stream,
     policy::{Allowance, Permission},
 };
 
@@ -99,16 +97,6 @@ async fn a_panic_beside_a_run_leaks_nothing() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_sink_reaches_the_embedder_and_leaks_nothing() {
-    let runtime = Runtime::builder().concurrent_runs(1).build().unwrap();
-    let sandbox = Sandbox::new(&runtime, unscreened()).unwrap();
-    let task =
-        tokio::spawn(sandbox.run_streaming("print(1)", |_, _| panic!("expected by this test")));
-    assert!(task.await.unwrap_err().is_panic());
-    assert_eq!(sandbox.run("1").await.unwrap().verdict, Verdict::Completed);
-}
-
-#[tokio::test]
 async fn busy_after_the_stated_wait() {
     let wait = Duration::from_millis(50);
     let runtime = Runtime::builder()
@@ -152,38 +140,6 @@ fn the_blocking_door_opens_everywhere() {
         .unwrap()
         .join()
         .unwrap();
-}
-
-#[test]
-fn output_streams_as_it_is_produced() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let into = seen.clone();
-    let code = indoc! {"
-        import sys
-        print('one')
-        sys.stderr.write('two')
-        while True: pass"};
-    let sandbox = Sandbox::new(runtime(), unscreened().with_limits(little_fuel())).unwrap();
-    let run = sandbox.run_streaming(code, move |stream, bytes: &[u8]| {
-        into.lock()
-            .unwrap()
-            .push((stream, String::from_utf8(bytes.to_vec()).unwrap()));
-    });
-    let outcome = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(run)
-        .unwrap();
-    let seen = seen.lock().unwrap();
-    let text = |wanted| {
-        seen.iter()
-            .filter(|(s, _)| *s == wanted)
-            .map(|(_, t)| t.as_str())
-            .collect::<String>()
-    };
-    assert_eq!(text(Stream::Stdout), "one\n");
-    assert_eq!(text(Stream::Stderr), "two");
-    assert_eq!(outcome.stdout.text(), "one\n");
 }
 
 #[test]

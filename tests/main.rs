@@ -14,6 +14,7 @@ mod audit;
 mod database;
 mod documents;
 mod embedding;
+mod events;
 mod explain;
 mod file_tools;
 mod files;

@@ -234,17 +234,6 @@ fn positions_are_undone_whenever_a_call_is_dropped() {
 }
 
 #[test]
-fn output_is_passed_on_while_a_call_runs() {
-    let session = session();
-    let (sender, pieces) = std::sync::mpsc::channel();
-    let run = session.run_streaming("for i in range(3): print(i)", move |_, bytes| {
-        sender.send(bytes.to_vec()).unwrap();
-    });
-    assert_eq!(pollster::block_on(run).unwrap().stdout.text(), "0\n1\n2\n");
-    assert_eq!(pieces.iter().flatten().collect::<Vec<_>>(), b"0\n1\n2\n");
-}
-
-#[test]
 fn one_call_at_a_time() {
     let mut options = SessionOptions::default();
     options.turn_wait = Duration::from_millis(20);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use wardian::event::RunEvent;
 use wardian::policy::Allowance::AtMost;
 use wardian::policy::Limit;
 use wardian::session::{DirectoryStore, MemoryStore, SessionStore, Sessions, SessionsOptions};
@@ -47,6 +48,18 @@ fn the_least_recently_used_are_suspended_and_nobody_notices() {
         assert_eq!(call(&sessions, id, "next(source)"), json!(i * 10));
         assert_eq!(live(), 3);
     }
+    let events: Vec<_> = sessions
+        .start(&ids[0], "print(i := 5)")
+        .blocking()
+        .map(Result::unwrap)
+        .collect();
+    assert!(
+        matches!(
+            &events[..],
+            [RunEvent::Output { .. }, .., RunEvent::Ended(_)]
+        ),
+        "{events:?}"
+    );
     assert_eq!(sessions.list().len(), 10);
     // One that somebody has stays live.
     let first = sessions.find(&ids[0]).wait().unwrap();

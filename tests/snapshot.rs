@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use wardian::policy::Allowance::AtMost;
 use wardian::policy::{Access, Grant, Limit, Permission};
-use wardian::session::{SessionOptions, Snapshot, SnapshotError};
+use wardian::session::{SessionOptions, Snapshot, SnapshotError, SnapshotForm};
 use wardian::{Error, Policy, Sandbox, Session, Verdict};
 use wardian_testkit::runtime;
 
@@ -357,8 +357,9 @@ fn a_signature_is_that_of_the_key() {
     let session = session();
     call(&session, "x = 1");
     let snapshot = session.snapshot().wait().unwrap();
-    let (signed, plain) = (snapshot.to_signed_bytes(b"key"), snapshot.to_bytes());
-    let read = Snapshot::from_signed_bytes(&signed, b"key").unwrap();
+    let form = SnapshotForm::default().signed(b"key");
+    let (signed, plain) = (form.write(&snapshot).unwrap(), snapshot.to_bytes());
+    let read = form.read(&signed).unwrap();
     assert_eq!(read.sha256(), snapshot.sha256());
     assert_eq!(call(&start(&read, &session), "x"), 1);
     let mut edited = signed.clone();
@@ -370,11 +371,81 @@ fn a_signature_is_that_of_the_key() {
         (&edited, Some(b"key")),
     ] {
         let read = match key {
-            Some(key) => Snapshot::from_signed_bytes(bytes, key),
+            Some(key) => SnapshotForm::default().signed(key).read(bytes),
             None => Snapshot::from_bytes(bytes),
         };
         let is_refused = matches!(read, Err(Error::Snapshot(SnapshotError::Signature(_))));
         assert!(is_refused, "{read:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_can_be_what_has_changed() {
+    let session = session();
+    call(&session, "numbers = list(range(200_000)); text = 'a'");
+    let first = session.snapshot().wait().unwrap();
+    call(&session, "text = 'b'; numbers[7] = 0");
+    let second = session.snapshot().wait().unwrap();
+    let form = SnapshotForm::default().since(&first);
+    let bytes = form.write(&second).unwrap();
+    let (len, of_whole) = (bytes.len(), second.to_bytes().len());
+    assert!(len < of_whole / 2, "{len} bytes of {of_whole}");
+    let read = form.read(&bytes).unwrap();
+    assert_eq!(read.to_bytes(), second.to_bytes());
+    assert_eq!(
+        call(&start(&read, &session), "[text, sum(numbers[:9])]"),
+        json!(["b", 29])
+    );
+    // In the other direction too, though the memory of a session does not shrink.
+    let back = SnapshotForm::default().since(&second);
+    let bytes_back = back.write(&first).unwrap();
+    assert_eq!(back.read(&bytes_back).unwrap().sha256(), first.sha256());
+    // A whole one is read by any form that asks for nothing else.
+    let whole = form.read(&second.to_bytes()).unwrap();
+    assert_eq!(whole.sha256(), second.sha256());
+
+    for (read, what) in [
+        (SnapshotForm::default().read(&bytes), "no other one"),
+        (back.read(&bytes), "another one"),
+        (Snapshot::from_bytes(&bytes), "as a whole one"),
+    ] {
+        let Err(Error::Snapshot(SnapshotError::Base { sha256 })) = read else {
+            panic!("{what}: {read:?}")
+        };
+        assert_eq!(sha256, first.sha256());
+    }
+}
+
+/// A difference that does not make the snapshot that it says is refused.
+#[test]
+fn a_forged_difference_is_refused() {
+    let session = session();
+    call(&session, "x = 1");
+    let first = session.snapshot().wait().unwrap();
+    call(&session, "x = 2");
+    let second = session.snapshot().wait().unwrap();
+    let form = SnapshotForm::default().since(&first);
+    let bytes = form.write(&second).unwrap();
+    type Change<'c> = &'c dyn Fn(&mut Json, &mut Vec<Page>);
+    let changes: [(&str, Change<'_>); 5] = [
+        ("another whole", &|head, _| {
+            head["since"]["whole"] = first.sha256().into();
+        }),
+        ("another page", &|_, pages| pages[0].1[7] ^= 1),
+        ("a page that is nowhere", &|_, pages| {
+            pages.last_mut().unwrap().0 = u32::MAX;
+        }),
+        ("a page beyond the end", &|_, pages| {
+            pages.last_mut().unwrap().0 = (1 << 20) - 1;
+        }),
+        ("another size", &|head, _| {
+            head["memory_bytes"] = u64::MAX.into();
+        }),
+    ];
+    for (what, change) in changes {
+        let read = form.read(&forge(&bytes, change));
+        let is_refused = matches!(read, Err(Error::Snapshot(SnapshotError::Damaged(_))));
+        assert!(is_refused, "{what}: {read:?}");
     }
 }
 

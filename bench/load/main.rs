@@ -1,6 +1,6 @@
 //! `just bench load`: many sandboxes, many runs, short ones beside long ones.
 //!
-//! - how much memory a live sandbox takes, with a thousand of them;
+//! - how much memory a live sandbox takes, with a thousand of them, and a suspended session;
 //! - how many fresh runs a second all processors do;
 //! - how long short runs take that come at random, beside long ones, at 80 % of that work;
 //! - whether memory grows over a million runs.
@@ -19,6 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use wardian::session::{Sessions, SessionsOptions};
 use wardian::{Limits, Policy, Runtime, Sandbox, policy::Allowance};
 
 const SHORT: &str = "print(\"hi\")";
@@ -27,6 +28,9 @@ const SHORT: &str = "print(\"hi\")";
 const LONG: &str = "s = 0\nfor i in range(100_000): s += i * i % 7";
 
 const ALIVE: &str = "print('alive')\nimport time\ntime.sleep(1e6)";
+
+/// A small session.
+const SMALL: &str = "import json\nrows = [{'n': n, 'name': f'row {n}'} for n in range(100)]";
 
 /// The time for which throughput and load are measured.
 const MEASURED: Duration = Duration::from_secs(10);
@@ -38,6 +42,9 @@ struct Args {
     /// Count of sandboxes that are alive at once.
     #[arg(long, default_value_t = 1_000)]
     sandboxes: usize,
+    /// Count of sessions that are suspended at once.
+    #[arg(long, default_value_t = 300)]
+    sessions: usize,
     /// Part of all processors' work that is asked for.
     #[arg(long, default_value_t = 0.8)]
     load: f64,
@@ -60,6 +67,8 @@ struct LoadResult {
     processors: usize,
     sandboxes: usize,
     bytes_per_sandbox: u64,
+    sessions: usize,
+    bytes_per_suspended_session: u64,
     runs_per_second: f64,
     idle: Percentiles,
     loaded: Percentiles,
@@ -107,6 +116,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes_per_sandbox = alive(&executor, args.sandboxes)?;
     let runtime = Runtime::new()?;
     let sandbox = Sandbox::new(&runtime, Policy::computing())?;
+    eprintln!("{} sessions suspended", args.sessions);
+    let bytes_per_suspended_session = suspended(&sandbox, args.sessions)?;
     eprintln!("one run after the other");
     let idle = one_by_one(&sandbox)?;
     eprintln!("every processor busy");
@@ -139,6 +150,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         processors,
         sandboxes: args.sandboxes,
         bytes_per_sandbox,
+        sessions: args.sessions,
+        bytes_per_suspended_session,
         runs_per_second,
         idle,
         short_runs: loaded.len(),
@@ -163,6 +176,11 @@ impl LoadResult {
             "{:>10.2} MiB  for each of {} live sandboxes",
             mib(self.bytes_per_sandbox),
             self.sandboxes
+        );
+        println!(
+            "{:>10.3} MiB  for each of {} suspended sessions",
+            mib(self.bytes_per_suspended_session),
+            self.sessions
         );
         println!(
             "{:>10.0}      fresh runs a second on {} processors",
@@ -213,6 +231,21 @@ fn alive(executor: &tokio::runtime::Runtime, count: usize) -> Result<u64, Box<dy
     alive.iter().for_each(tokio::task::JoinHandle::abort);
     thread::sleep(Duration::from_secs(1));
     Ok(all.saturating_sub(one) / (count as u64 - 1).max(1))
+}
+
+/// Measures the memory of one more session that is suspended to memory.
+fn suspended(sandbox: &Sandbox, count: usize) -> Result<u64, Box<dyn Error>> {
+    let sessions = Sessions::new(sandbox.clone(), SessionsOptions::default())?;
+    let open = |count: usize| {
+        for _ in 0..count {
+            pollster::block_on(sessions.run(&sessions.open(), SMALL))?;
+        }
+        sessions.suspend_all().wait()
+    };
+    open(10)?;
+    let few = resident()?;
+    open(count)?;
+    Ok(resident()?.saturating_sub(few) / count.max(1) as u64)
 }
 
 fn one(sandbox: &Sandbox, script: &str) -> Result<Duration, Box<dyn Error>> {

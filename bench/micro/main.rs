@@ -87,7 +87,20 @@ fn session_snapshot(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| session.snapshot().wait().unwrap().to_bytes());
 }
 
-/// From bytes to the end of a first call.
+/// From bytes to a session.
+#[divan::bench(sample_count = 200)]
+fn session_read_and_start(bencher: Bencher<'_, '_>) {
+    let session = session();
+    session.run_blocking(SMALL).unwrap();
+    let bytes = session.snapshot().wait().unwrap().to_bytes();
+    bencher.bench_local(|| {
+        let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+        let again = snapshot.start(session.sandbox(), SessionOptions::default());
+        again.wait().unwrap()
+    });
+}
+
+/// As above, to the end of a first call.
 #[divan::bench(sample_count = 200)]
 fn session_resume(bencher: Bencher<'_, '_>) {
     let session = session();

@@ -25,7 +25,7 @@ use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, remark};
 use crate::preflight::{self, Host};
-use crate::run::{log, print_refusals};
+use crate::run::{self, log, print_refusals};
 use crate::session::{self, SessionFile, size};
 
 /// The most inputs that `:undo` steps back over.
@@ -161,9 +161,9 @@ impl Repl {
     async fn call(&self, input: &str) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let script = Script::new(input).interactive();
-        let run = self.session.run_streaming(script, output());
+        let mut events = self.session.start(script);
         let outcome = tokio::select! {
-            outcome = run => outcome,
+            outcome = run::follow(&mut events, output()) => outcome,
             _ = interrupt.recv() => {
                 remark("stopped; the session is as before this input");
                 return Ok(());

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
     Error, Log, Outcome, Policy, Runtime, Sandbox, Tool, Verdict,
     audit::FileOperation,
+    event::{RunEvent, RunEvents},
     outcome::{Attempt, Output, Refusals, Stream},
     policy::{Access, Allowance, Grant, Limit, Profile},
     session::SessionOptions,
@@ -86,25 +86,24 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     };
     let (screen, mut written) = Screen::start()?;
     let heard = Heard::default();
-    let sink = if args.json {
+    let mut show = if args.json {
         heard.sink()
     } else {
         sink(screen.clone())
     };
-    let run = match &session {
-        Some(file) => file.session.run_streaming(script, sink),
-        None => sandbox.run_streaming(script, sink),
+    let mut events = match &session {
+        Some(file) => file.session.start(script),
+        None => sandbox.start(script),
     };
+    let cancel = events.cancel_handle();
     let ended = executor.block_on(async {
         let mut overdue = std::pin::pin!(overdue(timeout, asked));
         // The run has a thread of its own: where the script computes, signals have to work.
         let (done, mut outcome) = oneshot::channel();
-        let (cancel, cancelled) = oneshot::channel::<()>();
         spawn("wardian-run", move || {
-            if let Either::Left((outcome, _)) = pollster::block_on(select(run, cancelled)) {
-                // The receiver is gone only when nobody waits for this run any more.
-                let _ = done.send(Box::new(outcome));
-            }
+            let outcome = pollster::block_on(follow(&mut events, &mut show));
+            // The receiver is gone only when nobody waits for this run any more.
+            let _ = done.send(outcome);
         })?;
         let ended = tokio::select! {
             outcome = &mut outcome => RunEnd::ByItself(outcome),
@@ -114,15 +113,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         };
         let RunEnd::ByItself(outcome) = ended else {
             // So that its end is on the record; not if it can't be reached.
-            drop(cancel);
+            cancel.cancel();
             let _ = tokio::time::timeout(SHUTDOWN_GRACE, outcome).await;
             return Ok(ended);
         };
         if let Ok(outcome) = &outcome
-            && let Ok(outcome) = &**outcome
+            && let Ok(outcome) = outcome
             && args.json
         {
-            let mut line = serde_json::to_vec(&Report::from(outcome)).map_err(io::Error::other)?;
+            let mut line =
+                serde_json::to_vec(&Report::from(&**outcome)).map_err(io::Error::other)?;
             line.push(b'\n');
             screen.send(Piece::Result(line));
         }
@@ -141,7 +141,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     // What was given up has its end on the record, unless that can't be written.
     Runtime::settle(SHUTDOWN_GRACE);
     let outcome = match ended.map_err(|error: io::Error| anyhow::Error::new(error))? {
-        RunEnd::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
+        RunEnd::ByItself(outcome) => outcome?.map_err(usage_or_own)?,
         RunEnd::OutputFailed(written) => {
             let failed = written.unwrap_or_else(|error| Err(io::Error::other(error)));
             return Err(exit::cannot_write(
@@ -204,7 +204,7 @@ pub(crate) fn log(file: &Path) -> Result<Log> {
 
 /// The end of waiting for a run.
 enum RunEnd {
-    ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
+    ByItself(Result<Result<Box<Outcome>, Error>, RecvError>),
     /// Its output could not be shown.
     OutputFailed(Result<io::Result<()>, RecvError>),
     /// Its output is not being read.
@@ -515,6 +515,21 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
 
 /// A receiver of a script's output while it runs.
 type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
+
+/// Passes output on as it comes, until the run has ended.
+pub(crate) async fn follow(
+    events: &mut RunEvents,
+    mut show: impl FnMut(Stream, &[u8]),
+) -> Result<Box<Outcome>, Error> {
+    while let Some(event) = events.next().await {
+        match event? {
+            RunEvent::Output { stream, bytes } => show(stream, &bytes),
+            RunEvent::Ended(outcome) => return Ok(outcome),
+            _ => {}
+        }
+    }
+    Err(Error::Cancelled)
+}
 
 /// Shows output as it comes.
 fn sink(screen: Screen) -> Sink {

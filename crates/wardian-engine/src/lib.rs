@@ -28,7 +28,7 @@ pub use host::{
 };
 pub use instance::{EngineLimits, Instance, Streams};
 pub use mapping::{FrozenMemory, GuestKind, MemoryWriter, PAGE_BYTES, Pages, SavedMemory};
-pub use output::{Capture, Output, Sink, Stream};
+pub use output::{Capture, Output, Sending, Sink, Stream};
 
 /// Versions and hashes of the guest that is linked in.
 pub mod artifacts {

@@ -43,45 +43,74 @@ impl Output {
 }
 
 /// Receives output as it is produced.
-pub type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
+pub trait Sink: Send + Sync {
+    /// Takes the next bytes of a stream. The guest goes on when that is done.
+    fn send(&self, stream: Stream, bytes: Vec<u8>) -> Sending<'_>;
+}
+
+/// The passing on of output.
+pub type Sending<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 /// A stream of a guest, kept up to a limit.
 #[derive(Clone)]
-pub struct Capture(Arc<Mutex<Buffer>>);
+pub struct Capture {
+    stream: Stream,
+    buffer: Arc<Mutex<Buffer>>,
+    sink: Option<Arc<dyn Sink>>,
+}
 
 struct Buffer {
-    stream: Stream,
     /// Half of the limit, in bytes.
     half: usize,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     written: u64,
-    sink: Option<Arc<Mutex<Sink>>>,
+    /// Bytes for the sink that it has not got yet; `None` without a sink.
+    unsent: Option<Vec<u8>>,
 }
 
 impl Capture {
     /// Keeps at most `max_bytes` bytes, plus the line that marks a cut, and passes them on to
     /// `sink`.
-    pub fn new(stream: Stream, max_bytes: u64, sink: Option<Arc<Mutex<Sink>>>) -> Self {
+    pub fn new(stream: Stream, max_bytes: u64, sink: Option<Arc<dyn Sink>>) -> Self {
         let half = usize::try_from(max_bytes / 2).unwrap_or(usize::MAX);
-        Self(Arc::new(Mutex::new(Buffer {
-            stream,
+        let buffer = Buffer {
             half,
             head: Vec::new(),
             tail: VecDeque::new(),
             written: 0,
+            unsent: sink.as_ref().map(|_| Vec::new()),
+        };
+        Self {
+            stream,
+            buffer: Arc::new(Mutex::new(buffer)),
             sink,
-        })))
+        }
     }
 
     fn push(&self, bytes: &[u8]) {
-        self.0.lock().push(bytes);
+        self.buffer.lock().push(bytes);
+    }
+
+    /// Waits until the sink has got what it is to get so far.
+    async fn send(&self) {
+        let Some(sink) = &self.sink else {
+            return;
+        };
+        let unsent = self.buffer.lock().unsent.clone();
+        if let Some(bytes) = unsent.filter(|bytes| !bytes.is_empty()) {
+            sink.send(self.stream, bytes).await;
+            // Only now: a call that is stopped while it waits is to lose nothing.
+            self.buffer.lock().unsent = Some(Vec::new());
+        }
     }
 
     /// Ends the stream. The sink gets what follows the head: the tail, after a mark if something is
     /// missing.
-    pub fn finish(&self) -> Output {
-        self.0.lock().finish()
+    pub async fn finish(&self) -> Output {
+        let output = self.buffer.lock().finish();
+        self.send().await;
+        output
     }
 }
 
@@ -101,10 +130,8 @@ impl Buffer {
     }
 
     fn pass_on(&mut self, bytes: &[u8]) {
-        if let Some(sink) = &self.sink
-            && !bytes.is_empty()
-        {
-            (sink.lock())(self.stream, bytes);
+        if let Some(unsent) = &mut self.unsent {
+            unsent.extend_from_slice(bytes);
         }
     }
 
@@ -166,7 +193,10 @@ const WRITE_BYTES: usize = 64 << 10;
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Capture {
-    async fn ready(&mut self) {}
+    /// Is ready when the sink has got everything, which is waited for before and after each write.
+    async fn ready(&mut self) {
+        self.send().await;
+    }
 }
 
 impl OutputStream for Capture {
@@ -223,17 +253,29 @@ impl AsyncWrite for Capture {
 mod tests {
     use super::*;
 
+    /// A sink that keeps what it gets.
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<u8>>);
+
+    impl Sink for Seen {
+        fn send(&self, _: Stream, bytes: Vec<u8>) -> Sending<'_> {
+            Box::pin(async move { self.0.lock().extend(bytes) })
+        }
+    }
+
     /// Writes the pieces under a limit; returns what is kept and what the sink saw.
     fn check(limit: u64, pieces: &[&[u8]]) -> (Output, Vec<u8>) {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let into = seen.clone();
-        let sink: Sink = Box::new(move |_, bytes| into.lock().extend_from_slice(bytes));
-        let capture = Capture::new(Stream::Stdout, limit, Some(Arc::new(Mutex::new(sink))));
-        for piece in pieces {
-            capture.push(piece);
-        }
-        let output = capture.finish();
-        let seen = seen.lock().clone();
+        let seen = Arc::new(Seen::default());
+        let capture = Capture::new(Stream::Stdout, limit, Some(seen.clone()));
+        let executor = tokio::runtime::Builder::new_current_thread().build();
+        let output = executor.unwrap().block_on(async {
+            for piece in pieces {
+                capture.push(piece);
+                capture.send().await;
+            }
+            capture.finish().await
+        });
+        let seen = seen.0.lock().clone();
         (output, seen)
     }
 

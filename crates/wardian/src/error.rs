@@ -20,6 +20,9 @@ pub enum Error {
         /// The time that this run waited for one to end.
         waited: Duration,
     },
+    /// The host has cancelled the run.
+    #[error("the run was cancelled")]
+    Cancelled,
     /// The call before has not ended in time. This one has not started.
     #[error("another call of the session has not ended within {waited:?}; try again later")]
     SessionBusy {

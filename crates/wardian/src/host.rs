@@ -7,7 +7,7 @@ use wardian_engine::{Host, SystemEntropy};
 use wardian_policy::Policy;
 
 use crate::files::{Authority, FileError, FileGuard, Grants, OpenFiles, SavedHandle};
-use crate::ledger::RunContext;
+use crate::ledger::{EventSender, RunContext};
 use crate::session::SnapshotError;
 use crate::tools::Calls;
 use crate::{Error, Gate};
@@ -39,6 +39,7 @@ impl RunHost {
             &BLANK.policy,
             BLANK.policy.limits(),
             None,
+            EventSender::default(),
         );
         Self {
             files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::default()),

@@ -83,6 +83,12 @@ pub mod build {
     pub use crate::runtime::{RuntimeBuilder, Versions};
 }
 
+/// The events of a run in flight.
+pub mod event {
+    pub use crate::ledger::RunEvent;
+    pub use crate::run::{CancelHandle, RunEvents};
+}
+
 /// The parts of an [`Outcome`].
 pub mod outcome {
     pub use wardian_abi::{Raised, SourceRule, Value, Violation};

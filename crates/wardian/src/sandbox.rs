@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use wardian_abi::Violation;
 use wardian_audit::Log;
-use wardian_engine::Stream;
 use wardian_policy::{Permission, Policy};
 
 use crate::files::Grants;
-use crate::run::{self, Running, SharedSink};
+use crate::ledger::EventSender;
+use crate::run::{self, RunEvents, Running};
 use crate::session::SessionOptions;
 use crate::tools::Approver;
 use crate::{Error, Gate, Outcome, Runtime, Script, Session, Tool};
@@ -155,41 +155,17 @@ impl Sandbox {
     /// [`Error`] if the run could not start: no free slot in time, inputs that can't be passed.
     /// A script that fails is not an error; see [`Outcome::verdict`].
     pub fn run(&self, script: impl Into<Script>) -> Running {
-        self.start(script.into(), None)
+        self.run_with(script.into(), EventSender::default())
     }
 
-    /// As [`run`](Self::run), and passes output on as it is produced.
-    ///
-    /// `sink` is called where the script waits for its `print` to return, so it should be
-    /// quick. It gets the first bytes up to the limit at once and, if more was written, the
-    /// mark and the tail at the end.
-    ///
-    /// ```
-    /// use std::sync::mpsc;
-    /// use wardian::{Policy, Runtime, Sandbox, outcome::Stream};
-    ///
-    /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
-    /// let (sender, pieces) = mpsc::channel();
-    /// let run = sandbox.run_streaming("for i in range(3): print(i)", move |stream, bytes| {
-    ///     if stream == Stream::Stdout {
-    ///         let _ = sender.send(String::from_utf8_lossy(bytes).into_owned());
-    ///     }
-    /// });
-    /// let outcome = pollster::block_on(run)?;
-    /// assert!(outcome.success());
-    /// assert_eq!(pieces.iter().collect::<String>(), "0\n1\n2\n");
-    /// # Ok::<(), wardian::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    pub fn run_streaming(
-        &self,
-        script: impl Into<Script>,
-        sink: impl FnMut(Stream, &[u8]) + Send + 'static,
-    ) -> Running {
-        self.start(script.into(), Some(run::share(sink)))
+    /// As [`run`](Self::run), as a stream of events: output while it is produced, tools, files, and
+    /// the end.
+    pub fn start(&self, script: impl Into<Script>) -> RunEvents {
+        RunEvents::start(|events| self.run_with(script.into(), events))
+    }
+
+    fn run_with(&self, script: Script, events: EventSender) -> Running {
+        run::run(self.runtime.clone(), self.gate.clone(), script, events)
     }
 
     /// As [`run`](Self::run), and blocks this thread meanwhile. Works inside of an async
@@ -210,9 +186,5 @@ impl Sandbox {
     /// Returns the runtime.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
-    }
-
-    fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {
-        run::run(self.runtime.clone(), self.gate.clone(), script, sink)
     }
 }

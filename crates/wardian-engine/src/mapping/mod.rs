@@ -15,17 +15,20 @@
     reason = "machine code is trusted because this executable carries it; memory is mapped by hand"
 )]
 
+mod contents;
 mod pagemap;
 mod pool;
 mod saved;
 mod stacks;
 
-pub use saved::{FrozenMemory, MemoryWriter, PAGE_BYTES, Pages, SavedMemory};
+pub use contents::{FrozenMemory, MemoryWriter, PAGE_BYTES, Pages};
+pub use saved::SavedMemory;
 pub(crate) use stacks::Stacks;
 
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
@@ -42,7 +45,7 @@ use wardian_guest::{CODE, IMAGE};
 use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
 
 use self::pool::Pool;
-use self::saved::Slot;
+use self::saved::{MappedRanges, Resting, Slot};
 
 /// The most pages written by a run that are restored in place: 2 MiB. Writing to one that is there
 /// costs no page fault; a short script writes to some 130.
@@ -215,7 +218,11 @@ unsafe impl MemoryCreator for Memories {
         let lent = saved::take_next();
         let verified = self.0.verified.load(Ordering::Relaxed);
         if let Some(lent) = &lent
-            && let Some((reservation, size)) = lent.slot.take()
+            && let Some(Resting {
+                reservation,
+                size,
+                kept,
+            }) = lent.slot.take()
         {
             if !fits(&reservation) {
                 return Err("a saved memory is for another guest".to_owned());
@@ -231,11 +238,12 @@ unsafe impl MemoryCreator for Memories {
             return Ok(Box::new(ImageMemory {
                 reservation: Some(reservation),
                 size,
+                kept,
                 shared: self.0.clone(),
                 slot: Some(lent.slot.clone()),
             }));
         }
-        let reservation = match self.0.pool.take().filter(fits) {
+        let mut reservation = match self.0.pool.take().filter(fits) {
             Some(reservation) => reservation,
             None => Reservation::new(&self.0, minimum, capacity, guard).map_err(|error| {
                 format!(
@@ -247,13 +255,14 @@ unsafe impl MemoryCreator for Memories {
         if verified && let Some(at) = reservation.difference() {
             return Err(format!("memory differs from the snapshot at byte {at}"));
         }
-        let size = match &lent {
-            Some(lent) => lent.contents.map_into(&reservation).map_err(unmapped)?,
-            None => reservation.minimum,
+        let (size, kept) = match &lent {
+            Some(lent) => lent.contents.put_into(&mut reservation).map_err(unmapped)?,
+            None => (reservation.minimum, Vec::new()),
         };
         Ok(Box::new(ImageMemory {
             reservation: Some(reservation),
             size,
+            kept,
             shared: self.0.clone(),
             slot: lent.map(|lent| lent.slot),
         }))
@@ -277,6 +286,7 @@ struct Reservation {
     base: NonNull<u8>,
     minimum: usize,
     capacity: usize,
+    mapped: MappedRanges,
 }
 
 // SAFETY: it is a range of addresses that nothing else refers to; whose thread unmaps it does
@@ -306,6 +316,7 @@ impl Reservation {
             base: NonNull::new(base.cast()).ok_or_else(too_large)?,
             minimum,
             capacity,
+            mapped: MappedRanges::default(),
         };
         // SAFETY: the range lies in the new mapping, which nothing refers to yet.
         unsafe {
@@ -410,6 +421,8 @@ struct ImageMemory {
     /// Always there, until it is dropped.
     reservation: Option<Reservation>,
     size: usize,
+    /// As in [`Resting`].
+    kept: Vec<Range<usize>>,
     shared: Arc<Shared>,
     /// The place where it goes afterwards, if it lasts.
     slot: Option<Arc<Slot>>,
@@ -456,7 +469,11 @@ impl Drop for ImageMemory {
             return;
         };
         if let Some(slot) = &self.slot {
-            slot.put((reservation, self.size));
+            slot.put(Resting {
+                reservation,
+                size: self.size,
+                kept: std::mem::take(&mut self.kept),
+            });
         } else if let Ok(restored) = reservation.reset(self.size) {
             self.shared
                 .restored

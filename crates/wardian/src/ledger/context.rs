@@ -6,7 +6,9 @@ use std::time::Instant;
 use wardian_audit::{Data, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
-use super::{ApprovalClock, Entry, Meters, Recorder, RefusalList, RunName, Stop, micros};
+use super::{
+    ApprovalClock, Entry, EventSender, Meters, Recorder, RefusalList, RunName, Stop, micros,
+};
 
 /// The identity of a script, for its record.
 #[derive(Clone, Copy)]
@@ -28,10 +30,16 @@ pub(crate) struct RunContext {
 }
 
 impl RunContext {
-    pub(crate) fn new(run: RunName, policy: &Policy, limits: &Limits, log: Option<Log>) -> Self {
+    pub(crate) fn new(
+        run: RunName,
+        policy: &Policy,
+        limits: &Limits,
+        log: Option<Log>,
+        events: EventSender,
+    ) -> Self {
         Self {
             run_id: run.id.clone(),
-            recorder: Recorder::new(log, run, policy.agent(), limits),
+            recorder: Recorder::new(log, events, run, policy.agent(), limits),
             meters: Meters::new(limits),
             refusals: RefusalList::default(),
             approvals: ApprovalClock::default(),

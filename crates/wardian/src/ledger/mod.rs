@@ -3,6 +3,7 @@
 mod account;
 mod approval_clock;
 mod context;
+mod events;
 mod meter;
 mod meters;
 mod recorder;
@@ -12,6 +13,8 @@ mod stop;
 pub(crate) use account::{Account, Reservation, TooMuch};
 pub(crate) use approval_clock::ApprovalClock;
 pub(crate) use context::{EndGuard, RunContext, ScriptRecord};
+pub(crate) use events::EventSender;
+pub use events::RunEvent;
 pub(crate) use meter::{Meter, Taken};
 pub(crate) use meters::Meters;
 pub(crate) use recorder::{Entry, Recorder, RunName, data, micros};

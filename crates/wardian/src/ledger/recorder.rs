@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use wardian_audit::{Data, Event, Log, SessionCall};
 use wardian_policy::{Limit, Limits};
 
-use super::{Meter, Stop};
+use super::{EventSender, Meter, Stop};
 use crate::threads::{LOGS, Unfinished};
 
 /// The longest wait for an audit log. One that does not answer can't be written.
@@ -39,9 +39,11 @@ impl From<String> for RunName {
     }
 }
 
-/// Writes the records of a run, within its limits. Writes nothing where there is no log.
+/// Writes the records of a run, within its limits, and tells whoever follows it. Writes nothing
+/// where there is no log.
 pub(crate) struct Recorder {
     log: Option<Arc<RunLog>>,
+    events: EventSender,
     /// Set once the log could not take a record: an end can't be written either.
     broken: AtomicBool,
     max_records: u64,
@@ -51,8 +53,15 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(log: Option<Log>, run: RunName, agent: &str, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        log: Option<Log>,
+        events: EventSender,
+        run: RunName,
+        agent: &str,
+        limits: &Limits,
+    ) -> Self {
         Self {
+            events,
             log: log.map(|log| Arc::new(RunLog::new(log, run, agent))),
             broken: AtomicBool::new(false),
             max_records: limits.get(Limit::Records).or_max(),
@@ -61,9 +70,9 @@ impl Recorder {
         }
     }
 
-    /// Returns whether there is a log.
+    /// Returns whether there is a log, or somebody who follows the run.
     pub(crate) fn is_on(&self) -> bool {
-        self.log.is_some()
+        self.log.is_some() || self.events.is_on()
     }
 
     /// Returns whether the run is a call of a session.
@@ -92,9 +101,17 @@ impl Recorder {
         entry: Entry,
         unfinished: Option<Entry>,
     ) -> Result<(), Stop> {
-        if self.log.is_none() {
-            return Ok(());
+        let event = self.events.event_of(&entry);
+        if self.log.is_some() {
+            self.record_in_log(entry, unfinished).await?;
         }
+        if let Some(event) = event {
+            self.events.send(event).await;
+        }
+        Ok(())
+    }
+
+    async fn record_in_log(&self, entry: Entry, unfinished: Option<Entry>) -> Result<(), Stop> {
         let stop = |limit, max| Stop::Limit { limit, max };
         let count = self.records.fetch_add(1, Ordering::Relaxed);
         if count >= self.max_records {

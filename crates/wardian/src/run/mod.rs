@@ -1,6 +1,7 @@
 //! One run, from the script to its outcome.
 
 mod advice;
+mod events;
 mod future;
 mod outcome;
 mod report;
@@ -14,12 +15,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use wardian_abi::{Globals, SessionCall, Violation, export};
 use wardian_audit as audit;
-use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Sink, Stream, Streams};
+use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Stream, Streams};
 use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
 
+pub use self::events::{CancelHandle, RunEvents};
 pub use self::future::Running;
 pub use self::outcome::{Outcome, SourceHash, Trap, Usage, Verdict};
 pub use self::report::{
@@ -33,27 +34,14 @@ pub(crate) use self::script_form::ScriptForm;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
 use crate::files::{OpenFiles, SavedHandle};
 use crate::host::RunHost;
-use crate::ledger::{ApprovalClock, EndGuard, RunContext, RunName, ScriptRecord};
+use crate::ledger::{ApprovalClock, EndGuard, EventSender, RunContext, RunName, ScriptRecord};
 use crate::session::CallBudget;
 use crate::{Error, Gate, Runtime};
 
-/// Receives output while it is printed.
-pub(crate) type SharedSink = Arc<Mutex<Sink>>;
-
-/// Makes a sink that both streams of a run share.
-pub(crate) fn share(sink: impl FnMut(Stream, &[u8]) + Send + 'static) -> SharedSink {
-    Arc::new(Mutex::new(Box::new(sink)))
-}
-
 /// Runs `script`.
-pub(crate) fn run(
-    runtime: Runtime,
-    gate: Gate,
-    script: Script,
-    sink: Option<SharedSink>,
-) -> Running {
+pub(crate) fn run(runtime: Runtime, gate: Gate, script: Script, events: EventSender) -> Running {
     let timers = runtime.timers();
-    let running = async move { run_script(&runtime, &gate, script, sink, None).await };
+    let running = async move { run_script(&runtime, &gate, script, events, None).await };
     Running::new(running, timers)
 }
 
@@ -87,7 +75,7 @@ pub(crate) async fn run_script(
     runtime: &Runtime,
     gate: &Gate,
     script: Script,
-    sink: Option<SharedSink>,
+    events: EventSender,
     mut call: Option<&mut CallState<'_>>,
 ) -> Result<Outcome, Error> {
     script.check()?;
@@ -97,7 +85,7 @@ pub(crate) async fn run_script(
         session: call.as_ref().map(|state| state.name.clone()),
     };
     let limits = limits_of(gate, call.as_deref());
-    let guard = EndGuard(Arc::new(gate.new_context(name, &limits)));
+    let guard = EndGuard(Arc::new(gate.new_context(name, &limits, events.clone())));
     let context = &guard.0;
     let authority = gate.authority();
     let policy = gate.policy();
@@ -116,7 +104,7 @@ pub(crate) async fn run_script(
         let (request, stdin) = write_request(script, session_call, gate)?;
         let _slot = runtime.admit().await?;
         begin().await?;
-        let streams = capture(stdin, &limits, sink);
+        let streams = capture(stdin, &limits, &events);
         let call = call.as_deref_mut();
         run_screened(
             runtime,
@@ -261,8 +249,8 @@ async fn run_screened(
         state.files = guest.host().take_open_files();
     }
     if let Some([stdout, stderr]) = outputs {
-        outcome.stdout = stdout.finish();
-        outcome.stderr = stderr.finish();
+        outcome.stdout = stdout.finish().await;
+        outcome.stderr = stderr.finish().await;
     }
     Ok(())
 }
@@ -371,9 +359,9 @@ async fn instantiate_blank(runtime: &Runtime, limits: &Limits) -> Result<Instanc
     instantiate(runtime, limits, Streams::default(), RunHost::blank(), None).await
 }
 
-/// Makes streams whose outputs are kept within the limits, and passed on to `sink`.
-fn capture(stdin: Vec<u8>, limits: &Limits, sink: Option<SharedSink>) -> Streams {
-    let capture = |stream, limit| Capture::new(stream, limits.get(limit).or_max(), sink.clone());
+/// Makes streams whose outputs are kept within the limits, and passed on as events.
+fn capture(stdin: Vec<u8>, limits: &Limits, events: &EventSender) -> Streams {
+    let capture = |stream, limit| Capture::new(stream, limits.get(limit).or_max(), events.sink());
     let stdout = capture(Stream::Stdout, Limit::Stdout);
     let stderr = capture(Stream::Stderr, Limit::Stderr);
     Streams {

@@ -17,16 +17,17 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use wardian_abi::SessionCall;
 use wardian_audit as audit;
-use wardian_engine::{FrozenMemory, SavedMemory, Stream};
+use wardian_engine::{FrozenMemory, SavedMemory};
 
 pub(crate) use self::budget::CallBudget;
 pub use self::budget::SessionUsage;
 use self::budget::Times;
 pub use self::registry::{SessionInfo, Sessions, SessionsOptions};
-pub use self::snapshot::{Snapshot, SnapshotError};
+pub use self::snapshot::{Snapshot, SnapshotError, SnapshotForm};
 pub use self::store::{DirectoryStore, MemoryStore, SessionStore};
 use crate::files::{OpenFiles, SavedHandle};
-use crate::run::{self, CallState, CallWork, Running, SharedSink};
+use crate::ledger::EventSender;
+use crate::run::{self, CallState, CallWork, RunEvents, Running};
 use crate::{Error, Outcome, Sandbox, Script, Verdict};
 pub use wardian_abi::{Global, Globals};
 
@@ -280,26 +281,17 @@ impl Session {
     /// call after a snapshot or a fork also [`SnapshotError::File`], if a file that was open can't
     /// be opened again; nothing has changed then.
     pub fn run(&self, script: impl Into<Script>) -> Running {
-        self.start(script.into(), None)
+        self.run_with(script.into(), EventSender::default())
     }
 
-    /// As [`run`](Self::run), and passes output on as it is produced, as
-    /// [`Sandbox::run_streaming`](crate::Sandbox::run_streaming) does.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    pub fn run_streaming(
-        &self,
-        script: impl Into<Script>,
-        sink: impl FnMut(Stream, &[u8]) + Send + 'static,
-    ) -> Running {
-        self.start(script.into(), Some(run::share(sink)))
+    /// As [`run`](Self::run), as a stream of events, as [`Sandbox::start`] has it.
+    pub fn start(&self, script: impl Into<Script>) -> RunEvents {
+        RunEvents::start(|events| self.run_with(script.into(), events))
     }
 
-    fn start(&self, script: Script, sink: Option<SharedSink>) -> Running {
+    pub(super) fn run_with(&self, script: Script, events: EventSender) -> Running {
         let session = self.clone();
-        self.running(async move { session.call(script, sink).await })
+        self.running(async move { session.call(script, events).await })
     }
 
     fn running<T: 'static>(
@@ -428,7 +420,9 @@ impl Session {
     async fn clear(&self, kept: &mut Kept) -> Result<(), Error> {
         let mut ended = None;
         for work in [CallWork::Collect, CallWork::Scrub] {
-            let outcome = self.call_with(kept, work, Script::from(""), None).await?;
+            let outcome = self
+                .call_with(kept, work, Script::from(""), EventSender::default())
+                .await?;
             if outcome.verdict == Verdict::Completed {
                 return Ok(());
             }
@@ -438,7 +432,7 @@ impl Session {
         Err(SnapshotError::NotCleared { reason }.into())
     }
 
-    async fn call(&self, script: Script, sink: Option<SharedSink>) -> Result<Outcome, Error> {
+    async fn call(&self, script: Script, events: EventSender) -> Result<Outcome, Error> {
         let mut state = self.turn().await?;
         if let Ok(kept) = &*state
             && kept.unsettled.is_some()
@@ -446,7 +440,7 @@ impl Session {
             self.end_by(&mut state, "its future was dropped");
         }
         let kept = settled(&mut state).await?;
-        let ended = self.call_with(kept, CallWork::Run, script, sink).await;
+        let ended = self.call_with(kept, CallWork::Run, script, events).await;
         match &ended {
             Ok(outcome) if is_stopped(outcome) => {
                 self.end_by(&mut state, &outcome.verdict.to_string());
@@ -468,7 +462,7 @@ impl Session {
         kept: &mut Kept,
         work: CallWork,
         script: Script,
-        sink: Option<SharedSink>,
+        events: EventSender,
     ) -> Result<Outcome, Error> {
         let (runtime, gate) = (self.sandbox.runtime(), self.sandbox.gate());
         let Progress { usage, times } = *self.progress.lock();
@@ -504,7 +498,7 @@ impl Session {
             reopen: &kept.reopen,
             is_at_rest: false,
         };
-        let ended = run::run_script(runtime, gate, script, sink, Some(&mut call)).await;
+        let ended = run::run_script(runtime, gate, script, events, Some(&mut call)).await;
         let CallState {
             files, is_at_rest, ..
         } = call;

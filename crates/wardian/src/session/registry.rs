@@ -11,8 +11,9 @@ use wardian_policy::{Allowance, Limit};
 
 use super::budget::nanos;
 use super::store::{MemoryStore, SessionStore};
-use super::{Session, SessionOptions, SessionUsage, Snapshot, SnapshotError};
-use crate::run::Running;
+use super::{Session, SessionOptions, SessionUsage, SnapshotError, SnapshotForm};
+use crate::ledger::EventSender;
+use crate::run::{RunEvents, Running};
 use crate::threads::FILES;
 use crate::{Error, Outcome, Sandbox, Script};
 
@@ -169,9 +170,21 @@ impl Sessions {
     /// [`Snapshot::resume`] gives if it can't be brought back, [`SnapshotError::Io`] if it can't be
     /// saved: then it is still in memory.
     pub fn run(&self, id: &str, script: impl Into<Script>) -> Running {
-        let (sessions, id, script) = (self.clone(), id.to_owned(), script.into());
+        self.run_with(id, script.into(), EventSender::default())
+    }
+
+    /// As [`run`](Self::run), as a stream of events, as [`Sandbox::start`] has it.
+    pub fn start(&self, id: &str, script: impl Into<Script>) -> RunEvents {
+        RunEvents::start(|events| self.run_with(id, script.into(), events))
+    }
+
+    fn run_with(&self, id: &str, script: Script, events: EventSender) -> Running {
+        let (sessions, id) = (self.clone(), id.to_owned());
         let timers = self.0.sandbox.runtime().timers();
-        Running::new(async move { sessions.call(&id, script).await }, timers)
+        Running::new(
+            async move { sessions.call(&id, script, events).await },
+            timers,
+        )
     }
 
     /// Returns a session, brought back if it is suspended. It is not suspended as long as somebody
@@ -249,7 +262,7 @@ impl Sessions {
         }
     }
 
-    async fn call(&self, id: &str, script: Script) -> Result<Outcome, Error> {
+    async fn call(&self, id: &str, script: Script, events: EventSender) -> Result<Outcome, Error> {
         let (uuid, known) = self.known(id)?;
         let wait = self.0.options.session.turn_wait;
         let turn = tokio::time::timeout(wait, known.live.lock_owned());
@@ -263,7 +276,7 @@ impl Sessions {
             let call = session.usage().calls.saturating_add(1);
             self.in_store(move |store| store.begin(uuid, call)).await?;
         }
-        let ended = session.run(script).await;
+        let ended = session.run_with(script, events).await;
         let usage = session.usage();
         self.update(uuid, |known| {
             (known.usage, known.lost_call) = (usage, None);
@@ -286,21 +299,24 @@ impl Sessions {
         }
         let stored = self.in_store(move |store| store.load(id)).await?;
         let bytes = stored.ok_or_else(|| Error::NoSession { id: id.to_string() })?;
-        let snapshot = match &self.0.options.key {
-            Some(key) => Snapshot::from_signed_bytes(&bytes, key)?,
-            None => Snapshot::from_bytes(&bytes)?,
-        };
+        let snapshot = self.form().read(&bytes)?;
         let resumed = snapshot.resume(&self.0.sandbox, self.0.options.session.clone());
         Ok(live.insert(resumed.await?).clone())
     }
 
     async fn save(&self, id: Uuid, session: &Session) -> Result<(), Error> {
         let snapshot = session.snapshot().await?;
-        let bytes = match &self.0.options.key {
-            Some(key) => snapshot.to_signed_bytes(key),
-            None => snapshot.to_bytes(),
-        };
+        let bytes = self.form().write(&snapshot)?;
         self.in_store(move |store| store.save(id, &bytes)).await
+    }
+
+    /// Returns the form of what is stored.
+    fn form(&self) -> SnapshotForm<'_> {
+        let form = SnapshotForm::default();
+        match &self.0.options.key {
+            Some(key) => form.signed(key),
+            None => form,
+        }
     }
 
     async fn remove(&self, id: Uuid) -> Result<(), Error> {

@@ -32,7 +32,9 @@ use super::tool::{Declaration, Tool, Work};
 use crate::Error;
 use crate::executor;
 use crate::files::{Authority, Grants};
-use crate::ledger::{Attempt, Refusal, Reservation, RunContext, RunName, Stop, data, micros};
+use crate::ledger::{
+    Attempt, EventSender, Refusal, Reservation, RunContext, RunName, Stop, data, micros,
+};
 
 /// The most characters of a tool's name that a refusal shows.
 const MAX_NAME: usize = 64;
@@ -183,8 +185,13 @@ impl Gate {
     }
 
     /// Makes the context of a run.
-    pub(crate) fn new_context(&self, run: RunName, limits: &Limits) -> RunContext {
-        RunContext::new(run, self.policy(), limits, self.0.log.clone())
+    pub(crate) fn new_context(
+        &self,
+        run: RunName,
+        limits: &Limits,
+        events: EventSender,
+    ) -> RunContext {
+        RunContext::new(run, self.policy(), limits, self.0.log.clone(), events)
     }
 
     /// Takes a call as far as its tool's work, and lets that begin. `args` are JSON, with the

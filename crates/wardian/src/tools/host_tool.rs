@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::tool::Tool;
 use crate::Error;
 use crate::executor::{self, OnTimers};
-use crate::ledger::EndGuard;
+use crate::ledger::{EndGuard, EventSender};
 
 /// A tool behind a gate, for host code.
 ///
@@ -51,9 +51,11 @@ impl SecureTool {
     pub(crate) fn new(gate: Gate, tool: Tool) -> Self {
         let run_id = uuid::Uuid::now_v7().to_string();
         Self {
-            run: Arc::new(EndGuard(Arc::new(
-                gate.new_context(run_id.into(), gate.policy().limits()),
-            ))),
+            run: Arc::new(EndGuard(Arc::new(gate.new_context(
+                run_id.into(),
+                gate.policy().limits(),
+                EventSender::default(),
+            )))),
             begun: Arc::default(),
             gate,
             tool,

@@ -32,6 +32,14 @@ pub enum SnapshotError {
         /// Those of this build.
         reads: String,
     },
+    /// It holds only what has changed since another one, which was not given.
+    #[error(
+        "the snapshot holds only what has changed since the one of SHA-256 {sha256}: read it with that one"
+    )]
+    Base {
+        /// The SHA-256 of the other one.
+        sha256: String,
+    },
     /// It has no signature, or not that of the key.
     #[error("the snapshot's signature: {0}")]
     Signature(&'static str),

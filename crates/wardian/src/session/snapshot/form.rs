@@ -7,29 +7,30 @@
 //! Numbers are little-endian: the version and the head's length 32 bits, the frame's length 64.
 //! In the frame, each page is its number (32 bits) and its 4 KiB, XOR those of a fresh
 //! interpreter's, in order. The seal is the SHA-256 of everything before it, or its HMAC-SHA256.
+//! The frame of a snapshot that holds what has changed since another one is XOR the other's.
 //!
 //! Nothing is believed: every length and every number is checked before it is used, and nothing is
 //! unpacked beyond the count of pages that the head states.
 
-use std::io::{self, Read};
+use std::io;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use ruzstd::decoding::StreamingDecoder;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wardian_engine::{FrozenMemory, MemoryWriter, PAGE_BYTES, Pages, artifacts};
+use wardian_engine::{FrozenMemory, MemoryWriter, PAGE_BYTES, artifacts};
 use wardian_policy::CanonicalPolicy;
 
 use super::super::SessionUsage;
 use super::super::budget::Times;
 use super::SnapshotError;
+use super::pages::{Differences, PageSource, Unpacked, pack};
 use crate::files::SavedHandle;
 
 const MAGIC: &[u8; 8] = b"WARDSNAP";
 
 /// The version of the form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The length of the seal, in bytes.
 const SEAL: usize = 32;
@@ -42,12 +43,6 @@ pub(super) const MAX_BYTES: u64 = (2 << 30) + (128 << 20);
 
 /// The bytes of a page.
 pub(super) const PAGE: u64 = PAGE_BYTES as u64;
-
-/// The bytes of a page in the frame.
-const RECORD: usize = 4 + PAGE_BYTES;
-
-/// The most memory that unpacking takes beside the pages, in bytes: the frame's window.
-const WINDOW: u64 = 8 << 20;
 
 /// The build that reads and writes: memory means something only to the interpreter that it is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +87,18 @@ pub(super) struct Head {
     /// The count of pages in the frame.
     pub(super) pages: u32,
     pub(super) is_signed: bool,
+    /// Set if the frame has only what has changed.
+    pub(super) since: Option<Since>,
+}
+
+/// A snapshot as what has changed since another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Since {
+    /// SHA-256 of the other one.
+    base: String,
+    /// SHA-256 of the whole of this one.
+    whole: String,
 }
 
 /// A part of a head that every version has: to say who has written it.
@@ -105,35 +112,24 @@ pub(super) struct Packed {
     pub(super) head: Head,
     pub(super) sha256: String,
     /// The zstd frame.
-    frame: Vec<u8>,
+    frame: Arc<Vec<u8>>,
 }
 
 impl Packed {
     /// Packs `memory`. Counts the pages for the head.
     pub(super) fn new(mut head: Head, memory: &FrozenMemory) -> Result<Self, SnapshotError> {
-        let mut records = Records {
-            pages: memory.pages(),
-            count: 0,
-            record: Vec::with_capacity(RECORD),
-            read: 0,
-            failed: None,
-        };
-        let frame = compress_to_vec(&mut records, CompressionLevel::Fastest);
-        if let Some(error) = records.failed {
-            return Err(error.into());
-        }
-        head.pages = records.count;
-        Ok(Self::of(head, frame))
+        let (frame, count) = pack(memory.pages())?;
+        head.pages = count;
+        Ok(Self::of(head, frame.into()))
     }
 
-    fn of(head: Head, frame: Vec<u8>) -> Self {
-        let mut packed = Self {
+    fn of(head: Head, frame: Arc<Vec<u8>>) -> Self {
+        let sha256 = hex(&seal([&preamble(&head, &frame), &frame], None));
+        Self {
             head,
-            sha256: String::new(),
+            sha256,
             frame,
-        };
-        packed.sha256 = hex(&Sha256::digest(packed.unsealed()));
-        packed
+        }
     }
 
     /// The same memory with another head.
@@ -141,43 +137,55 @@ impl Packed {
         Self::of(head, self.frame.clone())
     }
 
-    /// Everything before the seal.
-    fn unsealed(&self) -> Vec<u8> {
-        // Texts, numbers, and maps with text for keys.
-        let head = serde_json::to_vec(&self.head).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(head.len() + self.frame.len() + 64);
-        bytes.extend(MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.extend((head.len() as u32).to_le_bytes());
-        bytes.extend(head);
-        bytes.extend((self.frame.len() as u64).to_le_bytes());
-        bytes.extend(&self.frame);
-        bytes
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// What has changed since `base`.
+    pub(super) fn since(&self, base: &Self) -> Result<Self, SnapshotError> {
+        let (frame, pages) = pack(Differences::new(base, self)?)?;
+        let since = Some(Since {
+            base: base.sha256.clone(),
+            whole: self.sha256.clone(),
+        });
+        let head = Head {
+            pages,
+            since,
+            ..self.head.clone()
+        };
+        Ok(Self::of(head, frame.into()))
+    }
+
+    /// The whole, if this is what has changed since `base`.
+    pub(super) fn whole(self, base: Option<&Self>) -> Result<Self, SnapshotError> {
+        let Some(since) = self.head.since.clone() else {
+            return Ok(self);
+        };
+        let base = base
+            .filter(|base| base.sha256 == since.base)
+            .ok_or(SnapshotError::Base { sha256: since.base })?;
+        let (frame, pages) = pack(Differences::new(base, &self)?)?;
+        let head = Head {
+            pages,
+            since: None,
+            ..self.head
+        };
+        let whole = Self::of(head, frame.into());
+        if whole.sha256 == since.whole {
+            Ok(whole)
+        } else {
+            Err(SnapshotError::Damaged("its hash is another".to_owned()))
+        }
     }
 
     pub(super) fn to_bytes(&self, key: Option<&[u8]>) -> Vec<u8> {
-        let is_signed = key.is_some();
         let head = Head {
-            is_signed,
+            is_signed: key.is_some(),
             ..self.head.clone()
         };
-        let mut bytes = Self {
-            head,
-            sha256: String::new(),
-            frame: self.frame.clone(),
-        }
-        .unsealed();
-        match key {
-            Some(key) => {
-                let seal = mac(key, &bytes).finalize().into_bytes();
-                bytes.extend(seal);
-            }
-            None => {
-                let seal = Sha256::digest(&bytes);
-                bytes.extend(seal);
-            }
-        }
-        bytes
+        let preamble = preamble(&head, &self.frame);
+        let seal = seal([&preamble, &self.frame], key);
+        [&preamble, self.frame(), &seal].concat()
     }
 
     pub(super) fn read(bytes: &[u8], key: Option<&[u8]>) -> Result<Self, SnapshotError> {
@@ -223,7 +231,7 @@ impl Packed {
             is_signed: false,
             ..head
         };
-        Ok(Self::of(head, frame))
+        Ok(Self::of(head, frame.into()))
     }
 
     /// Unpacks the memory: as many pages as the head states, and no more.
@@ -238,59 +246,50 @@ impl Packed {
         };
         let size = usize::try_from(self.head.memory_bytes).unwrap_or(usize::MAX);
         let mut writer = MemoryWriter::new(size).map_err(damaged)?;
-        self.each_page(|page, bytes| writer.write(page, bytes).map_err(damaged))?;
+        let mut pages = Unpacked::new(self)?;
+        while let Some((page, bytes)) = pages.next_page()? {
+            writer.write(page, bytes).map_err(damaged)?;
+        }
         Ok(writer.finish()?)
     }
+}
 
-    /// Calls `each` with every page.
-    fn each_page(
-        &self,
-        mut each: impl FnMut(u32, &[u8]) -> Result<(), SnapshotError>,
-    ) -> Result<(), SnapshotError> {
-        let damaged = |what: &str| SnapshotError::Damaged(what.to_owned());
-        let mut frame = self.frame.as_slice();
-        let mut decoder = StreamingDecoder::new_with_max_window_size(&mut frame, WINDOW)
-            .map_err(|error| SnapshotError::Damaged(error.to_string()))?;
-        let mut record = [0; RECORD];
-        let mut next = 0;
-        for _ in 0..self.head.pages {
-            decoder
-                .read_exact(&mut record)
-                .map_err(|error| SnapshotError::Damaged(error.to_string()))?;
-            let (number, page) = record
-                .split_first_chunk()
-                .ok_or_else(|| damaged("a page"))?;
-            let number = u32::from_le_bytes(*number);
-            if number < next {
-                return Err(damaged("its pages are not in order"));
-            }
-            next = number.saturating_add(1);
-            each(number, page)?;
-        }
-        match decoder.read(&mut [0]) {
-            Ok(0) => Ok(()),
-            _ => Err(damaged("it has more pages than it says")),
-        }
+/// Everything before the frame.
+fn preamble(head: &Head, frame: &[u8]) -> Vec<u8> {
+    // Texts, numbers, and maps with text for keys.
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(head.len() + 32);
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend((head.len() as u32).to_le_bytes());
+    bytes.extend(head);
+    bytes.extend((frame.len() as u64).to_le_bytes());
+    bytes
+}
+
+/// Makes the seal of what these parts are together.
+fn seal(parts: [&[u8]; 2], key: Option<&[u8]>) -> [u8; SEAL] {
+    let [first, second] = parts;
+    match key {
+        Some(key) => mac(key, first)
+            .chain_update(second)
+            .finalize()
+            .into_bytes()
+            .into(),
+        None => Sha256::new_with_prefix(first)
+            .chain_update(second)
+            .finalize()
+            .into(),
     }
 }
 
 /// Lists the numbers of pages in which two memories differ.
 pub(super) fn changed_pages(one: &Packed, other: &Packed) -> Result<Vec<u32>, SnapshotError> {
-    let mut hashes = std::collections::BTreeMap::new();
-    let hash = |page: &[u8]| -> [u8; 32] { Sha256::digest(page).into() };
-    one.each_page(|number, page| {
-        hashes.insert(number, hash(page));
-        Ok(())
-    })?;
+    let mut differences = Differences::new(one, other)?;
     let mut changed = Vec::new();
-    other.each_page(|number, page| {
-        if hashes.remove(&number) != Some(hash(page)) {
-            changed.push(number);
-        }
-        Ok(())
-    })?;
-    changed.extend(hashes.into_keys());
-    changed.sort_unstable();
+    while let Some((number, _)) = differences.next_page()? {
+        changed.push(number);
+    }
     Ok(changed)
 }
 
@@ -328,42 +327,4 @@ fn mac(key: &[u8], bytes: &[u8]) -> Hmac<Sha256> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads the pages of a memory as records.
-struct Records {
-    pages: Pages,
-    count: u32,
-    record: Vec<u8>,
-    /// The bytes of the record that were read.
-    read: usize,
-    /// The error that has ended it: the compressor has no place for one.
-    failed: Option<io::Error>,
-}
-
-impl Read for &mut Records {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.record.len() {
-            match self.pages.next_page() {
-                Ok(Some((number, page))) => {
-                    self.record.clear();
-                    self.record.extend(number.to_le_bytes());
-                    self.record.extend(page);
-                    (self.read, self.count) = (0, self.count + 1);
-                }
-                Ok(None) => return Ok(0),
-                Err(error) => {
-                    self.failed = Some(error);
-                    return Ok(0);
-                }
-            }
-        }
-        let rest = self.record.get(self.read..).unwrap_or_default();
-        let len = rest.len().min(into.len());
-        if let (Some(into), Some(rest)) = (into.get_mut(..len), rest.get(..len)) {
-            into.copy_from_slice(rest);
-        }
-        self.read += len;
-        Ok(len)
-    }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod form;
+mod pages;
 
 use std::fmt;
 use std::fs::File;
@@ -90,6 +91,7 @@ impl Snapshot {
             memory_bytes: contents.size() as u64,
             pages: 0,
             is_signed: false,
+            since: None,
         };
         let memory = contents.clone();
         let packed = FILES.run(move || Packed::new(head, &memory)).await;
@@ -161,35 +163,14 @@ impl Snapshot {
         self.packed.to_bytes(None)
     }
 
-    /// As [`to_bytes`](Self::to_bytes), signed: nobody without the key can make or change one that
-    /// [`from_signed_bytes`](Self::from_signed_bytes) takes.
-    pub fn to_signed_bytes(&self, key: &[u8]) -> Vec<u8> {
-        self.packed.to_bytes(Some(key))
-    }
-
     /// Reads a snapshot. Its memory is unpacked when it is started, and bounded by the policy then.
     ///
     /// # Errors
     ///
-    /// [`SnapshotError`] says in which way it is none, or which build has written it.
+    /// [`SnapshotError`] says in which way it is none, which build has written it, or that it takes
+    /// a [form](SnapshotForm) to read it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Self::read(bytes, None)
-    }
-
-    /// Reads a snapshot that was signed with this key.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_bytes`](Self::from_bytes); [`SnapshotError::Signature`] if it was not.
-    pub fn from_signed_bytes(bytes: &[u8], key: &[u8]) -> Result<Self, Error> {
-        Self::read(bytes, Some(key))
-    }
-
-    fn read(bytes: &[u8], key: Option<&[u8]>) -> Result<Self, Error> {
-        Ok(Self {
-            packed: Arc::new(Packed::read(bytes, key)?),
-            contents: Arc::default(),
-        })
+        SnapshotForm::default().read(bytes)
     }
 
     /// Writes the snapshot, as [`to_bytes`](Self::to_bytes).
@@ -309,6 +290,91 @@ impl Snapshot {
     /// [`SnapshotError`] if one of them can't be unpacked.
     pub fn changed_pages(&self, other: &Self) -> Result<Vec<u32>, Error> {
         form::changed_pages(&self.packed, &other.packed).map_err(Into::into)
+    }
+}
+
+/// A form of snapshots as bytes, beside the plain one: signed, or only what has changed since
+/// another one.
+///
+/// ```
+/// use wardian::session::{SessionOptions, Snapshot, SnapshotForm};
+/// use wardian::{Policy, Runtime, Sandbox};
+///
+/// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
+/// let session = sandbox.session(SessionOptions::default());
+/// session.run_blocking("import json, re; numbers = list(range(100_000))")?;
+/// let first = session.snapshot().wait()?;
+/// session.run_blocking("n = 1")?;
+/// let second = session.snapshot().wait()?;
+///
+/// let form = SnapshotForm::default().signed(b"a key of the host's").since(&first);
+/// let bytes = form.write(&second)?;
+/// assert!(bytes.len() < second.to_bytes().len() / 4);
+/// assert_eq!(form.read(&bytes)?.sha256(), second.sha256());
+/// assert!(Snapshot::from_bytes(&bytes).is_err());
+/// # Ok::<(), wardian::Error>(())
+/// ```
+#[derive(Clone, Copy, Default)]
+pub struct SnapshotForm<'f> {
+    key: Option<&'f [u8]>,
+    base: Option<&'f Snapshot>,
+}
+
+impl fmt::Debug for SnapshotForm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotForm")
+            .field("is_signed", &self.key.is_some())
+            .field("base", &self.base)
+            .finish()
+    }
+}
+
+impl<'f> SnapshotForm<'f> {
+    /// Closes it with an HMAC-SHA256 of this key, in place of a SHA-256: nobody without the key can
+    /// make or change one that is read with it.
+    #[must_use]
+    pub fn signed(self, key: &'f [u8]) -> Self {
+        Self {
+            key: Some(key),
+            ..self
+        }
+    }
+
+    /// Leaves out what is as in `base`, which it takes to read it again: mostly an earlier snapshot
+    /// of the same session. What comes back is the whole, as it was.
+    #[must_use]
+    pub fn since(self, base: &'f Snapshot) -> Self {
+        Self {
+            base: Some(base),
+            ..self
+        }
+    }
+
+    /// Returns a snapshot as bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] if one of the two can't be unpacked.
+    pub fn write(&self, snapshot: &Snapshot) -> Result<Vec<u8>, Error> {
+        Ok(match self.base {
+            Some(base) => snapshot.packed.since(&base.packed)?.to_bytes(self.key),
+            None => snapshot.packed.to_bytes(self.key),
+        })
+    }
+
+    /// Reads a snapshot: one in this form, or a whole one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::from_bytes`]; [`SnapshotError::Signature`] if it was not signed with this key,
+    /// [`SnapshotError::Base`] if it holds what has changed since another one than this form's.
+    pub fn read(&self, bytes: &[u8]) -> Result<Snapshot, Error> {
+        let packed = Packed::read(bytes, self.key)?;
+        let base = self.base.map(|base| &*base.packed);
+        Ok(Snapshot {
+            packed: Arc::new(packed.whole(base)?),
+            contents: Arc::default(),
+        })
     }
 }
 
