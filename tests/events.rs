@@ -12,7 +12,7 @@ use wardian::event::{RunEvent, RunEvents};
 use wardian::outcome::Stream;
 use wardian::policy::{Access, Action, Allowance, Grant, Limit, Permission, ToolRules};
 use wardian::session::SessionOptions;
-use wardian::{Call, Error, Limits, Outcome, Policy, Sandbox, Tool, ToolError, Verdict};
+use wardian::{Call, Error, Limits, Policy, Sandbox, Tool, ToolError, Verdict};
 use wardian_testkit::runtime;
 
 use crate::session::{call, session};
@@ -22,11 +22,10 @@ use crate::unscreened;
 struct Nothing {}
 
 /// Shows the events of a run, one in a line: output of one stream that follows each other is one.
-fn show_all(events: RunEvents) -> Vec<String> {
+fn show_all(mut events: RunEvents) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut last = None;
     for event in events.blocking() {
-        let event = event.unwrap();
         match (&event, shown.last_mut()) {
             (RunEvent::Output { stream, bytes }, Some(line)) if last == Some(*stream) => {
                 line.push_str(&String::from_utf8_lossy(bytes));
@@ -38,6 +37,7 @@ fn show_all(events: RunEvents) -> Vec<String> {
             _ => None,
         };
     }
+    shown.push(events.wait().unwrap().verdict.ending().to_owned());
     shown
 }
 
@@ -67,7 +67,7 @@ fn show(event: &RunEvent) -> String {
             denied,
             ..
         } => format!("{operation:?} {path} {}", denied.is_none()),
-        RunEvent::Ended(outcome) => format!("ended {}", outcome.verdict.ending()),
+        RunEvent::Ended => "ended".to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -110,7 +110,8 @@ fn events_come_in_their_order() {
             "stdout three\n",
             "Read /etc/passwd false",
             "stdout four\n",
-            "ended completed",
+            "ended",
+            "completed",
         ]
     );
 }
@@ -133,18 +134,13 @@ fn events_come_while_the_run_goes_on() {
         unscreened().with_tool("hold", ToolRules::default()),
     );
     let sandbox = sandbox.unwrap().with_tools([hold]).unwrap();
-    let mut outcome = None;
-    for event in sandbox
-        .start("from wardian import tools\ntools.hold()")
-        .blocking()
-    {
-        match event.unwrap() {
-            RunEvent::ToolStarted { .. } => go.send(()).unwrap(),
-            RunEvent::Ended(ended) => outcome = Some(ended),
-            _ => {}
+    let mut events = sandbox.start("from wardian import tools\ntools.hold()");
+    for event in events.blocking() {
+        if let RunEvent::ToolStarted { .. } = event {
+            go.send(()).unwrap();
         }
     }
-    assert_eq!(outcome.unwrap().verdict, Verdict::Completed);
+    assert_eq!(events.wait().unwrap().verdict, Verdict::Completed);
 }
 
 /// The bytes that are read of a run's output after it was cancelled at its first piece.
@@ -157,17 +153,14 @@ fn output_waits_for_its_reader() {
     let mut events = sandbox.start("import sys\nsys.stdout.write('x' * (16 << 20))");
     let mut read = 0;
     let cancel = events.cancel_handle();
-    let mut ended = None;
-    while let Some(event) = pollster::block_on(events.next()) {
-        match event {
-            Ok(RunEvent::Output { bytes, .. }) => {
-                read += bytes.len();
-                cancel.cancel();
-            }
-            other => ended = Some(other),
+    for event in events.blocking() {
+        if let RunEvent::Output { bytes, .. } = event {
+            read += bytes.len();
+            cancel.cancel();
         }
     }
-    assert!(matches!(ended, Some(Err(Error::Cancelled))), "{ended:?}");
+    let ended = events.wait();
+    assert!(matches!(ended, Err(Error::Cancelled)), "{ended:?}");
     assert!(read <= 65 * 4096, "{read} bytes were waiting");
 }
 
@@ -175,23 +168,17 @@ fn output_waits_for_its_reader() {
 fn a_slow_reader_gets_everything() {
     let script = "for i in range(3000): print(i)";
     let mut text = Vec::new();
-    let mut outcome: Option<Box<Outcome>> = None;
-    for event in Sandbox::new(runtime(), unscreened())
-        .unwrap()
-        .start(script)
-        .blocking()
-    {
+    let mut events = Sandbox::new(runtime(), unscreened()).unwrap().start(script);
+    for event in events.blocking() {
         std::thread::sleep(Duration::from_micros(100));
-        match event.unwrap() {
-            RunEvent::Output { bytes, .. } => text.extend(bytes),
-            RunEvent::Ended(ended) => outcome = Some(ended),
-            _ => {}
+        if let RunEvent::Output { bytes, .. } = event {
+            text.extend(bytes);
         }
     }
-    assert_eq!(outcome.unwrap().stdout.bytes, text);
+    assert_eq!(events.wait().unwrap().stdout.bytes, text);
 }
 
-/// What was printed before a limit comes before the end, and so does what was cut out.
+/// Output comes before the end, and so does the mark of a cut.
 #[test]
 fn the_end_of_a_flood_is_told() {
     let limits = Limits::default()
@@ -208,7 +195,8 @@ fn the_end_of_a_flood_is_told() {
                 "a".repeat(512),
                 "c".repeat(511)
             ),
-            "ended time".to_owned(),
+            "ended".to_owned(),
+            "time".to_owned(),
         ]
     );
 }
@@ -219,16 +207,11 @@ fn a_cancelled_call_is_undone() {
     call(&session, "n = 1");
     let mut events = session.start("n = 2\nprint(n)\nwhile True: pass");
     let cancel = events.cancel_handle();
-    let seen: Vec<_> = std::iter::from_fn(|| pollster::block_on(events.next()))
-        .inspect(|_| cancel.cancel())
-        .collect();
-    assert!(
-        matches!(
-            &seen[..],
-            [Ok(RunEvent::Output { .. }), .., Err(Error::Cancelled)]
-        ),
-        "{seen:?}"
-    );
+    let seen: Vec<_> = events.blocking().inspect(|_| cancel.cancel()).collect();
+    let [RunEvent::Output { .. }, .., RunEvent::Ended] = &seen[..] else {
+        panic!("{seen:?}")
+    };
+    assert!(matches!(events.wait(), Err(Error::Cancelled)));
     assert_eq!(call(&session, "n"), 1);
 }
 
@@ -240,8 +223,9 @@ fn cancelling_after_the_end_does_nothing() {
     let mut events = session.start("n = 1");
     let cancel = events.cancel_handle();
     let last = pollster::block_on(events.next());
-    assert!(matches!(last, Some(Ok(RunEvent::Ended(_)))), "{last:?}");
+    assert!(matches!(last, Some(RunEvent::Ended)), "{last:?}");
     cancel.cancel();
     assert!(pollster::block_on(events.next()).is_none());
+    assert!(events.wait().unwrap().success());
     assert_eq!(call(&session, "n"), 1);
 }

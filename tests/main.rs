@@ -38,6 +38,7 @@ mod sessions;
 mod snapshot;
 mod tidy;
 mod wire;
+mod work;
 mod world;
 
 use wardian::{

@@ -504,7 +504,8 @@ fn unpack(bytes: &[u8]) -> (Json, Vec<Page>) {
     let len = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
     let end = 16 + len(12);
     let head = serde_json::from_slice(&bytes[16..end]).unwrap();
-    let frame = &bytes[end + 8..bytes.len() - 32];
+    // Without files of a working directory.
+    let frame = &bytes[end + 16..bytes.len() - 32];
     let mut records = Vec::new();
     let mut decoder = ruzstd::decoding::StreamingDecoder::new(frame).unwrap();
     std::io::Read::read_to_end(&mut decoder, &mut records).unwrap();
@@ -530,6 +531,7 @@ fn forge(bytes: &[u8], change: impl FnOnce(&mut Json, &mut Vec<Page>)) -> Vec<u8
     forged.extend(u32::try_from(head.len()).unwrap().to_le_bytes());
     forged.extend(head);
     forged.extend((frame.len() as u64).to_le_bytes());
+    forged.extend(0_u64.to_le_bytes());
     forged.extend(frame);
     let seal = Sha256::digest(&forged);
     forged.extend(seal);

@@ -162,6 +162,7 @@ impl Guest {
             source: source.to_owned(),
             call: None,
             file: None,
+            work: None,
             modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),

@@ -87,30 +87,32 @@ fn session_snapshot(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| session.snapshot().wait().unwrap().to_bytes());
 }
 
-/// From bytes to a session.
-#[divan::bench(sample_count = 200)]
-fn session_read_and_start(bencher: Bencher<'_, '_>) {
+/// A small session, and the bytes of its snapshot.
+fn saved() -> (Session, Vec<u8>) {
     let session = session();
     session.run_blocking(SMALL).unwrap();
     let bytes = session.snapshot().wait().unwrap().to_bytes();
-    bencher.bench_local(|| {
-        let snapshot = Snapshot::from_bytes(&bytes).unwrap();
-        let again = snapshot.start(session.sandbox(), SessionOptions::default());
-        again.wait().unwrap()
-    });
+    (session, bytes)
+}
+
+fn resume(session: &Session, bytes: &[u8]) -> Session {
+    let snapshot = Snapshot::from_bytes(bytes).unwrap();
+    let again = snapshot.start(session.sandbox(), SessionOptions::default());
+    again.wait().unwrap()
+}
+
+/// From bytes to a session.
+#[divan::bench(sample_count = 200)]
+fn session_read_and_start(bencher: Bencher<'_, '_>) {
+    let (session, bytes) = saved();
+    bencher.bench_local(|| resume(&session, &bytes));
 }
 
 /// As above, to the end of a first call.
 #[divan::bench(sample_count = 200)]
 fn session_resume(bencher: Bencher<'_, '_>) {
-    let session = session();
-    session.run_blocking(SMALL).unwrap();
-    let bytes = session.snapshot().wait().unwrap().to_bytes();
-    bencher.bench_local(|| {
-        let snapshot = Snapshot::from_bytes(&bytes).unwrap();
-        let again = snapshot.start(session.sandbox(), SessionOptions::default());
-        again.wait().unwrap().run_blocking("x = 1").unwrap()
-    });
+    let (session, bytes) = saved();
+    bencher.bench_local(|| resume(&session, &bytes).run_blocking("x = 1").unwrap());
 }
 
 #[divan::bench(args = [Profile::Standard, Profile::Open])]

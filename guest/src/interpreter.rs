@@ -47,7 +47,7 @@ pub(crate) struct Python {
 pub(crate) struct Support {
     /// `linecache.cache`, where tracebacks look for source lines.
     pub(crate) source_lines: PyDictRef,
-    /// `thaw(args, env, begins)`: makes fresh what the snapshot froze, where a script begins.
+    /// `thaw(args, env, begins, work)`: makes fresh what the snapshot froze, where a script begins.
     pub(crate) thaw: PyObjectRef,
     /// `gc.collect()`.
     pub(crate) collect: PyObjectRef,
@@ -122,6 +122,7 @@ impl Python {
             source: WARM_UP.to_owned(),
             call: None,
             file: None,
+            work: None,
             modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),

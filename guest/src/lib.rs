@@ -56,7 +56,12 @@ pub extern "C" fn wardian_initialize() {
         python.freeze();
     });
     // From here on a panic is silent: its message is RustPython's business, not a script's.
-    std::panic::set_hook(Box::new(|_| {}));
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload_as_str() == Some("capacity overflow") {
+            // More than memory can hold. The host refuses this too, and knows why the guest ends.
+            core::arch::wasm32::memory_grow::<0>(1 << 15);
+        }
+    }));
     __wasilibc_reset_preopens();
     allocator::gather();
 }

@@ -180,9 +180,9 @@ fn run_script(
     }
     let begins = request.call.is_none_or(|call| call.begins);
     let begins = vm.ctx.new_bool(begins);
-    support
-        .thaw
-        .call((vm.ctx.new_list(args), env, begins), vm)?;
+    let work = request.work.as_deref().map(|work| vm.ctx.new_str(work));
+    let args = (vm.ctx.new_list(args), env, begins, work);
+    support.thaw.call(args, vm)?;
 
     for (name, value) in &request.inputs {
         scope

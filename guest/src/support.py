@@ -387,11 +387,14 @@ def freeze():
     gc.freeze()
 
 
-def thaw(args, env, begins):
+def thaw(args, env, begins, work):
     """Makes fresh what the snapshot froze: randomness, the start of the clocks, the environment."""
     if begins:
         _begin_randomness()
         logging._startTime = time.time_ns()
+    if work is not None and work not in sys.path:
+        os.chdir(work)
+        sys.path.insert(0, work)
     sys.argv[1:] = args
     if env:
         os.environ.update(env)

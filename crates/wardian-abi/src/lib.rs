@@ -19,7 +19,7 @@ pub use names::NameSet;
 pub use read::{Malformed, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// The name of a script in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -185,6 +185,9 @@ pub struct Request {
     /// `__file__`, if the script has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The working directory, if it has one: it begins there, and imports what lies there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<String>,
     /// Modules that it brings along, by the names under which it imports them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modules: BTreeMap<String, ModuleSource>,

@@ -1,6 +1,7 @@
 //! Arguments: everything that can be typed, and its meaning.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
@@ -235,6 +236,27 @@ pub(crate) struct RunArgs {
         conflicts_with = "policy",
     )]
     pub(crate) write: Vec<Directory>,
+
+    /// Put this file into the script's working directory, under its own name or as `NAME=FILE`
+    /// says. Can be given several times. Without a policy, a script has a working directory of
+    /// 64 MiB in memory, unless `--read` or `--write` stand alone; a policy gives one with
+    /// `[work]`.
+    #[arg(
+        long = "file",
+        value_name = "[NAME=]FILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = parse_file,
+    )]
+    pub(crate) files: Vec<(String, PathBuf)>,
+
+    /// Write the files that the script has created or changed in its working directory to this
+    /// directory, when it has ended. Asks before it replaces one.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace files in the directory of `--out` without a question.
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
 
     /// Go on with the session in this file, if it is there, and save it there when the script has
     /// ended: variables, functions, modules, open files. A script that is stopped changes nothing
@@ -667,6 +689,16 @@ fn parse_directory(text: &str) -> Result<Directory, String> {
         guest,
         host: host.into(),
     })
+}
+
+/// Reads a file for the working directory: its name there, and where it is.
+fn parse_file(text: &str) -> Result<(String, PathBuf), String> {
+    if let Some((name, path)) = text.split_once('=') {
+        return Ok((name.to_owned(), path.into()));
+    }
+    let name = Path::new(text).file_name().and_then(OsStr::to_str);
+    let name = name.ok_or_else(|| format!("say how the script finds it: `NAME={text}`"))?;
+    Ok((name.to_owned(), text.into()))
 }
 
 fn profile() -> impl clap::builder::TypedValueParser<Value = Profile> {

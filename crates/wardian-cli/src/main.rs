@@ -13,6 +13,7 @@ mod encoding;
 mod exit;
 mod explain;
 mod init;
+mod out;
 mod output;
 mod policy;
 mod preflight;

@@ -8,7 +8,7 @@ use comfy_table::Table;
 use serde_json::{Value, json};
 use wardian::{
     Policy, load_policy,
-    policy::{Limit, Location, NameSet, PolicyError, Problems, leaves, schema},
+    policy::{Access, Limit, Location, NameSet, PolicyError, Problems, leaves, schema},
     tool::Authorizer,
 };
 
@@ -17,6 +17,7 @@ use crate::exit::{self, Exit};
 use crate::explain::explain;
 use crate::output::{columns, or_none, plain, print, print_json};
 use crate::preflight::{self, Checked, Host};
+use crate::run::policy_without_file;
 use crate::{init, problems, suggest, tools};
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
@@ -41,7 +42,7 @@ pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
         PolicyCommand::Show { file, json } => {
             let policy = match &file {
                 Some(file) => load_policy(file)?,
-                None => Policy::computing(),
+                None => policy_without_file()?,
             };
             if json {
                 print_json(&describe(&policy)?)?
@@ -200,7 +201,16 @@ fn render(policy: &Policy, file: Option<&Path>) -> String {
             place(grant.location(), file),
         ]);
     }
-    section(&mut text, "files", policy.grants().len(), &paths);
+    for directory in policy.work_directories() {
+        paths.add_row([
+            directory.to_string(),
+            Access::READ_WRITE.name().replace('_', " and "),
+            "nowhere: in memory".to_owned(),
+            place(policy.location("work"), file),
+        ]);
+    }
+    let count = policy.grants().len() + policy.work_directories().count();
+    section(&mut text, "files", count, &paths);
 
     let mut domains = columns(&["domain", "where"]);
     let mut count = 0;

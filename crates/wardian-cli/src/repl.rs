@@ -106,7 +106,7 @@ fn sandbox(args: &ReplArgs) -> Result<Sandbox> {
             let approver = doubles.approve().then(Doubles::approver);
             (policy, tools, approver.unwrap_or_else(on_terminal))
         }
-        None => (Policy::computing(), Vec::new(), on_terminal()),
+        None => (run::policy_without_file()?, Vec::new(), on_terminal()),
     };
     let sandbox = Sandbox::new(&runtime, policy)?
         .with_tools(tools)?
@@ -161,9 +161,9 @@ impl Repl {
     async fn call(&self, input: &str) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let script = Script::new(input).interactive();
-        let mut events = self.session.start(script);
+        let events = self.session.start(script);
         let outcome = tokio::select! {
-            outcome = run::follow(&mut events, output()) => outcome,
+            outcome = run::follow(events, output()) => outcome,
             _ = interrupt.recv() => {
                 remark("stopped; the session is as before this input");
                 return Ok(());

@@ -27,6 +27,7 @@ use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::encoding;
 use crate::exit::{self, Exit, Usage};
+use crate::out::OutDir;
 use crate::output::{print_report, remark};
 use crate::preflight::{self, Host};
 use crate::problems;
@@ -76,6 +77,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     if args.policy.is_none() && !args.quiet {
         print_grants(sandbox.policy());
     }
+    let out = match &args.out {
+        Some(_) if sandbox.policy().work().is_none() => {
+            let why =
+                "there is no working directory to write from: the policy gives one with `[work]`";
+            return Err(Usage(why.to_owned()).into());
+        }
+        Some(path) => Some(OutDir::open(path, args.force)?),
+        None => None,
+    };
     let session = match &args.session {
         Some(file) => {
             let mut options = SessionOptions::default();
@@ -91,7 +101,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     } else {
         sink(screen.clone())
     };
-    let mut events = match &session {
+    let events = match &session {
         Some(file) => file.session.start(script),
         None => sandbox.start(script),
     };
@@ -101,7 +111,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         // The run has a thread of its own: where the script computes, signals have to work.
         let (done, mut outcome) = oneshot::channel();
         spawn("wardian-run", move || {
-            let outcome = pollster::block_on(follow(&mut events, &mut show));
+            let outcome = Box::new(pollster::block_on(follow(events, &mut show)));
             // The receiver is gone only when nobody waits for this run any more.
             let _ = done.send(outcome);
         })?;
@@ -118,11 +128,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             return Ok(ended);
         };
         if let Ok(outcome) = &outcome
-            && let Ok(outcome) = outcome
+            && let Ok(outcome) = &**outcome
             && args.json
         {
-            let mut line =
-                serde_json::to_vec(&Report::from(&**outcome)).map_err(io::Error::other)?;
+            let mut line = serde_json::to_vec(&Report::from(outcome)).map_err(io::Error::other)?;
             line.push(b'\n');
             screen.send(Piece::Result(line));
         }
@@ -134,14 +143,18 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
                 Ok(Ok(())) => RunEnd::ByItself(outcome),
                 failed => RunEnd::OutputFailed(failed),
             },
-            exit = signals.next() => RunEnd::Signalled(exit),
+            // The run has ended: it only matters if nobody reads.
+            exit = signals.next() => match tokio::time::timeout(SHUTDOWN_GRACE, &mut written).await {
+                Ok(Ok(Ok(()))) => RunEnd::ByItself(outcome),
+                _ => RunEnd::Signalled(exit),
+            },
             () = &mut overdue => RunEnd::Overdue,
         })
     });
     // What was given up has its end on the record, unless that can't be written.
     Runtime::settle(SHUTDOWN_GRACE);
     let outcome = match ended.map_err(|error: io::Error| anyhow::Error::new(error))? {
-        RunEnd::ByItself(outcome) => outcome?.map_err(usage_or_own)?,
+        RunEnd::ByItself(outcome) => (*outcome?).map_err(usage_or_own)?,
         RunEnd::OutputFailed(written) => {
             let failed = written.unwrap_or_else(|error| Err(io::Error::other(error)));
             return Err(exit::cannot_write(
@@ -164,6 +177,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     if let Some(file) = session {
         file.save()?;
     }
+    let put_out = out.map(|out| out.write(&outcome.files, args.quiet || args.json));
     if !args.json {
         if !args.quiet {
             print_refusals(&outcome.refusals);
@@ -190,6 +204,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
             }
         }
     }
+    put_out.transpose()?;
     Ok(Exit::from(&outcome.verdict))
 }
 
@@ -204,7 +219,7 @@ pub(crate) fn log(file: &Path) -> Result<Log> {
 
 /// The end of waiting for a run.
 enum RunEnd {
-    ByItself(Result<Result<Box<Outcome>, Error>, RecvError>),
+    ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
     /// Its output could not be shown.
     OutputFailed(Result<io::Result<()>, RecvError>),
     /// Its output is not being read.
@@ -265,9 +280,10 @@ async fn overdue(timeout: Allowance<Duration>, asked: WaitingTime) {
 
 fn usage_or_own(error: Error) -> anyhow::Error {
     match error {
-        Error::InputName { .. } | Error::ModuleName { .. } | Error::InputsTooLarge { .. } => {
-            Usage(error.to_string()).into()
-        }
+        Error::InputName { .. }
+        | Error::ModuleName { .. }
+        | Error::InputsTooLarge { .. }
+        | Error::WorkFile { .. } => Usage(error.to_string()).into(),
         _ => error.into(),
     }
 }
@@ -325,7 +341,14 @@ fn narrow(args: &RunArgs, base: Policy) -> Result<Policy> {
     Ok(policy)
 }
 
-/// The policy without a file: computing, and the directories of `--read` and `--write`.
+/// The policy without a file and without flags: computing, in a working directory.
+pub(crate) fn policy_without_file() -> Result<Policy> {
+    Ok(Policy::computing().with_work(Policy::WORK)?)
+}
+
+/// The policy without a file: computing, and the directories of `--read` and `--write`. Scripts
+/// find these from `/`, so that they have a working directory beside them only if files go in or
+/// out.
 fn quick(args: &RunArgs) -> Result<Policy> {
     let mut granted: BTreeMap<(&str, &Path), Access> = BTreeMap::new();
     for (directories, access) in [(&args.read, Access::READ), (&args.write, Access::WRITE)] {
@@ -334,7 +357,12 @@ fn quick(args: &RunArgs) -> Result<Policy> {
             *granted.entry(place).or_insert(Access::empty()) |= access;
         }
     }
-    let mut policy = Policy::computing();
+    let has_work = granted.is_empty() || !args.files.is_empty() || args.out.is_some();
+    let mut policy = if has_work {
+        policy_without_file()?
+    } else {
+        Policy::computing()
+    };
     for ((guest, host), access) in granted {
         let wrong = |why: String| Usage(format!("cannot grant {}: {why}", host.display()));
         let absolute = std::path::absolute(host).map_err(|error| wrong(error.to_string()))?;
@@ -421,6 +449,9 @@ fn script(args: &RunArgs, timeout: Allowance<Duration>) -> Result<Files> {
     }
     for arg in &args.args {
         script = script.arg(arg);
+    }
+    for (name, file) in &args.files {
+        script = script.file(name, bytes(file, timeout)?);
     }
     if let Some(file) = &args.stdin {
         script = script.stdin(bytes(file, timeout)?);
@@ -518,17 +549,15 @@ type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
 
 /// Passes output on as it comes, until the run has ended.
 pub(crate) async fn follow(
-    events: &mut RunEvents,
+    mut events: RunEvents,
     mut show: impl FnMut(Stream, &[u8]),
-) -> Result<Box<Outcome>, Error> {
+) -> Result<Outcome, Error> {
     while let Some(event) = events.next().await {
-        match event? {
-            RunEvent::Output { stream, bytes } => show(stream, &bytes),
-            RunEvent::Ended(outcome) => return Ok(outcome),
-            _ => {}
+        if let RunEvent::Output { stream, bytes } = event {
+            show(stream, &bytes);
         }
     }
-    Err(Error::Cancelled)
+    events.outcome().await
 }
 
 /// Shows output as it comes.

@@ -17,7 +17,8 @@ pub(crate) fn explain(error: Error, arguments: &[String]) -> Error {
             let similar = error.get(ContextKind::SuggestedArg);
             Some(unknown_argument(&invalid, similar))
         }
-        ErrorKind::MissingRequiredArgument if subcommand == "run" => Some(
+        // A flag that takes another flag is clap's to explain.
+        ErrorKind::MissingRequiredArgument if subcommand == "run" && !lacks_flag(&error) => Some(
             "there is nothing to run: name a file, `-` for standard input, or give the source with -c"
                 .to_owned(),
         ),
@@ -26,6 +27,13 @@ pub(crate) fn explain(error: Error, arguments: &[String]) -> Error {
     match message {
         Some(message) => command_of(subcommand).error(error.kind(), message),
         None => error,
+    }
+}
+
+fn lacks_flag(error: &Error) -> bool {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(names)) => names.iter().any(|name| name.starts_with("--")),
+        _ => false,
     }
 }
 

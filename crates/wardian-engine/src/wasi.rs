@@ -723,7 +723,7 @@ impl<H: Host> Wasi<H> {
         let (mut len, mut first) = (0, None);
         for buffer in bounded(buffers)?.iter() {
             let buffer = memory.read(buffer?)?;
-            len += buffer.buf_len;
+            len = buffer.buf_len.checked_add(len).ok_or(Errno::Inval)?;
             if buffer.buf_len > 0 && first.is_none() {
                 first = Some(buffer);
             }

@@ -32,6 +32,8 @@ pub struct CanonicalPolicy {
     allowed_paths: Vec<CanonicalGrant>,
     /// The hosts, as entries of a policy file.
     allowed_domains: Vec<String>,
+    /// The path of the working directory; `null` if there is none.
+    work: Option<String>,
     /// The limits by their keys: `limits.fuel`. Times are in nanoseconds, sizes in bytes.
     limits: BTreeMap<String, Amount>,
     /// The rules about source.
@@ -160,6 +162,7 @@ impl Policy {
             permissions: self.permissions.names().map(str::to_owned).collect(),
             allowed_paths: allowed_paths.collect(),
             allowed_domains,
+            work: self.work.as_ref().map(ToString::to_string),
             limits: limits.collect(),
             source: (&self.source_rules).into(),
             env: self.env.clone(),
@@ -214,6 +217,9 @@ impl TryFrom<CanonicalPolicy> for Policy {
         for domain in form.allowed_domains {
             let added = policy.with_domain(&domain);
             policy = added.map_err(|error| CanonicalError::Domain { domain, error })?;
+        }
+        if let Some(work) = form.work {
+            policy = policy.with_work(&work)?;
         }
         let mut env = form.env.iter();
         let wrong = env.find(|(name, value)| !is_env_variable(name, value));

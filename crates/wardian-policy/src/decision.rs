@@ -23,6 +23,8 @@ pub(crate) enum Rule<'p> {
     Permitted,
     /// Allowed, in this directory.
     Granted(&'p Grant, GuestPath),
+    /// Allowed, in the working directory, which is not the host's.
+    Work(GuestPath),
     /// Allowed, at this host.
     Reachable(&'p DomainRule),
     /// Refused: the permission is missing.
@@ -44,7 +46,7 @@ impl<'p> Decision<'p> {
     pub fn allowed(&self) -> bool {
         matches!(
             self.rule,
-            Rule::Permitted | Rule::Granted(..) | Rule::Reachable(_)
+            Rule::Permitted | Rule::Granted(..) | Rule::Work(_) | Rule::Reachable(_)
         )
     }
 
@@ -80,7 +82,7 @@ impl<'p> Decision<'p> {
     }
 
     /// The key that decided, as it stands in a policy file: `permissions`, `allowed_paths`,
-    /// `allowed_domains`; with the entry, if one did. `resource` if the resource itself is
+    /// `allowed_domains`, `work`; with the entry, if one did. `resource` if the resource itself is
     /// malformed.
     pub fn rule(&self) -> String {
         match &self.rule {
@@ -89,6 +91,7 @@ impl<'p> Decision<'p> {
                 format!("allowed_paths[\"{}\"]", grant.guest.as_str().escape_debug())
             }
             Rule::Outside(..) => "allowed_paths".to_owned(),
+            Rule::Work(_) => "work".to_owned(),
             Rule::Reachable(domain) => format!("allowed_domains[\"{domain}\"]"),
             Rule::Unreachable(..) => "allowed_domains".to_owned(),
             Rule::NoPath(_) | Rule::NoUrl(_) => "resource".to_owned(),
@@ -104,6 +107,14 @@ impl<'p> Decision<'p> {
     pub fn grant(&self) -> Option<(&'p Grant, &GuestPath)> {
         match &self.rule {
             Rule::Granted(grant, path) => Some((*grant, path)),
+            _ => None,
+        }
+    }
+
+    /// The normalised path, if it is in the working directory.
+    pub fn work(&self) -> Option<&GuestPath> {
+        match &self.rule {
+            Rule::Work(path) => Some(path),
             _ => None,
         }
     }
@@ -124,6 +135,7 @@ impl fmt::Display for Decision<'_> {
                 let (path, grant) = (shown(path), shown(&grant.guest));
                 write!(f, "{path} is in {grant}, which is granted for {verb}")
             }
+            Rule::Work(path) => write!(f, "{} is in the working directory", shown(path)),
             Rule::Narrower(grant, path) => {
                 let (path, access) = (shown(path), grant.access);
                 let grant = shown(&grant.guest);

@@ -178,7 +178,7 @@ impl Grant {
 
     /// Would a script find one in the other?
     pub(crate) fn shares_guest(&self, other: &Self) -> bool {
-        self.guest.within(&other.guest).is_some() || other.guest.within(&self.guest).is_some()
+        self.guest.overlaps(&other.guest)
     }
 }
 

@@ -115,6 +115,10 @@ pub enum Limit {
     SessionMemory,
     /// Bytes that all calls of a session write to files, or make them grow by: `ENOSPC`.
     SessionBytesWritten,
+    /// The files in the working directory, in bytes of the host's memory: `ENOSPC`.
+    WorkSize,
+    /// Files and directories in the working directory: `ENOSPC`.
+    WorkFiles,
 }
 
 /// A row of the table.
@@ -129,7 +133,7 @@ struct Row {
 
 impl Limit {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Source,
         Self::Timeout,
         Self::Fuel,
@@ -155,6 +159,8 @@ impl Limit {
         Self::SessionIdle,
         Self::SessionMemory,
         Self::SessionBytesWritten,
+        Self::WorkSize,
+        Self::WorkFiles,
     ];
 
     #[rustfmt::skip]
@@ -196,6 +202,8 @@ impl Limit {
             Self::SessionIdle         => row("limits.session.idle",          Time, HOUR, MS, 365 * DAY, true),
             Self::SessionMemory       => row("limits.session.memory",        Bytes, 256 * MIB, MIB, 2 * GIB, false),
             Self::SessionBytesWritten => row("limits.session.bytes_written", Bytes, GIB, 0, TIB, true),
+            Self::WorkSize     => row("work.size",            Bytes, 64 * MIB,        0,         GIB,           false),
+            Self::WorkFiles    => row("work.files",           Count, 1_000,           0,         100_000,       false),
         }
     }
 
@@ -207,6 +215,11 @@ impl Limit {
     /// Returns whether it bounds a session, and not each run.
     pub fn is_of_session(self) -> bool {
         self.key().starts_with("limits.session.")
+    }
+
+    /// Returns whether it bounds the working directory.
+    pub fn is_of_work(self) -> bool {
+        self.key().starts_with("work.")
     }
 
     /// Returns the short name, as verdicts have it: `time`, `fuel`, `tool_calls`, `session.fuel`.
@@ -374,6 +387,7 @@ impl fmt::Display for Limit {
 /// | idle time of a session | 1 hour | 1 ms | 1 year, or unlimited |
 /// | memory of a session | 256 MiB | 1 MiB | 2 GiB |
 /// | bytes that a session writes | 1 GiB | 0 | 1 TiB, or unlimited |
+/// | working directory | 64 MiB, 1,000 files | 0 | 1 GiB, 100,000 files |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     amounts: [Allowance<u64>; Limit::ALL.len()],
@@ -518,6 +532,8 @@ mod tests {
             Limit::ToolBytes,
             Limit::HostMemory,
             Limit::SessionMemory,
+            Limit::WorkSize,
+            Limit::WorkFiles,
         ] {
             assert!(!limit.bounds().2, "{limit}");
         }

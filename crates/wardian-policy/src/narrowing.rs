@@ -101,6 +101,10 @@ impl Policy {
                 add("allowed_domains".to_owned(), what, domain.location());
             }
         }
+        if let Some(work) = self.work.as_ref().filter(|_| self.work != base.work) {
+            let what = format!("there is a working directory at {work}");
+            add("work".to_owned(), what, None);
+        }
         for limit in Limit::ALL {
             let [mine, theirs] = [self, base].map(|policy| policy.limits.get(limit));
             if mine > theirs {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The longest path, in bytes, as on Linux.
 const PATH_BYTES: usize = 4096;
@@ -40,6 +41,12 @@ impl GuestPath {
     /// The root of what a script sees.
     pub fn root() -> Self {
         Self("/".to_owned())
+    }
+
+    /// The directory of temporary files.
+    pub(crate) fn temporary() -> &'static Self {
+        static TEMPORARY: LazyLock<GuestPath> = LazyLock::new(|| GuestPath("/tmp".to_owned()));
+        &TEMPORARY
     }
 
     /// Normalises an absolute path.
@@ -97,6 +104,11 @@ impl GuestPath {
     /// Its names, from the root.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|name| !name.is_empty())
+    }
+
+    /// Returns whether one of the two is in the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.within(other).is_some() || other.within(self).is_some()
     }
 
     /// Returns what follows `base` in this path: empty for `base` itself, `None` outside of it.

@@ -21,6 +21,8 @@ pub struct Policy {
     /// Sorted by guest path, none in another.
     pub(crate) grants: Vec<Grant>,
     pub(crate) domains: Domains,
+    /// The path of the working directory, if there is one.
+    pub(crate) work: Option<GuestPath>,
     pub(crate) limits: Limits,
     pub(crate) source_rules: SourceRules,
     pub(crate) env: BTreeMap<String, String>,
@@ -43,6 +45,7 @@ impl Policy {
             permissions,
             grants: Vec::new(),
             domains: Domains::default(),
+            work: None,
             limits,
             source_rules: Profile::Standard.source_rules(),
             env: BTreeMap::new(),
@@ -115,6 +118,39 @@ impl Policy {
         Ok(self)
     }
 
+    /// The path at which scripts find their working directory, unless a policy says another.
+    pub const WORK: &str = "/work";
+
+    /// The same policy, in which scripts have a working directory at `path`, and `/tmp` in it
+    /// unless a directory is granted there: in the host's memory, within [`Limit::WorkSize`] and
+    /// [`Limit::WorkFiles`]. It takes no permission, since nothing in it is the host's.
+    ///
+    /// [`Limit::WorkSize`]: crate::Limit::WorkSize
+    /// [`Limit::WorkFiles`]: crate::Limit::WorkFiles
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`] if `path` is not absolute, is the root or in `/tmp`, or shares files with a
+    /// directory that is granted.
+    pub fn with_work(mut self, path: &str) -> Result<Self, GrantError> {
+        let work = GuestPath::new(path).map_err(|error| GrantError::Path {
+            path: path.to_owned(),
+            error,
+        })?;
+        if work == GuestPath::root() {
+            return Err(GrantError::Root("the guest's `/`"));
+        }
+        let granted = self.grants.iter().map(|grant| &grant.guest);
+        for other in granted.chain([GuestPath::temporary()]) {
+            if other.overlaps(&work) {
+                let [what, with] = [path.to_owned(), other.to_string()];
+                return Err(GrantError::Overlap { what, with });
+            }
+        }
+        self.work = Some(work);
+        Ok(self)
+    }
+
     /// The same policy with one more entry of `allowed_domains`.
     ///
     /// # Errors
@@ -143,6 +179,16 @@ impl Policy {
             });
             return Err(GrantError::Overlap { what, with });
         }
+        if let Some(work) = self
+            .work
+            .as_ref()
+            .filter(|work| work.overlaps(&grant.guest))
+        {
+            return Err(GrantError::Overlap {
+                what: grant.guest.to_string(),
+                with: work.to_string(),
+            });
+        }
         let at = self
             .grants
             .partition_point(|other| other.guest < grant.guest);
@@ -168,6 +214,21 @@ impl Policy {
     /// The granted directories, by guest path.
     pub fn grants(&self) -> impl ExactSizeIterator<Item = &Grant> {
         self.grants.iter()
+    }
+
+    /// The path of the working directory, if scripts have one.
+    pub fn work(&self) -> Option<&GuestPath> {
+        self.work.as_ref()
+    }
+
+    /// The directories that scripts have in the host's memory: the working directory, and `/tmp`
+    /// unless a directory is granted there.
+    pub fn work_directories(&self) -> impl Iterator<Item = &GuestPath> {
+        let temporary = self.work.as_ref().map(|_| GuestPath::temporary());
+        let is_granted =
+            |path: &&GuestPath| self.grants.iter().any(|grant| grant.guest.overlaps(path));
+        let temporary = temporary.filter(|path| !is_granted(path));
+        self.work.iter().chain(temporary)
     }
 
     /// The granted domains.
@@ -281,6 +342,10 @@ impl Policy {
             Action::WriteFile => Access::WRITE,
             _ => return self.decide(action, Rule::Outside(path, &self.grants)),
         };
+        let mut works = self.work_directories();
+        if works.any(|work| path.within(work).is_some()) {
+            return self.decide(action, Rule::Work(path));
+        }
         // Grants are disjoint, so only the last that does not follow the path can hold it.
         let after = self.grants.partition_point(|grant| grant.guest <= path);
         let holds = after.checked_sub(1).and_then(|last| self.grants.get(last));
@@ -314,7 +379,8 @@ impl Policy {
 
     /// The permission comes first: without it, no entry allows anything.
     fn decide<'p>(&'p self, action: Action, rule: Rule<'p>) -> Decision<'p> {
-        let rule = if self.permissions.contains(action.permission()) {
+        let takes_none = matches!(rule, Rule::Work(_));
+        let rule = if takes_none || self.permissions.contains(action.permission()) {
             rule
         } else {
             Rule::Lacking
@@ -324,6 +390,7 @@ impl Policy {
             Rule::Permitted | Rule::Lacking => key("permissions"),
             Rule::Granted(grant, _) | Rule::Narrower(grant, _) => grant.location(),
             Rule::Outside(..) => key("allowed_paths"),
+            Rule::Work(_) => key("work"),
             Rule::Reachable(domain) => domain.location(),
             Rule::Unreachable(..) => key("allowed_domains"),
             Rule::NoPath(_) | Rule::NoUrl(_) => None,

@@ -81,6 +81,11 @@ idle = "10m"
 memory = "64MiB"
 bytes_written = "128MiB"
 
+[work]
+path = "/home/work"
+size = "8MiB"
+files = 50
+
 [source]
 profile = "standard"
 allow_imports = ["numpy.linalg"]
@@ -150,6 +155,13 @@ fn a_file_says_everything() {
         assert_eq!(limits.get(limit), Allowance::AtMost(amount), "{limit}");
     }
     assert_eq!(limits.get(Limit::BytesWritten), Allowance::Unlimited);
+    assert_eq!(limits.get(Limit::WorkSize), Allowance::AtMost(8 << 20));
+    assert_eq!(limits.get(Limit::WorkFiles), Allowance::AtMost(50));
+    let works: Vec<_> = policy
+        .work_directories()
+        .map(wardian_policy::GuestPath::as_str)
+        .collect();
+    assert_eq!(works, ["/home/work", "/tmp"]);
     let code = policy.source_rules();
     assert_eq!(code.profile, Profile::Standard);
     assert!(
@@ -549,6 +561,7 @@ fn the_hash_is_of_the_meaning() {
         "agent = \"a\"\n[env]\nX = \"1\"",
         "agent = \"a\"\n[limits]\nfuel = 5e9",
         "agent = \"a\"\n[tools.x]",
+        "agent = \"a\"\n[work]",
         "agent = \"a\"\n[source]\nprofile = \"strict\"",
     ] {
         let other = parse(&format!(
@@ -562,7 +575,7 @@ fn the_hash_is_of_the_meaning() {
         Policy::computing()
             .with_source_rules(Profile::Open)
             .sha256(),
-        "4849faea44926bbf7ccbe204e13ad95c2fd9eae9ecd5f6b128558bbda560e903"
+        "6c64d4673bf3d103dcec04ce49e2dd725469189ace7cc5df2891be5bee7e9a79"
     );
 }
 

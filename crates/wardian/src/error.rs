@@ -62,6 +62,14 @@ pub enum Error {
         /// The most that is passed on, in bytes.
         max_bytes: usize,
     },
+    /// A file can't be put into the script's working directory.
+    #[error("file {name:?} can't be put into the working directory: {reason}")]
+    WorkFile {
+        /// Its name.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
     /// An input's name can't be a variable of the script.
     #[error("input {name:?} is not a name that a Python variable can have")]
     InputName {

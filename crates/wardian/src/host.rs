@@ -42,7 +42,7 @@ impl RunHost {
             EventSender::default(),
         );
         Self {
-            files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::default()),
+            files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::new(None)),
             calls: None,
             entropy: SystemEntropy::default(),
         }

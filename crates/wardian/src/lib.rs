@@ -94,6 +94,7 @@ pub mod outcome {
     pub use wardian_abi::{Raised, SourceRule, Value, Violation};
     pub use wardian_engine::{Output, Stream};
 
+    pub use crate::files::OutputFile;
     pub use crate::ledger::{Attempt, Refusal, Refusals};
     pub use crate::run::{Outcome, SourceHash, Trap, Usage, Verdict};
 }
@@ -107,8 +108,8 @@ pub mod outcome {
 pub mod wire {
     pub use crate::location_report::LocationReport;
     pub use crate::run::{
-        DenialReport, Ending, LimitReport, ProblemReport, RefusalReport, Report, ReportError,
-        StreamReport, StreamsReport, UsageReport,
+        DenialReport, Ending, FileReport, LimitReport, ProblemReport, RefusalReport, Report,
+        ReportError, StreamReport, StreamsReport, UsageReport,
     };
     pub use crate::schemas::schemas;
 }

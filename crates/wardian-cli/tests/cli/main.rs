@@ -16,6 +16,7 @@ mod screening;
 mod sessions;
 mod transcripts;
 mod usage;
+mod work;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

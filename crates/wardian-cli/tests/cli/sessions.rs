@@ -117,7 +117,8 @@ fn a_session_goes_on_only_under_its_policy() {
         "print(f.read())",
     ]);
     assert_eq!(text(&goes_on.stdout), "llo\n", "{}", text(&goes_on.stderr));
-    let without = run(&["run", "--session", path, "-c", "1"]);
+    let flags = ["--session", path, "--allow-wider-policy"];
+    let without = run(&[&["run"], &flags[..], &["-c", "1"]].concat());
     assert!(
         text(&without.stderr).contains("/in/in, which is open in the session"),
         "{}",

@@ -41,8 +41,8 @@ const MOST_RANGES: usize = 16 << 10;
 /// The ranges that are mapped from memory files.
 static RANGES: AtomicUsize = AtomicUsize::new(0);
 
-/// The count of ranges of one memory that are mapped from memory files. Drop guard: they are others'
-/// afterwards.
+/// The count of ranges of one memory that are mapped from memory files. Drop guard: they are
+/// others' afterwards.
 #[derive(Default)]
 pub(super) struct MappedRanges(usize);
 
@@ -162,8 +162,8 @@ impl OwnFile {
         let _ = unsafe { munmap(self.bytes.as_ptr(), self.len) };
     }
 
-    /// Brings the bytes from `from` on up to date. The file has to have pages there already: that it
-    /// can't get one would end this process. Returns the count of bytes of pages that differed.
+    /// Brings the bytes from `from` on up to date. The file has to have pages there already: that
+    /// it can't get one would end this process. Returns the count of bytes of pages that differed.
     fn update(&mut self, from: usize, bytes: &[u8]) -> io::Result<usize> {
         if from + bytes.len() > self.len {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -307,7 +307,7 @@ impl SavedMemory {
                     blocks.insert(block, own.file.clone());
                     bytes += end - from;
                 }
-                // Where pages stay, the rest of their block is as in the file that it is mapped from.
+                // Where pages stay, the rest of their block is as in the file it is mapped from.
                 if is_mapped && !stays {
                     reservation.forget(from, end)?;
                 } else if !stays {
@@ -570,8 +570,7 @@ mod tests {
         }
     }
 
-    /// Where a process has no room for more mappings, pages are copied, and everything else is the
-    /// same.
+    /// Pages are copied, and everything else is the same, when a process has no room for mappings.
     #[test]
     fn many_pages_apart_take_no_mappings() {
         let memories = Memories::new().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Allowance, Limit, Permission, Profile, Unit};
+use crate::{Access, Allowance, Limit, Permission, Policy, Profile, Unit};
 
 /// A key that a table of a policy file may have.
 pub(super) struct Key {
@@ -95,6 +95,21 @@ pub(super) const TOP: &[Key] = &[
             let mut limits = limits_in("limits");
             limits.insert("session".to_owned(), section(limits_in("limits.session")));
             section(limits)
+        },
+    ),
+    key(
+        "work",
+        "A working directory in the host's memory, which is the script's current one; `/tmp` is in it. It takes \
+         no permission. [default: none]",
+        "",
+        || {
+            let mut work = limits_in("work");
+            work.insert(
+                "path".to_owned(),
+                json!({"type": "string", "default": Policy::WORK,
+                       "description": "The path under which the script finds it."}),
+            );
+            section(work)
         },
     ),
     key(

@@ -16,7 +16,7 @@ use toml::de::DeTable;
 
 use crate::domain::DomainRule;
 use crate::names::{is_env_variable, is_identifier, is_tool_name};
-use crate::{Constraint, Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
+use crate::{Constraint, GuestPath, Limit, Limits, Permission, Policy, Profile, Source, ToolRules};
 use keys::{CONSTRAINT, SOURCE, TOOL, TOP, limit_names, permission_names};
 use read::{Item, Reader, Table, names};
 
@@ -157,6 +157,9 @@ impl Reader<'_> {
             self.domains(&mut policy, item);
         }
         self.limits(&mut policy, table);
+        if let Some(item) = table.get("work") {
+            self.work(&mut policy, item);
+        }
         if let Some(item) = table.get("source") {
             self.source_rules(&mut policy, item);
         }
@@ -241,6 +244,7 @@ impl Reader<'_> {
         let session = run
             .and_then(|run| run.get("session"))
             .and_then(|item| self.table(item, "limits.session"));
+        let work = top.get("work").and_then(|item| self.table(item, "work"));
         if let Some(run) = run {
             let names = limit_names("limits").map(|(_, name)| name);
             self.only(
@@ -256,6 +260,7 @@ impl Reader<'_> {
         for limit in Limit::ALL {
             let item = match limit.key().rsplit_once('.') {
                 Some(("limits.session", name)) => session.and_then(|session| session.get(name)),
+                Some(("work", name)) => work.and_then(|work| work.get(name)),
                 Some((_, name)) => run.and_then(|run| run.get(name)),
                 None => top.get(limit.key()),
             };
@@ -271,6 +276,28 @@ impl Reader<'_> {
                     self.problem(item.span(), limit.key(), message, Some(help));
                 }
             }
+        }
+    }
+
+    /// Reads `[work]`, but for its limits.
+    fn work(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "work") else {
+            return;
+        };
+        let names = limit_names("work").map(|(_, name)| name);
+        self.only(table, "work.", &names.chain(["path"]).collect::<Vec<_>>());
+        let path = table.get("path");
+        let span = path.map_or(item.span(), |path| path.span());
+        let path = match path {
+            Some(path) => self.string(path, "work.path"),
+            None => Some(policy.work.as_ref().map_or(Policy::WORK, GuestPath::as_str)),
+        };
+        let Some(path) = path.map(str::to_owned) else {
+            return;
+        };
+        match policy.clone().with_work(&path) {
+            Ok(with_work) => *policy = with_work,
+            Err(error) => self.problem(span, "work.path", error.to_string(), None),
         }
     }
 

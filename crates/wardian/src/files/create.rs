@@ -10,7 +10,7 @@ use wardian_policy::{Action, Limit};
 
 use super::beneath::open_parent;
 use super::error::{Failure, Result};
-use super::{FileGuard, GuestTarget};
+use super::{Beneath, FileGuard, GuestTarget, Place};
 use crate::ledger::Meter;
 
 /// The mode of new directories, as far as the umask of the host allows.
@@ -27,8 +27,12 @@ impl FileGuard {
             .authorize(operation, &path, &[Action::WriteFile])
             .await?;
         let created = self.context.meters.created.clone();
-        self.perform(operation, &path, move || {
-            count_created(&created, || create_directory(&beneath.dir, &beneath.path))
+        let Beneath {
+            place, path: at, ..
+        } = beneath;
+        self.perform(operation, &path, place.waits(), move || match place {
+            Place::Directory(dir) => count_created(&created, || Ok(create_directory(&dir, &at)?)),
+            Place::Work(work) => work.create_directory(&at, &created),
         })
         .await
     }
@@ -44,11 +48,11 @@ fn create_directory(dir: &Dir, path: &Path) -> io::Result<()> {
 /// Creates one more file, directory or link, if the run may.
 pub(super) fn count_created<T>(
     created: &Meter,
-    create: impl FnOnce() -> io::Result<T>,
+    create: impl FnOnce() -> std::result::Result<T, Failure>,
 ) -> std::result::Result<T, Failure> {
     let taken = created.take(1, 1);
     let taken = taken.ok_or(Failure::Limit(Limit::FilesCreated))?;
     let done = create();
     taken.settle(u64::from(done.is_ok()));
-    Ok(done?)
+    done
 }

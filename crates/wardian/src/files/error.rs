@@ -80,13 +80,23 @@ impl From<FileError> for engine::FileError {
 
 /// A reason for which an operation that was allowed has failed beneath its directory.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The system's answer.
     Io(io::Error),
     /// A limit of the run would be exceeded.
     Limit(Limit),
     /// It is neither a regular file nor a directory.
     Special,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Limit(limit) => write!(f, "it is beyond {limit}"),
+            Self::Special => f.write_str("it is neither a file nor a directory"),
+        }
+    }
 }
 
 impl From<io::Error> for Failure {

@@ -7,14 +7,13 @@ use wardian_engine::{Entry, FileAccess, Filesystem, Open, OpenOptions, Position,
 use wardian_policy::Access;
 
 use super::error::{FileError, Result};
-use super::io::seek;
 use super::{FileGuard, Handle};
 
 impl Filesystem for FileGuard {
     type Error = FileError;
 
     fn kind(&self, fd: u32) -> Result<Open> {
-        match self.open.0.get(&fd) {
+        match self.open.table.get(&fd) {
             Some(Handle::Directory { .. }) => Ok(Open::Directory),
             Some(Handle::File(file)) => Ok(Open::File(FileAccess {
                 read: file.access.contains(Access::READ),
@@ -26,13 +25,13 @@ impl Filesystem for FileGuard {
     }
 
     fn close(&mut self, fd: u32) -> Result<()> {
-        let closed = self.open.0.remove(&fd).map(drop);
+        let closed = self.open.table.remove(&fd).map(drop);
         Ok(closed.ok_or(Errno::BADF)?)
     }
 
     fn position(&self, fd: u32) -> Result<u64> {
         let open = self.file(fd)?;
-        seek(&open.file, SeekFrom::Current(0)).map_err(FileError::Io)
+        open.file.seek(SeekFrom::Current(0)).map_err(FileError::Io)
     }
 
     async fn open(&mut self, dir: u32, path: &str, options: OpenOptions) -> Result<u32> {

@@ -11,6 +11,7 @@ use wardian_engine::{IO_BYTES, Position};
 use wardian_policy::{Access, Limit};
 
 use super::error::{Failure, Result};
+use super::work::WorkFile;
 use super::{FileGuard, OpenFile};
 use crate::ledger::Meter;
 
@@ -39,12 +40,13 @@ impl FileGuard {
         position: Position,
     ) -> Result<Vec<u8>> {
         let open = self.file_for(fd, Access::READ)?;
-        if let Some(read) = read_cached(&open.file, bytes, position) {
+        if let Some(read) = open.file.read_cached(bytes, position) {
             return Ok(read);
         }
         let file = open.clone();
-        let reading = move || Ok(read(&file.file, bytes, position)?);
-        self.perform(FileOperation::Read, &open.path, reading).await
+        let reading = move || Ok(file.file.read(bytes, position)?);
+        self.perform(FileOperation::Read, &open.path, true, reading)
+            .await
     }
 
     pub(super) async fn write_descriptor(
@@ -56,7 +58,7 @@ impl FileGuard {
         let open = self.file_for(fd, Access::WRITE)?;
         let (file, room) = (open.clone(), self.room());
         let writing = move || write(&file.file, &bytes, position, &room);
-        self.perform(FileOperation::Write, &open.path, writing)
+        self.perform(FileOperation::Write, &open.path, open.file.waits(), writing)
             .await
     }
 
@@ -64,40 +66,41 @@ impl FileGuard {
         let open = self.file_for(fd, Access::WRITE)?;
         let (file, room) = (open.clone(), self.room());
         let setting = move || set_size(&file.file, bytes, &room);
-        self.perform(FileOperation::Write, &open.path, setting)
+        self.perform(FileOperation::Write, &open.path, open.file.waits(), setting)
             .await
     }
 
     /// Moves the position, which waits for nothing.
     pub(super) async fn seek_descriptor(&self, fd: u32, to: SeekFrom) -> Result<u64> {
         let open = self.file(fd)?;
-        let position = seek(&open.file, to).map_err(Failure::Io);
+        let position = open.file.seek(to).map_err(Failure::Io);
         self.finish(FileOperation::Stat, &open.path, position).await
     }
 
     pub(super) async fn sync_descriptor(&self, fd: u32) -> Result<()> {
         let open = self.file(fd)?;
         let file = open.clone();
-        let syncing = move || Ok(file.file.sync_all()?);
-        self.perform(FileOperation::Write, &open.path, syncing)
+        let syncing = move || Ok(file.file.sync()?);
+        self.perform(FileOperation::Write, &open.path, open.file.waits(), syncing)
             .await
     }
 
     /// Returns the size of an open file.
     pub(crate) async fn size_of(&self, open: &Arc<OpenFile>) -> Result<u64> {
         let file = open.clone();
-        let look = move || Ok(file.file.metadata()?.len());
-        self.perform(FileOperation::Read, &open.path, look).await
+        let look = move || Ok(file.file.len()?);
+        self.perform(FileOperation::Read, &open.path, open.file.waits(), look)
+            .await
     }
 
     /// Reads an open file from its position to its end, which is at most `size` bytes from its
     /// start.
     pub(crate) async fn read_to_end(&self, open: Arc<OpenFile>, size: u64) -> Result<Vec<u8>> {
-        let path = open.path.clone();
-        self.perform(FileOperation::Read, &path, move || {
+        let (path, waits) = (open.path.clone(), open.file.waits());
+        self.perform(FileOperation::Read, &path, waits, move || {
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
             loop {
-                let piece = read(&open.file, IO_BYTES, Position::Current)?;
+                let piece = open.file.read(IO_BYTES, Position::Current)?;
                 if piece.is_empty() {
                     return Ok(bytes);
                 }
@@ -113,13 +116,13 @@ impl FileGuard {
 
     /// Writes all of `bytes` to an open file. Returns their count.
     pub(crate) async fn write_all(&self, open: Arc<OpenFile>, bytes: Vec<u8>) -> Result<u64> {
-        let (path, room) = (open.path.clone(), self.room());
+        let (path, waits, room) = (open.path.clone(), open.file.waits(), self.room());
         let position = if open.append {
             Position::End
         } else {
             Position::Current
         };
-        self.perform(FileOperation::Write, &path, move || {
+        self.perform(FileOperation::Write, &path, waits, move || {
             let mut written = 0;
             while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
                 written += write(&open.file, rest, position, &room)?;
@@ -133,44 +136,115 @@ impl FileGuard {
 impl OpenFile {
     /// Returns the position, which waits for nothing; `None` if there is none.
     pub(crate) fn position(&self) -> Option<u64> {
-        (&self.file).stream_position().ok()
+        self.file.seek(SeekFrom::Current(0)).ok()
     }
 
     /// Moves the position back to where it was.
     pub(crate) fn restore_position(&self, position: u64) {
         // It was at this place before.
-        let _ = (&self.file).seek(SeekFrom::Start(position));
+        let _ = self.file.seek(SeekFrom::Start(position));
     }
 }
 
-/// Reads what the kernel has at hand; waits for nothing.
-fn read_cached(file: &File, bytes: usize, position: Position) -> Option<Vec<u8>> {
-    let offset = match position {
-        Position::At(offset) => offset,
-        // The position, as -1.
-        Position::Current | Position::End => u64::MAX,
-    };
-    let mut buffer = vec![0; bytes.min(IO_BYTES)];
-    let slices = &mut [io::IoSliceMut::new(&mut buffer)];
-    let read = preadv2(file, slices, offset, ReadWriteFlags::NOWAIT).ok()?;
-    buffer.truncate(read);
-    Some(buffer)
+/// The bytes of an open file, and the position in them.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// On the host.
+    Host(File),
+    /// In a working directory.
+    Work(WorkFile),
 }
 
-fn read(mut file: &File, bytes: usize, position: Position) -> io::Result<Vec<u8>> {
-    let mut buffer = vec![0; bytes.min(IO_BYTES)];
-    let read = match position {
-        Position::At(offset) => file.read_at(&mut buffer, offset)?,
-        Position::Current | Position::End => file.read(&mut buffer)?,
-    };
-    buffer.truncate(read);
-    Ok(buffer)
+impl Body {
+    /// Returns whether reading and writing can wait for a disk.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Host(_))
+    }
+
+    /// The file, if it is in a working directory.
+    pub(super) fn work(&self) -> Option<&WorkFile> {
+        match self {
+            Self::Host(_) => None,
+            Self::Work(file) => Some(file),
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::Host(file) => Ok(file.metadata()?.len()),
+            Self::Work(file) => Ok(file.len()),
+        }
+    }
+
+    pub(super) fn seek(&self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::Host(file) => (&mut &*file).seek(to),
+            Self::Work(file) => file.seek(to),
+        }
+    }
+
+    /// Reads what is at hand; waits for nothing.
+    fn read_cached(&self, bytes: usize, position: Position) -> Option<Vec<u8>> {
+        let file = match self {
+            Self::Host(file) => file,
+            Self::Work(file) => return Some(file.read(bytes.min(IO_BYTES), position)),
+        };
+        let offset = match position {
+            Position::At(offset) => offset,
+            // The position, as -1.
+            Position::Current | Position::End => u64::MAX,
+        };
+        let mut buffer = vec![0; bytes.min(IO_BYTES)];
+        let slices = &mut [io::IoSliceMut::new(&mut buffer)];
+        let read = preadv2(file, slices, offset, ReadWriteFlags::NOWAIT).ok()?;
+        buffer.truncate(read);
+        Some(buffer)
+    }
+
+    fn read(&self, bytes: usize, position: Position) -> io::Result<Vec<u8>> {
+        let mut file = match self {
+            Self::Host(file) => file,
+            Self::Work(file) => return Ok(file.read(bytes.min(IO_BYTES), position)),
+        };
+        let mut buffer = vec![0; bytes.min(IO_BYTES)];
+        let read = match position {
+            Position::At(offset) => file.read_at(&mut buffer, offset)?,
+            Position::Current | Position::End => file.read(&mut buffer)?,
+        };
+        buffer.truncate(read);
+        Ok(buffer)
+    }
+
+    fn write(&self, bytes: &[u8], position: Position) -> std::result::Result<usize, Failure> {
+        let mut file = match self {
+            Self::Host(file) => file,
+            Self::Work(file) => return file.write(bytes, position),
+        };
+        Ok(match position {
+            Position::At(offset) => file.write_at(bytes, offset)?,
+            Position::Current | Position::End => file.write(bytes)?,
+        })
+    }
+
+    fn set_len(&self, len: u64) -> std::result::Result<(), Failure> {
+        match self {
+            Self::Host(file) => Ok(file.set_len(len)?),
+            Self::Work(file) => file.set_len(len),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Host(file) => file.sync_all(),
+            Self::Work(_) => Ok(()),
+        }
+    }
 }
 
 /// Writes as much as there is room for, at least a byte, and returns how much that was. A hole that
 /// this leaves in the file counts as written too.
 fn write(
-    mut file: &File,
+    file: &Body,
     bytes: &[u8],
     position: Position,
     room: &Room,
@@ -178,9 +252,9 @@ fn write(
     if bytes.is_empty() {
         return Ok(0);
     }
-    let size = file.metadata()?.len();
+    let size = file.len()?;
     let start = match position {
-        Position::Current => file.stream_position()?,
+        Position::Current => file.seek(SeekFrom::Current(0))?,
         Position::At(offset) => offset,
         Position::End => size,
     };
@@ -195,18 +269,15 @@ fn write(
     let taken = taken.ok_or(Failure::Limit(Limit::BytesWritten))?;
     let fits = usize::try_from(taken.amount() - hole).unwrap_or(usize::MAX);
     let bytes = bytes.get(..fits).unwrap_or(bytes);
-    let written = match position {
-        Position::At(offset) => file.write_at(bytes, offset),
-        Position::Current | Position::End => file.write(bytes),
-    };
+    let written = file.write(bytes, position);
     let counted = |written: &usize| hole.saturating_add(*written as u64);
     taken.settle(written.as_ref().map_or(0, counted));
-    Ok(written?)
+    written
 }
 
 /// Cuts a file, or makes it longer with zeros.
-fn set_size(file: &File, size: u64, room: &Room) -> std::result::Result<(), Failure> {
-    let growth = size.saturating_sub(file.metadata()?.len());
+fn set_size(file: &Body, size: u64, room: &Room) -> std::result::Result<(), Failure> {
+    let growth = size.saturating_sub(file.len()?);
     if growth > 0 && size > room.max_file_bytes {
         return Err(Failure::Limit(Limit::FileSize));
     }
@@ -214,9 +285,5 @@ fn set_size(file: &File, size: u64, room: &Room) -> std::result::Result<(), Fail
     let taken = taken.ok_or(Failure::Limit(Limit::BytesWritten))?;
     let set = file.set_len(size);
     taken.settle(if set.is_ok() { growth } else { 0 });
-    Ok(set?)
-}
-
-pub(super) fn seek(mut file: &File, to: SeekFrom) -> io::Result<u64> {
-    file.seek(to)
+    set
 }

@@ -11,7 +11,7 @@ use wardian_policy::Action;
 use super::beneath::open_parent;
 use super::create::count_created;
 use super::error::Result;
-use super::{FileGuard, GuestTarget};
+use super::{FileGuard, GuestTarget, Place};
 
 impl FileGuard {
     /// Makes a hard link. A symbolic link is linked itself.
@@ -19,8 +19,12 @@ impl FileGuard {
         let operation = FileOperation::Link;
         let [source, target] = self.authorize_pair(operation, &from.path, &to.path).await?;
         let created = self.context.meters.created.clone();
-        self.perform(operation, &from.path, move || {
-            count_created(&created, || link(&source.dir, &source.path, &target.path))
+        let waits = source.place.waits();
+        self.perform(operation, &from.path, waits, move || match source.place {
+            Place::Directory(dir) => {
+                count_created(&created, || Ok(link(&dir, &source.path, &target.path)?))
+            }
+            Place::Work(work) => work.link(&source.path, &target.path, &created),
         })
         .await
     }
@@ -40,8 +44,10 @@ impl FileGuard {
             .authorize(operation, &path, &[Action::ReadFile])
             .await?;
         let from = beneath.path.to_string_lossy().into_owned();
-        let link = self.perform(operation, &path, move || {
-            Ok(read_link(&beneath.dir, &beneath.path)?)
+        let waits = beneath.place.waits();
+        let link = self.perform(operation, &path, waits, move || match beneath.place {
+            Place::Directory(dir) => Ok(read_link(&dir, &beneath.path)?),
+            Place::Work(work) => work.read_link(&beneath.path),
         });
         let link = link.await?.into_os_string().into_string();
         let link = link.map_err(|_| Errno::ILSEQ)?;

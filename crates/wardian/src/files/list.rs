@@ -14,7 +14,7 @@ use wardian_policy::{Action, GuestPath};
 
 use super::error::Result;
 use super::stat::kind;
-use super::{FileError, FileGuard, GuestTarget, Handle};
+use super::{Beneath, FileError, FileGuard, GuestTarget, Handle, Place};
 
 /// An open listing. Holds one entry, however many there are.
 pub(super) struct Listing {
@@ -46,7 +46,7 @@ impl FileGuard {
         from: u64,
         bytes: usize,
     ) -> Result<Vec<Entry>> {
-        let (path, listing) = match self.open.0.get_mut(&fd) {
+        let (path, listing) = match self.open.table.get_mut(&fd) {
             None => return Err(Errno::BADF.into()),
             Some(Handle::File(_)) => return Err(Errno::NOTDIR.into()),
             Some(Handle::Directory { path, listing }) => (path.clone(), listing.take()),
@@ -60,8 +60,10 @@ impl FileGuard {
             let read = listing.read(from, bytes);
             Ok((listing, read))
         };
-        let (listing, read) = self.perform(FileOperation::Read, &path, reading).await?;
-        if let Some(Handle::Directory { listing: slot, .. }) = self.open.0.get_mut(&fd) {
+        // Who listed a granted directory may wait for it.
+        let listed = self.perform(FileOperation::Read, &path, true, reading);
+        let (listing, read) = listed.await?;
+        if let Some(Handle::Directory { listing: slot, .. }) = self.open.table.get_mut(&fd) {
             *slot = Some(listing);
         }
         let read = read.map_err(Into::into);
@@ -86,7 +88,7 @@ impl FileGuard {
         self.open_target(target, options).await?;
         let listing = self.open_listing(&path).await?;
         let names = move || Ok(listing.names(max, max_bytes)?);
-        self.perform(FileOperation::Read, &path, names).await
+        self.perform(FileOperation::Read, &path, true, names).await
     }
 
     /// Lists a directory from its start. Its reading was recorded when it was opened.
@@ -99,8 +101,19 @@ impl FileGuard {
         let Some(beneath) = self.beneath(&decision) else {
             return Err(FileError::denied(&decision, false));
         };
-        let listing = move || Ok(Listing::of(&beneath.dir, &beneath.path)?);
-        self.perform(FileOperation::Read, path, listing).await
+        let Beneath {
+            place, path: at, ..
+        } = beneath;
+        self.perform(
+            FileOperation::Read,
+            path,
+            place.waits(),
+            move || match place {
+                Place::Directory(dir) => Ok(Listing::of(&dir, &at)?),
+                Place::Work(work) => Ok(Listing::new(work.list(&at)?.into_iter().map(Ok))),
+            },
+        )
+        .await
     }
 }
 

@@ -7,6 +7,8 @@
 //! is outside of every grant is denied before any file system is asked, so whether it exists
 //! does not show.
 //!
+//! The working directory (`work/`) is in memory, and the guard stands before it too.
+//!
 //! One file for each verb; `filesystem.rs` is what the engine sees of them.
 
 mod authority;
@@ -26,9 +28,9 @@ mod rename;
 mod reopen;
 mod stat;
 mod times;
+mod work;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,9 +45,12 @@ use self::beneath::leads_outside;
 pub(crate) use self::error::{Denial, FileError};
 use self::error::{Failure, Result};
 pub(crate) use self::grants::{Grants, home};
+use self::io::Body;
 use self::list::Listing;
 pub(crate) use self::paths::real;
 pub(crate) use self::reopen::SavedHandle;
+pub use self::work::OutputFile;
+pub(crate) use self::work::{Checkpoint, LoadError, SavedWork, WorkFiles};
 use crate::ledger::{RunContext, Stop};
 use crate::threads::FILES;
 
@@ -56,28 +61,60 @@ pub(crate) struct FileGuard {
     open: OpenFiles,
 }
 
-/// The table of what is open, by descriptors.
+/// The files of a script: those that are open, by descriptors, and its working directory.
 #[derive(Clone)]
-pub(crate) struct OpenFiles(BTreeMap<u32, Handle>);
+pub(crate) struct OpenFiles {
+    table: BTreeMap<u32, Handle>,
+    pub(crate) work: Option<WorkFiles>,
+}
 
-impl Default for OpenFiles {
-    fn default() -> Self {
-        Self(BTreeMap::from([(
-            ROOT,
-            Handle::directory(GuestPath::root()),
-        )]))
-    }
+/// The part of [`OpenFiles`] that a call changes and that an undo restores.
+pub(crate) struct FilesBefore {
+    positions: Vec<(Arc<OpenFile>, u64)>,
+    work: Option<Checkpoint>,
 }
 
 impl OpenFiles {
-    /// Returns the positions of all files.
-    pub(crate) fn positions(&self) -> Vec<(Arc<OpenFile>, u64)> {
-        let files = self.0.values().filter_map(|handle| match handle {
+    /// Nothing but the root is open.
+    pub(crate) fn new(work: Option<WorkFiles>) -> Self {
+        let root = Handle::directory(GuestPath::root());
+        Self {
+            table: BTreeMap::from([(ROOT, root)]),
+            work,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Arc<OpenFile>> {
+        self.table.values().filter_map(|handle| match handle {
             Handle::File(file) => Some(file),
             Handle::Directory { .. } => None,
-        });
-        let positions = files.filter_map(|file| Some((file.clone(), file.position()?)));
-        positions.collect()
+        })
+    }
+
+    /// Notes the positions of all files, and the working directory.
+    pub(crate) fn before(&self) -> FilesBefore {
+        let positions = self.files().map(|file| (file.clone(), file.position()));
+        let positions = positions.filter_map(|(file, position)| Some((file, position?)));
+        let open = self.files().filter_map(|file| file.file.work());
+        let work = self.work.as_ref().map(|work| work.checkpoint(open));
+        FilesBefore {
+            positions: positions.collect(),
+            work,
+        }
+    }
+
+    /// Makes the working directory what it was. Positions are each file's own.
+    pub(crate) fn restore_work(&self, before: &FilesBefore) {
+        if let (Some(work), Some(checkpoint)) = (&self.work, &before.work) {
+            work.restore(checkpoint);
+        }
+    }
+}
+
+impl FilesBefore {
+    /// The open files, with their positions.
+    pub(crate) fn positions(&self) -> &[(Arc<OpenFile>, u64)] {
+        &self.positions
     }
 }
 
@@ -110,7 +147,7 @@ impl Handle {
 
 /// A regular file that is open.
 pub(crate) struct OpenFile {
-    file: File,
+    file: Body,
     path: GuestPath,
     access: Access,
     append: bool,
@@ -146,18 +183,40 @@ impl GuestTarget {
     }
 }
 
-/// A path beneath a granted directory that may be touched.
+/// A path that may be touched.
 struct Beneath {
-    dir: Arc<Dir>,
-    /// Relative to the directory; `.` for itself.
+    place: Place,
+    /// Relative to a granted directory, `.` for itself; absolute in a working directory.
     path: PathBuf,
     /// The grant's number, from 1.
     device: u64,
 }
 
+/// The place of a path.
+#[derive(Clone)]
+enum Place {
+    /// A granted directory.
+    Directory(Arc<Dir>),
+    /// The working directory.
+    Work(WorkFiles),
+}
+
+impl Place {
+    /// Returns whether what is done there can wait for a disk.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Directory(_))
+    }
+}
+
+/// The number of the working directory, where granted directories have theirs.
+const WORK_DEVICE: u64 = u32::MAX as u64;
+
 impl Beneath {
     fn is_root(&self) -> bool {
-        self.path == Path::new(".")
+        match &self.place {
+            Place::Directory(_) => self.path == Path::new("."),
+            Place::Work(work) => work.is_root(&self.path),
+        }
     }
 }
 
@@ -176,12 +235,12 @@ impl FileGuard {
 
     /// Takes the table of what is open.
     pub(crate) fn take_open(&mut self) -> OpenFiles {
-        std::mem::take(&mut self.open)
+        std::mem::replace(&mut self.open, OpenFiles::new(None))
     }
 
     /// Reads a path that is relative to an open directory.
     fn target(&self, dir: u32, path: &str) -> Result<GuestTarget> {
-        let base = match self.open.0.get(&dir) {
+        let base = match self.open.table.get(&dir) {
             Some(Handle::Directory { path, .. }) => path,
             Some(Handle::File(_)) => return Err(Errno::NOTDIR.into()),
             None => return Err(Errno::BADF.into()),
@@ -261,11 +320,18 @@ impl FileGuard {
 
     /// Resolves an allowed path to its granted directory.
     fn beneath(&self, decision: &Decision<'_>) -> Option<Beneath> {
+        if let Some(path) = decision.work() {
+            return Some(Beneath {
+                place: Place::Work(self.open.work.clone()?),
+                path: path.as_str().into(),
+                device: WORK_DEVICE,
+            });
+        }
         let (grant, path) = decision.grant()?;
         let directory = self.authority.grants.directory(grant.guest())?;
         let rest = path.within(grant.guest())?;
         Some(Beneath {
-            dir: directory.dir.clone(),
+            place: Place::Directory(directory.dir.clone()),
             path: if rest.is_empty() { "." } else { rest }.into(),
             device: directory.number,
         })
@@ -273,19 +339,37 @@ impl FileGuard {
 
     /// Returns the names in a directory that is not granted itself, but leads to granted ones.
     fn children_of_ancestor(&self, path: &GuestPath) -> Option<Vec<String>> {
-        self.authority.grants.children_of_ancestor(path)
+        let works = self.authority.policy.work_directories();
+        let names = works.filter_map(|work| {
+            let name = work.within(path)?.split('/').next()?;
+            (!name.is_empty()).then(|| name.to_owned())
+        });
+        let mut names: Vec<_> = names.collect();
+        let granted = self.authority.grants.children_of_ancestor(path);
+        if names.is_empty() {
+            return granted;
+        }
+        names.extend(granted.into_iter().flatten());
+        names.sort();
+        names.dedup();
+        Some(names)
     }
 
-    /// Performs what was authorized, on a thread that may wait for a disk. The run's time goes on
-    /// meanwhile, and when it is up the run ends without waiting.
+    /// Performs what was authorized; if that `waits` for a disk, on a thread that may. The run's
+    /// time goes on meanwhile, and when it is up the run ends without waiting.
     async fn perform<T: Send + 'static>(
         &self,
         operation: FileOperation,
         path: &GuestPath,
+        waits: bool,
         work: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
-        let done = FILES.run(work).await;
-        let done = done.map_err(|error| Stop::Host(format!("a file operation: {error}")))?;
+        let done = if waits {
+            let done = FILES.run(work).await;
+            done.map_err(|error| Stop::Host(format!("a file operation: {error}")))?
+        } else {
+            work()
+        };
         self.finish(operation, path, done).await
     }
 
@@ -319,18 +403,18 @@ impl FileGuard {
 
     /// Finds a free descriptor.
     async fn free_descriptor(&self, operation: FileOperation, path: &GuestPath) -> Result<u32> {
-        let count = self.open.0.keys().filter(|fd| **fd != ROOT).count();
+        let count = self.open.table.keys().filter(|fd| **fd != ROOT).count();
         if count >= self.context.meters.max_open_files {
             let limit = Err(Failure::Limit(Limit::OpenFiles));
             self.finish(operation, path, limit).await?;
         }
-        let free = (ROOT + 1..).find(|fd| !self.open.0.contains_key(fd));
+        let free = (ROOT + 1..).find(|fd| !self.open.table.contains_key(fd));
         Ok(free.ok_or(Errno::MFILE)?)
     }
 
     /// Returns the path of what is open.
     fn path(&self, fd: u32) -> Result<GuestPath> {
-        match self.open.0.get(&fd) {
+        match self.open.table.get(&fd) {
             Some(Handle::Directory { path, .. }) => Ok(path.clone()),
             Some(Handle::File(file)) => Ok(file.path.clone()),
             None => Err(Errno::BADF.into()),
@@ -339,7 +423,7 @@ impl FileGuard {
 
     /// Returns an open file.
     fn file(&self, fd: u32) -> Result<Arc<OpenFile>> {
-        match self.open.0.get(&fd) {
+        match self.open.table.get(&fd) {
             Some(Handle::File(file)) => Ok(file.clone()),
             Some(Handle::Directory { .. }) => Err(Errno::ISDIR.into()),
             None => Err(Errno::BADF.into()),

@@ -1,7 +1,6 @@
 //! Opening of files and directories. Nothing is opened that is not a regular file or a directory,
 //! and nothing waits for another process.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +16,9 @@ use wardian_policy::{Access, Action, Limit};
 use super::beneath::{check_beneath, open_parent};
 use super::create::count_created;
 use super::error::{Failure, Result};
+use super::io::Body;
 use super::stat::metadata;
-use super::{Beneath, FileGuard, GuestTarget, Handle, OpenFile};
+use super::{Beneath, FileGuard, GuestTarget, Handle, OpenFile, Place};
 use crate::ledger::Meter;
 
 /// The mode of new files, as far as the umask of the host allows: the owner's, and readable for the
@@ -26,9 +26,9 @@ use crate::ledger::Meter;
 const FILE_MODE: u32 = 0o640;
 
 /// The result of opening.
-enum Opened {
+pub(super) enum Opened {
     Directory,
-    File(File),
+    File(Body),
 }
 
 impl FileGuard {
@@ -44,7 +44,7 @@ impl FileGuard {
         options.read |= !changes;
         if !changes && self.children_of_ancestor(&path).is_some() {
             let fd = self.free_descriptor(FileOperation::Read, &path).await?;
-            self.open.0.insert(fd, Handle::directory(path));
+            self.open.table.insert(fd, Handle::directory(path));
             return Ok(fd);
         }
         let (operation, actions): (_, &[_]) = match (options.read, changes) {
@@ -53,7 +53,7 @@ impl FileGuard {
             (_, false) => (FileOperation::Read, &[Action::ReadFile]),
         };
         let Beneath {
-            dir,
+            place,
             path: beneath,
             device,
         } = self.authorize(operation, &path, actions).await?;
@@ -61,8 +61,12 @@ impl FileGuard {
         let fd = self.free_descriptor(operation, &path).await?;
         let meters = &self.context.meters;
         let (created, max_bytes) = (meters.created.clone(), meters.max_file_bytes);
-        let opening = move || open(&dir, &beneath, options, max_bytes, &created);
-        let handle = match self.perform(operation, &path, opening).await? {
+        let waits = place.waits();
+        let opening = move || match place {
+            Place::Directory(dir) => open(&dir, &beneath, options, max_bytes, &created),
+            Place::Work(work) => work.open(&beneath, options, max_bytes, &created),
+        };
+        let handle = match self.perform(operation, &path, waits, opening).await? {
             Opened::Directory => Handle::directory(path),
             Opened::File(file) => {
                 let mut access = Access::empty();
@@ -77,7 +81,7 @@ impl FileGuard {
                 }))
             }
         };
-        self.open.0.insert(fd, handle);
+        self.open.table.insert(fd, handle);
         Ok(fd)
     }
 
@@ -123,7 +127,7 @@ fn open(
             let (parent, name) = open_parent(dir, path)?;
             Ok(parent.open_with(name, &std_options)?.into_std())
         });
-        return file.map(Opened::File);
+        return file.map(|file| Opened::File(Body::Host(file)));
     };
     if options.create && options.exclusive {
         return Err(Errno::EXIST.into());
@@ -159,5 +163,5 @@ fn open(
     } else if options.read && opened.len() > max_bytes {
         return Err(Failure::Limit(Limit::FileSize));
     }
-    Ok(Opened::File(file))
+    Ok(Opened::File(Body::Host(file)))
 }

@@ -10,7 +10,7 @@ use wardian_policy::Action;
 
 use super::beneath::open_parent;
 use super::error::Result;
-use super::{FileGuard, GuestTarget};
+use super::{FileGuard, GuestTarget, Place};
 
 impl FileGuard {
     pub(super) async fn remove_directory_at(&self, target: GuestTarget) -> Result<()> {
@@ -21,9 +21,13 @@ impl FileGuard {
         if beneath.is_root() {
             return Err(Errno::BUSY.into());
         }
-        self.perform(operation, &path, move || {
-            let (parent, name) = open_parent(&beneath.dir, &beneath.path)?;
-            Ok(parent.remove_dir(name)?)
+        let waits = beneath.place.waits();
+        self.perform(operation, &path, waits, move || match beneath.place {
+            Place::Directory(dir) => {
+                let (parent, name) = open_parent(&dir, &beneath.path)?;
+                Ok(parent.remove_dir(name)?)
+            }
+            Place::Work(work) => work.remove_directory(&beneath.path),
         })
         .await
     }
@@ -37,8 +41,10 @@ impl FileGuard {
         if beneath.is_root() {
             return Err(Errno::ISDIR.into());
         }
-        self.perform(operation, &path, move || {
-            Ok(remove_file(&beneath.dir, &beneath.path, is_directory)?)
+        let waits = beneath.place.waits();
+        self.perform(operation, &path, waits, move || match beneath.place {
+            Place::Directory(dir) => Ok(remove_file(&dir, &beneath.path, is_directory)?),
+            Place::Work(work) => work.remove_file(&beneath.path, is_directory),
         })
         .await
     }

@@ -9,20 +9,17 @@ use wardian_audit::FileOperation;
 
 use super::beneath::open_parent;
 use super::error::Result;
-use super::{FileGuard, GuestTarget};
+use super::{FileGuard, GuestTarget, Place};
 
 impl FileGuard {
     pub(super) async fn rename_target(&self, from: GuestTarget, to: GuestTarget) -> Result<()> {
         let operation = FileOperation::Rename;
         let [source, target] = self.authorize_pair(operation, &from.path, &to.path).await?;
         let is_directory = from.is_directory || to.is_directory;
-        self.perform(operation, &from.path, move || {
-            Ok(rename(
-                &source.dir,
-                &source.path,
-                &target.path,
-                is_directory,
-            )?)
+        let (place, from_path, to_path) = (source.place, source.path, target.path);
+        self.perform(operation, &from.path, place.waits(), move || match place {
+            Place::Directory(dir) => Ok(rename(&dir, &from_path, &to_path, is_directory)?),
+            Place::Work(work) => work.rename(&from_path, &to_path, is_directory),
         })
         .await
     }

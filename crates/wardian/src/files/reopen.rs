@@ -9,7 +9,6 @@ use wardian_engine::{OpenOptions, ROOT};
 use wardian_policy::Access;
 
 use super::error::Result;
-use super::io::seek;
 use super::{Denial, FileError, FileGuard, GuestTarget, Handle, OpenFiles};
 
 /// Something that is open, as a snapshot has it.
@@ -37,7 +36,7 @@ pub(crate) struct SavedFile {
 impl OpenFiles {
     /// Returns what it takes to open everything again.
     pub(crate) fn save(&self) -> Vec<SavedHandle> {
-        let open = self.0.iter().filter(|(fd, _)| **fd != ROOT);
+        let open = self.table.iter().filter(|(fd, _)| **fd != ROOT);
         let saved = open.map(|(fd, handle)| match handle {
             Handle::Directory { path, .. } => SavedHandle {
                 fd: *fd,
@@ -84,19 +83,19 @@ impl FileGuard {
             ..OpenOptions::default()
         };
         let opened = self.open_target(target, options).await?;
-        let handle = self.open.0.remove(&opened).ok_or(Errno::BADF)?;
+        let handle = self.open.table.remove(&opened).ok_or(Errno::BADF)?;
         match (&handle, saved.file) {
             (Handle::File(file), Some(_)) => {
-                seek(&file.file, SeekFrom::Start(position))?;
+                file.file.seek(SeekFrom::Start(position))?;
             }
             (Handle::Directory { .. }, None) => {}
             (Handle::File(_), None) => return Err(Errno::NOTDIR.into()),
             (Handle::Directory { .. }, Some(_)) => return Err(Errno::ISDIR.into()),
         }
-        if saved.fd == ROOT || self.open.0.contains_key(&saved.fd) {
+        if saved.fd == ROOT || self.open.table.contains_key(&saved.fd) {
             return Err(io::Error::from(io::ErrorKind::InvalidData).into());
         }
-        self.open.0.insert(saved.fd, handle);
+        self.open.table.insert(saved.fd, handle);
         Ok(())
     }
 }

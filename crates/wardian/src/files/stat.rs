@@ -9,8 +9,9 @@ use wardian_audit::FileOperation;
 use wardian_engine::{FileKind, Stat};
 
 use super::error::Result;
+use super::io::Body;
 use super::list::PLACEHOLDER_INODE;
-use super::{Beneath, FileGuard, GuestTarget, Handle};
+use super::{Beneath, FileGuard, GuestTarget, Handle, Place};
 
 impl FileGuard {
     pub(crate) async fn stat_target(&self, target: GuestTarget, follow: bool) -> Result<Stat> {
@@ -19,20 +20,26 @@ impl FileGuard {
             return Ok(ANCESTOR);
         }
         let Beneath {
-            dir,
+            place,
             path: beneath,
             device,
         } = self.authorize_stat(&path).await?;
-        let look = move || Ok(metadata(&dir, &beneath, follow)?);
-        let found = self.perform(FileOperation::Stat, &path, look).await?;
-        if is_directory && !found.is_dir() {
+        let waits = place.waits();
+        let look = move || match place {
+            Place::Directory(dir) => Ok(stat(&metadata(&dir, &beneath, follow)?, device)),
+            Place::Work(work) => work.stat(&beneath, device),
+        };
+        let found = self
+            .perform(FileOperation::Stat, &path, waits, look)
+            .await?;
+        if is_directory && found.kind != FileKind::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        Ok(stat(&found, device))
+        Ok(found)
     }
 
     pub(super) async fn stat_descriptor(&self, fd: u32) -> Result<Stat> {
-        if let Some(Handle::Directory { path, .. }) = self.open.0.get(&fd) {
+        if let Some(Handle::Directory { path, .. }) = self.open.table.get(&fd) {
             let target = GuestTarget {
                 path: path.clone(),
                 is_directory: true,
@@ -41,9 +48,12 @@ impl FileGuard {
         }
         let open = self.file(fd)?;
         let file = open.clone();
-        let look = move || Ok(Metadata::from_file(&file.file)?);
-        let found = self.perform(FileOperation::Stat, &open.path, look).await?;
-        Ok(stat(&found, open.device))
+        let look = move || match &file.file {
+            Body::Host(of) => Ok(stat(&Metadata::from_file(of)?, file.device)),
+            Body::Work(of) => Ok(of.stat(file.device)),
+        };
+        self.perform(FileOperation::Stat, &open.path, open.file.waits(), look)
+            .await
     }
 }
 

@@ -11,9 +11,9 @@ use wardian_audit::FileOperation;
 use wardian_engine::Times;
 use wardian_policy::{Action, GuestPath};
 
-use super::FileGuard;
 use super::beneath::open_parent;
 use super::error::Result;
+use super::{FileGuard, Place};
 
 impl FileGuard {
     pub(super) async fn set_times_of(
@@ -26,8 +26,10 @@ impl FileGuard {
         let beneath = self
             .authorize(operation, path, &[Action::WriteFile])
             .await?;
-        self.perform(operation, path, move || {
-            Ok(set_times(&beneath.dir, &beneath.path, times, follow)?)
+        let waits = beneath.place.waits();
+        self.perform(operation, path, waits, move || match beneath.place {
+            Place::Directory(dir) => Ok(set_times(&dir, &beneath.path, times, follow)?),
+            Place::Work(work) => work.set_times(&beneath.path, times),
         })
         .await
     }

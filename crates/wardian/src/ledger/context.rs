@@ -73,6 +73,7 @@ impl RunContext {
             limits: Limit::ALL
                 .into_iter()
                 .filter(|limit| self.recorder.is_of_session() || !limit.is_of_session())
+                .filter(|limit| policy.work().is_some() || !limit.is_of_work())
                 .map(|limit| (limit.key().to_owned(), show(limit)))
                 .collect(),
         };

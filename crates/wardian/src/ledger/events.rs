@@ -7,7 +7,6 @@ use wardian_audit as audit;
 use wardian_engine::{Sending, Sink, Stream};
 
 use super::Entry;
-use crate::Outcome;
 
 /// The most events that wait for a reader. Output comes in pieces of at most 4 KiB.
 const MAX_WAITING: usize = 64;
@@ -16,8 +15,8 @@ const MAX_WAITING: usize = 64;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RunEvent {
-    /// The script has written to one of its streams. What comes after the first half of the limit
-    /// comes when the run ends, and says what was cut out.
+    /// The script has written to one of its streams. Bytes after the first half of the limit come
+    /// when the run ends, and say how many were cut out.
     Output {
         /// The stream.
         stream: Stream,
@@ -30,11 +29,11 @@ pub enum RunEvent {
         call: u64,
         /// The tool.
         tool: String,
-        /// What it works on, as its declaration says.
+        /// The resources that it works on, as its declaration says.
         resource: Vec<String>,
     },
-    /// A call of a tool has ended, or was refused: then it has not started. A call that is in flight
-    /// when the run ends has no such event.
+    /// A call of a tool has ended, or was refused: then it has not started. A call that is in
+    /// flight when the run ends has no such event.
     ToolFinished {
         /// The number of the call in its run, from 1.
         call: u64,
@@ -56,8 +55,8 @@ pub enum RunEvent {
         /// The reason why it was denied, if it was. What is allowed can still fail.
         denied: Option<String>,
     },
-    /// The run has ended. The last event.
-    Ended(Box<Outcome>),
+    /// The run has ended, in whichever way. The last event.
+    Ended,
 }
 
 impl RunEvent {

@@ -12,7 +12,7 @@ use super::{Outcome, Running};
 use crate::Error;
 use crate::ledger::{EventSender, RunEvent};
 
-/// The events of a run that is in flight, in the order in which they came; the last one is its end.
+/// The events of a run that is in flight, in the order in which they came, and its outcome.
 ///
 /// The script goes on while somebody asks for the next event, as a [`Running`] does while it is
 /// polled, and its clock goes on meanwhile. A reader that is slower than the script makes it wait:
@@ -23,15 +23,15 @@ use crate::ledger::{EventSender, RunEvent};
 /// use wardian::{Policy, Runtime, Sandbox, event::RunEvent};
 ///
 /// let sandbox = Sandbox::new(&Runtime::new()?, Policy::computing())?;
+/// let mut run = sandbox.start("for i in range(3): print(i)");
 /// let mut text = String::new();
-/// for event in sandbox.start("for i in range(3): print(i)").blocking() {
-///     match event? {
-///         RunEvent::Output { bytes, .. } => text += &String::from_utf8_lossy(&bytes),
-///         RunEvent::Ended(outcome) => assert!(outcome.success()),
-///         _ => {}
+/// for event in run.blocking() {
+///     if let RunEvent::Output { bytes, .. } = event {
+///         text += &String::from_utf8_lossy(&bytes);
 ///     }
 /// }
 /// assert_eq!(text, "0\n1\n2\n");
+/// assert!(run.wait()?.success());
 /// # Ok::<(), wardian::Error>(())
 /// ```
 #[must_use = "a script runs only while its events are asked for"]
@@ -39,8 +39,10 @@ pub struct RunEvents {
     events: mpsc::Receiver<RunEvent>,
     /// `None` once it has ended.
     run: Option<Abortable<Running>>,
-    /// The end, until it was passed on.
+    /// The end, once it has come.
     ended: Option<Result<Outcome, Error>>,
+    /// Set once the last event was told.
+    is_over: bool,
     cancel: CancelHandle,
 }
 
@@ -53,23 +55,39 @@ impl RunEvents {
             events,
             run: Some(Abortable::new(run(sender), registration)),
             ended: None,
+            is_over: false,
             cancel: CancelHandle(handle),
         }
     }
 
-    /// Waits for the next event; `None` after the last one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Sandbox::run`](crate::Sandbox::run); [`Error::Cancelled`] after a
-    /// [cancel](CancelHandle::cancel). Nothing follows an error.
-    pub async fn next(&mut self) -> Option<Result<RunEvent, Error>> {
+    /// Waits for the next event; `None` after the last one, which is [`RunEvent::Ended`].
+    pub async fn next(&mut self) -> Option<RunEvent> {
         poll_fn(|task| self.poll_event(task)).await
     }
 
     /// Returns the events as an iterator, which blocks this thread while it waits for the next one.
-    pub fn blocking(mut self) -> impl Iterator<Item = Result<RunEvent, Error>> {
-        std::iter::from_fn(move || pollster::block_on(self.next()))
+    pub fn blocking(&mut self) -> impl Iterator<Item = RunEvent> + '_ {
+        std::iter::from_fn(|| pollster::block_on(self.next()))
+    }
+
+    /// Waits for the end. Events that nobody has asked for are lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::run`](crate::Sandbox::run); [`Error::Cancelled`] after a
+    /// [cancel](CancelHandle::cancel).
+    pub async fn outcome(mut self) -> Result<Outcome, Error> {
+        while self.next().await.is_some() {}
+        self.ended.unwrap_or(Err(Error::Cancelled))
+    }
+
+    /// As [`outcome`](Self::outcome), and blocks this thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`outcome`](Self::outcome).
+    pub fn wait(self) -> Result<Outcome, Error> {
+        pollster::block_on(self.outcome())
     }
 
     /// Returns a handle that stops the run, from any thread.
@@ -77,28 +95,28 @@ impl RunEvents {
         self.cancel.clone()
     }
 
-    fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<RunEvent, Error>>> {
+    fn poll_event(&mut self, task: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         if let Poll::Ready(Some(event)) = self.events.poll_recv(task) {
-            return Poll::Ready(Some(Ok(event)));
+            return Poll::Ready(Some(event));
         }
         if let Some(run) = &mut self.run {
             let ended = ready!(run.poll_unpin(task));
             self.run = None;
             self.ended = Some(ended.unwrap_or(Err(Error::Cancelled)));
         }
-        // What came with the end, before the end.
+        // Those that came with the end, before the end.
         if let Ok(event) = self.events.try_recv() {
-            return Poll::Ready(Some(Ok(event)));
+            return Poll::Ready(Some(event));
         }
-        let ended = self.ended.take();
-        Poll::Ready(ended.map(|ended| Ok(RunEvent::Ended(Box::new(ended?)))))
+        let is_last = !std::mem::replace(&mut self.is_over, true);
+        Poll::Ready(is_last.then_some(RunEvent::Ended))
     }
 }
 
 impl Stream for RunEvents {
-    type Item = Result<RunEvent, Error>;
+    type Item = RunEvent;
 
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         self.poll_event(task)
     }
 }

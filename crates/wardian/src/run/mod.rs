@@ -11,6 +11,7 @@ mod script;
 mod script_form;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,15 +25,15 @@ pub use self::events::{CancelHandle, RunEvents};
 pub use self::future::Running;
 pub use self::outcome::{Outcome, SourceHash, Trap, Usage, Verdict};
 pub use self::report::{
-    DenialReport, Ending, LimitReport, ProblemReport, RefusalReport, Report, ReportError,
-    StreamReport, StreamsReport, UsageReport,
+    DenialReport, Ending, FileReport, LimitReport, ProblemReport, RefusalReport, Report,
+    ReportError, StreamReport, StreamsReport, UsageReport,
 };
 use self::request::{write_request, write_screening_request};
 use self::screening::{check_length, deny, hash_source, read_screening, unscreened};
 pub use self::script::{Input, Script};
 pub(crate) use self::script_form::ScriptForm;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
-use crate::files::{OpenFiles, SavedHandle};
+use crate::files::{OpenFiles, SavedHandle, WorkFiles};
 use crate::host::RunHost;
 use crate::ledger::{ApprovalClock, EndGuard, EventSender, RunContext, RunName, ScriptRecord};
 use crate::session::CallBudget;
@@ -74,7 +75,7 @@ pub(crate) enum CallWork {
 pub(crate) async fn run_script(
     runtime: &Runtime,
     gate: &Gate,
-    script: Script,
+    mut script: Script,
     events: EventSender,
     mut call: Option<&mut CallState<'_>>,
 ) -> Result<Outcome, Error> {
@@ -85,6 +86,12 @@ pub(crate) async fn run_script(
         session: call.as_ref().map(|state| state.name.clone()),
     };
     let limits = limits_of(gate, call.as_deref());
+    let files = match &call {
+        Some(state) => state.files.clone(),
+        None => OpenFiles::new(WorkFiles::new(gate.policy())),
+    };
+    put_files(&files, std::mem::take(&mut script.files))?;
+    let baseline = files.work.as_ref().map(WorkFiles::baseline);
     let guard = EndGuard(Arc::new(gate.new_context(name, &limits, events.clone())));
     let context = &guard.0;
     let authority = gate.authority();
@@ -106,19 +113,19 @@ pub(crate) async fn run_script(
         begin().await?;
         let streams = capture(stdin, &limits, &events);
         let call = call.as_deref_mut();
-        run_screened(
-            runtime,
-            gate,
-            context,
-            &request,
+        let given = Given {
+            request: &request,
             streams,
-            call,
-            &mut outcome,
-        )
-        .await?;
+            files: files.clone(),
+        };
+        run_screened(runtime, gate, context, given, call, &mut outcome).await?;
     }
-    if let Some(state) = call {
+    let stays = call.is_none_or(|state| {
         state.judge(&mut outcome);
+        state.is_at_rest
+    });
+    if let (Some(work), Some(baseline), true) = (&files.work, &baseline, stays) {
+        outcome.files = work.changed_since(baseline);
     }
     outcome.usage.tool_calls = context.meters.calls();
     outcome.usage.bytes_written = context.meters.written.used();
@@ -154,10 +161,29 @@ impl CallState<'_> {
     }
 }
 
+/// Puts a script's files into its working directory.
+fn put_files(open: &OpenFiles, files: BTreeMap<String, Vec<u8>>) -> Result<(), Error> {
+    for (name, bytes) in files {
+        let put = match &open.work {
+            Some(work) => work.put(&name, &bytes).map_err(|error| error.to_string()),
+            None => Err("the policy gives no working directory".to_owned()),
+        };
+        put.map_err(|reason| Error::WorkFile { name, reason })?;
+    }
+    Ok(())
+}
+
 /// The limits of a run: the policy's, and what is left of a session's.
 fn limits_of(gate: &Gate, call: Option<&CallState<'_>>) -> Limits {
     let limits = call.map_or(gate.policy().limits(), |state| &state.budget.limits);
     limits.clone()
+}
+
+/// The things that a guest is given.
+struct Given<'g> {
+    request: &'g [u8],
+    streams: Streams,
+    files: OpenFiles,
 }
 
 /// Screens a script and runs it, in an instance of its own.
@@ -165,18 +191,21 @@ async fn run_screened(
     runtime: &Runtime,
     gate: &Gate,
     context: &Arc<RunContext>,
-    request: &[u8],
-    streams: Streams,
+    given: Given<'_>,
     call: Option<&mut CallState<'_>>,
     outcome: &mut Outcome,
 ) -> Result<(), Error> {
+    let Given {
+        request,
+        streams,
+        files,
+    } = given;
     let limits = &limits_of(gate, call.as_deref());
     let work = call.as_ref().map_or(CallWork::Run, |state| state.work);
     let has_rules = work == CallWork::Run && gate.policy().source_rules().screening().is_some();
     let started = Instant::now();
     let outputs = streams.outputs.clone();
-    let open = call.as_ref().map(|state| state.files.clone());
-    let mut host = RunHost::new(gate, context, open.unwrap_or_default());
+    let mut host = RunHost::new(gate, context, files);
     if let Some(state) = &call {
         host.reopen(state.reopen).await?;
     }
@@ -268,7 +297,8 @@ pub(crate) fn screen(runtime: Runtime, gate: Gate, script: Script) -> Running<Ve
         // Without rules there is still Python's own.
         let rules = ScreenRules::default();
         let rules = policy.source_rules().screening().unwrap_or(&rules);
-        let request = write_screening_request(script, None, Some(rules), gate.specs(), limits)?;
+        let request =
+            write_screening_request(script, None, None, Some(rules), gate.specs(), limits)?;
         let _slot = runtime.admit().await?;
         let started = Instant::now();
         let mut guest = instantiate_blank(&runtime, limits).await?;

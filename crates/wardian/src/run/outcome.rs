@@ -11,6 +11,7 @@ use wardian_engine::Output;
 use wardian_policy::{Limit, Location};
 
 use super::Report;
+use crate::files::OutputFile;
 use crate::ledger::Refusals;
 
 /// The end of a script. Exactly one of these is true of every run.
@@ -130,6 +131,9 @@ pub struct Outcome {
     pub stdout: Output,
     /// Standard error, with the traceback of an uncaught exception.
     pub stderr: Output,
+    /// The files in the working directory that it has created or changed, by name. Empty if the
+    /// call of a session was undone.
+    pub files: Vec<OutputFile>,
     /// The resources that it used.
     pub usage: Usage,
     /// The attempts that were denied.
@@ -149,6 +153,7 @@ impl Outcome {
             value: None,
             stdout: Output::default(),
             stderr: Output::default(),
+            files: Vec::new(),
             usage: Usage::default(),
             refusals: Refusals::default(),
             advice: Vec::new(),

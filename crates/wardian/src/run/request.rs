@@ -24,7 +24,9 @@ pub(super) fn write_request(
     }
     let stdin = std::mem::take(&mut script.stdin);
     let rules = policy.source_rules().screening();
-    let request = write_screening_request(script, call, rules, gate.specs(), policy.limits())?;
+    let work = policy.work().map(ToString::to_string);
+    let specs = gate.specs();
+    let request = write_screening_request(script, call, work, rules, specs, policy.limits())?;
     Ok((request, stdin))
 }
 
@@ -32,6 +34,7 @@ pub(super) fn write_request(
 pub(super) fn write_screening_request(
     script: Script,
     call: Option<SessionCall>,
+    work: Option<String>,
     rules: Option<&ScreenRules>,
     tools: Vec<ToolSpec>,
     limits: &Limits,
@@ -55,6 +58,7 @@ pub(super) fn write_screening_request(
         source: script.source,
         call,
         file: script.name.as_deref().and_then(file_name),
+        work,
         modules: script.modules,
         args: script.args,
         inputs: script.inputs,

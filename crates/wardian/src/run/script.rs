@@ -25,6 +25,7 @@ pub struct Script {
     pub(crate) inputs: Map<String, Value>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) stdin: Vec<u8>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) interactive: bool,
 }
 
@@ -103,6 +104,14 @@ impl Script {
     /// Sets standard input, which is at its end otherwise.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// Puts a file into the working directory before the script starts, under this name: a path
+    /// relative to it, as `data/sales.csv`. Takes a policy that gives one
+    /// ([`Policy::with_work`](crate::Policy::with_work)).
+    pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        self.files.insert(name.into(), bytes.into());
         self
     }
 

@@ -47,6 +47,10 @@ pub(crate) struct ScriptForm {
     /// Standard input in base64; not both of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stdin_base64: Option<String>,
+    /// Files that are put into the working directory before it starts, in base64, by their paths in
+    /// it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    files: BTreeMap<String, String>,
     /// Set if the value is for a person: it comes back as its `repr`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     interactive: bool,
@@ -65,6 +69,11 @@ pub(crate) enum ScriptFormError {
     TwoInputs,
     #[error("`stdin_base64` is not base64: {0}")]
     Base64(#[from] base64::DecodeError),
+    #[error("`files` has under {name:?} what is not base64: {error}")]
+    File {
+        name: String,
+        error: base64::DecodeError,
+    },
 }
 
 impl TryFrom<ScriptForm> for Script {
@@ -79,7 +88,15 @@ impl TryFrom<ScriptForm> for Script {
             (None, Some(base64)) => STANDARD.decode(base64)?,
             (Some(_), Some(_)) => return Err(ScriptFormError::TwoInputs),
         };
+        let files = form
+            .files
+            .into_iter()
+            .map(|(name, base64)| match STANDARD.decode(base64) {
+                Ok(bytes) => Ok((name, bytes)),
+                Err(error) => Err(ScriptFormError::File { name, error }),
+            });
         let script = Self {
+            files: files.collect::<Result<_, _>>()?,
             source: form.source,
             name: form.name,
             args: form.args,
@@ -113,6 +130,11 @@ impl From<Script> for ScriptForm {
             env: script.env,
             stdin,
             stdin_base64,
+            files: script
+                .files
+                .into_iter()
+                .map(|(name, bytes)| (name, STANDARD.encode(bytes)))
+                .collect(),
             interactive: script.interactive,
         }
     }

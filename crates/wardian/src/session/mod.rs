@@ -25,7 +25,7 @@ use self::budget::Times;
 pub use self::registry::{SessionInfo, Sessions, SessionsOptions};
 pub use self::snapshot::{Snapshot, SnapshotError, SnapshotForm};
 pub use self::store::{DirectoryStore, MemoryStore, SessionStore};
-use crate::files::{OpenFiles, SavedHandle};
+use crate::files::{FilesBefore, OpenFiles, SavedHandle, WorkFiles};
 use crate::ledger::EventSender;
 use crate::run::{self, CallState, CallWork, RunEvents, Running};
 use crate::{Error, Outcome, Sandbox, Script, Verdict};
@@ -128,7 +128,7 @@ struct Kept {
     /// Set if randomness begins with the next call.
     begins: bool,
     /// Set while a call is in flight, and after one that nobody waited for.
-    unsettled: Option<Positions>,
+    unsettled: Option<FilesBefore>,
     /// SHA-256 of the snapshot that was made last, or that this started from.
     parent: Option<String>,
     /// The states before the last calls, the oldest first.
@@ -139,6 +139,7 @@ struct Kept {
 struct Earlier {
     contents: FrozenMemory,
     files: Vec<SavedHandle>,
+    work: Option<WorkFiles>,
     begins: bool,
 }
 
@@ -146,6 +147,7 @@ struct Earlier {
 struct Origin {
     contents: FrozenMemory,
     files: Vec<SavedHandle>,
+    work: Option<WorkFiles>,
     /// Set if randomness begins anew.
     begins: bool,
     progress: Progress,
@@ -162,17 +164,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// position.
 const OWN_HANDLES: usize = 2;
 
-/// The positions of open files before a call.
-type Positions = Vec<(Arc<crate::files::OpenFile>, u64)>;
-
 impl Kept {
     /// Drops what a call has done to the state, unless that was settled. Is done anew by the next
     /// call if this is dropped.
     async fn undo(&mut self) -> Result<(), Error> {
-        let Some(positions) = &self.unsettled else {
+        let Some(before) = &self.unsettled else {
             return Ok(());
         };
-        for (file, position) in positions {
+        for (file, position) in before.positions() {
             // An operation of the call can still be waiting for a disk, and moves the position.
             let until = Instant::now() + DISK_WAIT;
             while Arc::strong_count(file) > OWN_HANDLES {
@@ -185,6 +184,7 @@ impl Kept {
             }
             file.restore_position(*position);
         }
+        self.files.restore_work(before);
         self.memory.discard().map_err(not_kept)?;
         self.unsettled = None;
         Ok(())
@@ -203,6 +203,7 @@ impl Session {
         let origin = Origin {
             contents: FrozenMemory::default(),
             files: Vec::new(),
+            work: WorkFiles::new(sandbox.policy()),
             begins: true,
             progress: Progress {
                 usage: SessionUsage::default(),
@@ -223,7 +224,7 @@ impl Session {
         let id = id.map_or_else(Self::new_id, str::to_owned);
         let kept = Kept {
             memory: SavedMemory::new(origin.contents),
-            files: OpenFiles::default(),
+            files: OpenFiles::new(origin.work),
             reopen: origin.files,
             begins: origin.begins,
             unsettled: None,
@@ -264,8 +265,8 @@ impl Session {
         Arc::strong_count(&self.progress) == 1
     }
 
-    /// Returns what its calls have used so far, those included that were undone, and the clearing of
-    /// memory for snapshots. Of a call whose future was dropped, only that it was there.
+    /// Returns what its calls have used so far, those included that were undone, and the clearing
+    /// of memory for snapshots. Of a call whose future was dropped, only that it was there.
     pub fn usage(&self) -> SessionUsage {
         self.progress.lock().usage
     }
@@ -323,7 +324,7 @@ impl Session {
             let mut state = session.turn().await?;
             let kept = settled(&mut state).await?;
             let (runtime, policy) = (session.sandbox.runtime(), session.sandbox.policy());
-            kept.unsettled = Some(kept.files.positions());
+            kept.unsettled = Some(kept.files.before());
             let listed = run::list_globals(runtime, policy.limits(), &kept.memory).await;
             kept.undo().await?;
             listed
@@ -351,6 +352,7 @@ impl Session {
             let origin = Origin {
                 contents: kept.memory.freeze().map_err(not_kept)?,
                 files: kept.save_files(),
+                work: kept.files.work.as_ref().map(WorkFiles::fork),
                 begins: true,
                 progress: Progress {
                     times: Times::now(),
@@ -386,7 +388,7 @@ impl Session {
                 return Ok(false);
             };
             kept.memory = SavedMemory::new(earlier.contents);
-            kept.files = OpenFiles::default();
+            kept.files = OpenFiles::new(earlier.work);
             (kept.reopen, kept.begins) = (earlier.files, earlier.begins);
             Ok(true)
         })
@@ -479,12 +481,13 @@ impl Session {
             Some(Earlier {
                 contents: kept.memory.freeze().map_err(not_kept)?,
                 files: kept.save_files(),
+                work: kept.files.work.as_ref().map(WorkFiles::fork),
                 begins: kept.begins,
             })
         } else {
             None
         };
-        kept.unsettled = Some(kept.files.positions());
+        kept.unsettled = Some(kept.files.before());
         let mut call = CallState {
             name: audit::SessionCall::new(&*self.id, number),
             call: SessionCall {
@@ -610,7 +613,7 @@ mod tests {
             .as_ref()
             .unwrap()
             .files
-            .positions();
+            .before();
         drop_soon("n");
         drop(busy);
         let outcome = session.run_blocking("[n, f.tell()]").unwrap();

@@ -346,6 +346,19 @@ impl Authorizer {
                 },
             });
         }
+        // A tool would find a directory of the host at this path.
+        if decision.work().is_some() {
+            let reason =
+                "tools do not reach the script's working directory: pass what is in the file";
+            return Err(DeniedCall {
+                rule,
+                location: decision.location().cloned(),
+                error: CallError::Denied {
+                    message: format!("{}: {resource:?}: {reason}", tool.name),
+                    reason: reason.to_owned(),
+                },
+            });
+        }
         draft.passed(|| RuleCheck {
             rule: rule.clone(),
             location: decision.location().cloned(),

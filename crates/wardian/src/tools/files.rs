@@ -44,7 +44,7 @@ impl Files {
         reserved: Reserved,
     ) -> Self {
         Self {
-            guard: FileGuard::new(authority.clone(), context.clone(), OpenFiles::default()),
+            guard: FileGuard::new(authority.clone(), context.clone(), OpenFiles::new(None)),
             context,
             reserved,
         }

@@ -7,9 +7,10 @@ use wardian_engine::Output;
 use wardian_policy::{Limit, Problem};
 
 use super::{
-    DenialReport, Ending, LimitReport, ProblemReport, RefusalReport, Report, StreamReport,
-    StreamsReport, UsageReport,
+    DenialReport, Ending, FileReport, LimitReport, ProblemReport, RefusalReport, Report,
+    StreamReport, StreamsReport, UsageReport,
 };
+use crate::files::OutputFile;
 use crate::ledger::{Attempt, Refusal};
 use crate::run::{Outcome, Verdict};
 
@@ -27,6 +28,7 @@ impl From<&Outcome> for Report {
             refusals: outcome.refusals.first.iter().map(Into::into).collect(),
             refusal_count: outcome.refusals.count,
             advice: outcome.advice.clone(),
+            files: outcome.files.iter().map(Into::into).collect(),
             usage: UsageReport {
                 fuel: outcome.usage.fuel,
                 memory_peak_bytes: outcome.usage.memory_peak_bytes,
@@ -96,6 +98,17 @@ impl From<&Outcome> for Report {
             }
         };
         report
+    }
+}
+
+impl From<&OutputFile> for FileReport {
+    fn from(file: &OutputFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            size_bytes: file.bytes.len() as u64,
+            sha256: file.sha256.clone(),
+            base64: STANDARD.encode(&file.bytes),
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Report {
     pub refusal_count: u64,
     /// Advice about refusals, limits, modules that are missing: a sentence each.
     pub advice: Vec<String>,
+    /// The files in the working directory that it has created or changed, by name.
+    pub files: Vec<FileReport>,
     /// Resources that it used.
     pub usage: UsageReport,
     /// SHA-256 of the source, in hex, at each step of its way; `null` if no run has started.
@@ -94,6 +96,21 @@ pub struct StreamReport {
     pub truncated: bool,
     /// The bytes in base64, if they are not UTF-8: in the text, U+FFFD stands for what is not.
     pub base64: Option<String>,
+}
+
+/// A file that a script has created or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FileReport {
+    /// Its path, relative to the working directory.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// Its bytes in base64.
+    pub base64: String,
 }
 
 /// The ending of a run, or the reason why there was none.
@@ -241,6 +258,7 @@ impl Report {
             refusals: Vec::new(),
             refusal_count: 0,
             advice: Vec::new(),
+            files: Vec::new(),
             usage: UsageReport::default(),
             source_sha256: None,
         }

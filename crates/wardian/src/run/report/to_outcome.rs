@@ -10,7 +10,8 @@ use wardian_engine::Output;
 use wardian_policy::Limit;
 
 use super::from_outcome::{NANOS_PER_MS, name_with_unit};
-use super::{Ending, RefusalReport, Report, StreamReport, UsageReport, VERSION};
+use super::{Ending, FileReport, RefusalReport, Report, StreamReport, UsageReport, VERSION};
+use crate::files::OutputFile;
 use crate::ledger::{Attempt, Refusal, Refusals};
 use crate::run::{Outcome, Usage, Verdict};
 
@@ -42,12 +43,14 @@ impl TryFrom<Report> for Outcome {
             return Err(ReportError::Version(report.version));
         }
         let refusals = report.refusals.iter().map(read_refusal);
+        let files = report.files.iter().map(read_file);
         let outcome = Self {
             run_id: report.run_id.clone().ok_or(ReportError::Field("run_id"))?,
             verdict: read_verdict(&report)?,
             value: read_value(&report),
             stdout: read_stream("streams.stdout", &report.output, &report.streams.stdout)?,
             stderr: read_stream("streams.stderr", &report.stderr, &report.streams.stderr)?,
+            files: files.collect::<Result<_, _>>()?,
             usage: (&report.usage).into(),
             refusals: Refusals {
                 first: refusals.collect::<Result<_, _>>()?,
@@ -65,6 +68,12 @@ impl TryFrom<Report> for Outcome {
             Err(ReportError::Contradiction)
         }
     }
+}
+
+fn read_file(file: &FileReport) -> Result<OutputFile, ReportError> {
+    let bytes = STANDARD.decode(&file.base64);
+    let bytes = bytes.map_err(|_| ReportError::Field("files.base64"))?;
+    Ok(OutputFile::new(&file.name, bytes))
 }
 
 fn read_verdict(report: &Report) -> Result<Verdict, ReportError> {

@@ -1,13 +1,15 @@
 //! The form of a snapshot in bytes.
 //!
 //! ```text
-//! | "WARDSNAP" | version | length, head as JSON | length, pages in a zstd frame | seal |
+//! | "WARDSNAP" | version | length | head as JSON | 2 lengths | pages | working directory | seal |
 //! ```
 //!
-//! Numbers are little-endian: the version and the head's length 32 bits, the frame's length 64.
-//! In the frame, each page is its number (32 bits) and its 4 KiB, XOR those of a fresh
-//! interpreter's, in order. The seal is the SHA-256 of everything before it, or its HMAC-SHA256.
-//! The frame of a snapshot that holds what has changed since another one is XOR the other's.
+//! Numbers are little-endian: the version and the head's length 32 bits, the other lengths 64.
+//! Pages are in a zstd frame, and so are the bytes of the files in the working directory, one
+//! after the other, unless there are none. Each page is its number (32 bits) and its 4 KiB, XOR
+//! those of a fresh interpreter's, in order. The seal is the SHA-256 of everything before it, or
+//! its HMAC-SHA256. The frame of a snapshot that holds the changes since another one is XOR the
+//! other's.
 //!
 //! Nothing is believed: every length and every number is checked before it is used, and nothing is
 //! unpacked beyond the count of pages that the head states.
@@ -16,6 +18,8 @@ use std::io;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wardian_engine::{FrozenMemory, MemoryWriter, PAGE_BYTES, artifacts};
@@ -24,13 +28,13 @@ use wardian_policy::CanonicalPolicy;
 use super::super::SessionUsage;
 use super::super::budget::Times;
 use super::SnapshotError;
-use super::pages::{Differences, PageSource, Unpacked, pack};
-use crate::files::SavedHandle;
+use super::pages::{Differences, PageSource, Unpacked, WINDOW, pack};
+use crate::files::{LoadError, SavedHandle, SavedWork, WorkFiles};
 
 const MAGIC: &[u8; 8] = b"WARDSNAP";
 
 /// The version of the form.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The length of the seal, in bytes.
 const SEAL: usize = 32;
@@ -82,6 +86,8 @@ pub(super) struct Head {
     pub(super) usage: SessionUsage,
     pub(super) times: Times,
     pub(super) files: Vec<SavedHandle>,
+    /// The files and directories in the working directory.
+    pub(super) work: Vec<SavedWork>,
     /// The size of the memory; 0 for that of the image.
     pub(super) memory_bytes: u64,
     /// The count of pages in the frame.
@@ -111,37 +117,52 @@ struct HeadOfAny {
 pub(super) struct Packed {
     pub(super) head: Head,
     pub(super) sha256: String,
-    /// The zstd frame.
+    /// The pages, in a zstd frame.
     frame: Arc<Vec<u8>>,
+    /// The bytes of the working directory's files, in a zstd frame.
+    work: Arc<Vec<u8>>,
 }
 
 impl Packed {
-    /// Packs `memory`. Counts the pages for the head.
-    pub(super) fn new(mut head: Head, memory: &FrozenMemory) -> Result<Self, SnapshotError> {
+    /// Packs `memory`, and the bytes of the working directory's files. Counts the pages for the
+    /// head.
+    pub(super) fn new(
+        mut head: Head,
+        memory: &FrozenMemory,
+        work: &[u8],
+    ) -> Result<Self, SnapshotError> {
         let (frame, count) = pack(memory.pages())?;
         head.pages = count;
-        Ok(Self::of(head, frame.into()))
+        let work = if work.is_empty() {
+            Vec::new()
+        } else {
+            compress_to_vec(work, CompressionLevel::Fastest)
+        };
+        Ok(Self::of(head, frame.into(), work.into()))
     }
 
-    fn of(head: Head, frame: Arc<Vec<u8>>) -> Self {
-        let sha256 = hex(&seal([&preamble(&head, &frame), &frame], None));
-        Self {
+    fn of(head: Head, frame: Arc<Vec<u8>>, work: Arc<Vec<u8>>) -> Self {
+        let mut packed = Self {
             head,
-            sha256,
+            sha256: String::new(),
             frame,
-        }
+            work,
+        };
+        let preamble = packed.preamble(false);
+        packed.sha256 = hex(&packed.seal(&preamble, None));
+        packed
     }
 
     /// The same memory with another head.
     pub(super) fn with_head(&self, head: Head) -> Self {
-        Self::of(head, self.frame.clone())
+        Self::of(head, self.frame.clone(), self.work.clone())
     }
 
     pub(super) fn frame(&self) -> &[u8] {
         &self.frame
     }
 
-    /// What has changed since `base`.
+    /// Leaves out everything that is as in `base`.
     pub(super) fn since(&self, base: &Self) -> Result<Self, SnapshotError> {
         let (frame, pages) = pack(Differences::new(base, self)?)?;
         let since = Some(Since {
@@ -153,7 +174,7 @@ impl Packed {
             since,
             ..self.head.clone()
         };
-        Ok(Self::of(head, frame.into()))
+        Ok(Self::of(head, frame.into(), self.work.clone()))
     }
 
     /// The whole, if this is what has changed since `base`.
@@ -168,9 +189,9 @@ impl Packed {
         let head = Head {
             pages,
             since: None,
-            ..self.head
+            ..self.head.clone()
         };
-        let whole = Self::of(head, frame.into());
+        let whole = Self::of(head, frame.into(), self.work.clone());
         if whole.sha256 == since.whole {
             Ok(whole)
         } else {
@@ -179,13 +200,64 @@ impl Packed {
     }
 
     pub(super) fn to_bytes(&self, key: Option<&[u8]>) -> Vec<u8> {
+        let preamble = self.preamble(key.is_some());
+        let seal = self.seal(&preamble, key);
+        [&preamble, self.frame(), &self.work, &seal].concat()
+    }
+
+    /// Everything before the frames.
+    fn preamble(&self, is_signed: bool) -> Vec<u8> {
         let head = Head {
-            is_signed: key.is_some(),
+            is_signed,
             ..self.head.clone()
         };
-        let preamble = preamble(&head, &self.frame);
-        let seal = seal([&preamble, &self.frame], key);
-        [&preamble, self.frame(), &seal].concat()
+        // Texts, numbers, and maps with text for keys.
+        let head = serde_json::to_vec(&head).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(head.len() + 32);
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend((head.len() as u32).to_le_bytes());
+        bytes.extend(head);
+        bytes.extend((self.frame.len() as u64).to_le_bytes());
+        bytes.extend((self.work.len() as u64).to_le_bytes());
+        bytes
+    }
+
+    fn seal(&self, preamble: &[u8], key: Option<&[u8]>) -> [u8; SEAL] {
+        match key {
+            Some(key) => mac(key, preamble)
+                .chain_update(self.frame())
+                .chain_update(&*self.work)
+                .finalize()
+                .into_bytes()
+                .into(),
+            None => Sha256::new_with_prefix(preamble)
+                .chain_update(self.frame())
+                .chain_update(&*self.work)
+                .finalize()
+                .into(),
+        }
+    }
+
+    /// Puts the files into an empty working directory.
+    pub(super) fn load_work(&self, work: &WorkFiles) -> Result<(), SnapshotError> {
+        let damaged = |error: &dyn std::fmt::Display| SnapshotError::Damaged(error.to_string());
+        let saved = &self.head.work;
+        let loaded = if self.work.is_empty() {
+            work.load(saved, io::empty())
+        } else {
+            let decoder = StreamingDecoder::new_with_max_window_size(&**self.work, WINDOW)
+                .map_err(|error| damaged(&error))?;
+            work.load(saved, decoder)
+        };
+        loaded.map_err(|error| match error {
+            LoadError::Damaged(why) => SnapshotError::Damaged(why),
+            LoadError::NoRoom { limit, allowed } => SnapshotError::Memory {
+                bytes: saved.iter().filter_map(|file| file.bytes).sum(),
+                limit,
+                allowed,
+            },
+        })
     }
 
     pub(super) fn read(bytes: &[u8], key: Option<&[u8]>) -> Result<Self, SnapshotError> {
@@ -215,9 +287,11 @@ impl Packed {
         }
         let head: Head = serde_json::from_slice(head)
             .map_err(|error| SnapshotError::Damaged(format!("its head: {error}")))?;
-        let frame_len = u64::from_le_bytes(*take(&mut rest).ok_or(short(bytes.len() + 8))?);
+        let mut length = || take(&mut rest).map(|bytes| u64::from_le_bytes(*bytes));
+        let lengths = length().zip(length());
+        let (frame_len, work_len) = lengths.ok_or(short(bytes.len() + 16))?;
         let expected = (bytes.len() - rest.len() + SEAL) as u64;
-        let expected = expected.saturating_add(frame_len);
+        let expected = expected.saturating_add(frame_len).saturating_add(work_len);
         if expected != bytes.len() as u64 {
             return Err(SnapshotError::Length {
                 bytes: bytes.len() as u64,
@@ -226,12 +300,14 @@ impl Packed {
         }
         let (sealed, seal) = bytes.split_at(bytes.len() - SEAL);
         check_seal(sealed, seal, head.is_signed, key)?;
-        let frame = rest.get(..rest.len() - SEAL).unwrap_or_default().to_vec();
+        // Both are within what is there, which was checked.
+        let frames = rest.get(..rest.len() - SEAL).unwrap_or_default();
+        let (frame, work) = frames.split_at(frame_len as usize);
         let head = Head {
             is_signed: false,
             ..head
         };
-        Ok(Self::of(head, frame.into()))
+        Ok(Self::of(head, frame.to_vec().into(), work.to_vec().into()))
     }
 
     /// Unpacks the memory: as many pages as the head states, and no more.
@@ -251,35 +327,6 @@ impl Packed {
             writer.write(page, bytes).map_err(damaged)?;
         }
         Ok(writer.finish()?)
-    }
-}
-
-/// Everything before the frame.
-fn preamble(head: &Head, frame: &[u8]) -> Vec<u8> {
-    // Texts, numbers, and maps with text for keys.
-    let head = serde_json::to_vec(head).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(head.len() + 32);
-    bytes.extend(MAGIC);
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend((head.len() as u32).to_le_bytes());
-    bytes.extend(head);
-    bytes.extend((frame.len() as u64).to_le_bytes());
-    bytes
-}
-
-/// Makes the seal of what these parts are together.
-fn seal(parts: [&[u8]; 2], key: Option<&[u8]>) -> [u8; SEAL] {
-    let [first, second] = parts;
-    match key {
-        Some(key) => mac(key, first)
-            .chain_update(second)
-            .finalize()
-            .into_bytes()
-            .into(),
-        None => Sha256::new_with_prefix(first)
-            .chain_update(second)
-            .finalize()
-            .into(),
     }
 }
 

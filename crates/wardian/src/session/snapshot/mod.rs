@@ -19,7 +19,7 @@ use self::form::{Build, Head, MAX_BYTES, Packed};
 use super::budget::Times;
 use super::store::replace_file;
 use super::{Kept, Origin, Progress, Session, SessionOptions, SessionUsage};
-use crate::files::SavedHandle;
+use crate::files::{SavedHandle, WorkFiles};
 use crate::run::{self, Running};
 use crate::threads::{FILES, Unfinished};
 use crate::{Error, Runtime, Sandbox};
@@ -79,6 +79,10 @@ impl Snapshot {
     ) -> Result<Self, Error> {
         let Progress { usage, times } = *session.progress.lock();
         let authority = session.sandbox.gate().authority();
+        let (work, work_bytes) = match &kept.files.work {
+            Some(work) => work.save(),
+            None => Default::default(),
+        };
         let head = Head {
             build: Build::this(),
             session: session.id().to_owned(),
@@ -88,13 +92,16 @@ impl Snapshot {
             usage,
             times,
             files: kept.save_files(),
+            work,
             memory_bytes: contents.size() as u64,
             pages: 0,
             is_signed: false,
             since: None,
         };
         let memory = contents.clone();
-        let packed = FILES.run(move || Packed::new(head, &memory)).await;
+        let packed = FILES
+            .run(move || Packed::new(head, &memory, &work_bytes))
+            .await;
         let packed = packed.map_err(no_thread)??;
         Ok(Self {
             packed: Arc::new(packed),
@@ -132,9 +139,11 @@ impl Snapshot {
             let head = &snapshot.packed.head;
             head.check(sandbox.policy(), &options)?;
             let contents = snapshot.unpack().await?;
+            let work = snapshot.load_work(sandbox.policy())?;
             let origin = Origin {
                 contents,
                 files: head.files.clone(),
+                work,
                 begins: head.begins || !same,
                 progress: Progress {
                     usage: head.usage,
@@ -156,6 +165,24 @@ impl Snapshot {
         let unpacked = FILES.run(move || packed.unpack()).await;
         let contents = unpacked.map_err(no_thread)??;
         Ok(self.contents.get_or_init(|| contents).clone())
+    }
+
+    /// Makes the working directory that `policy` gives, with the snapshot's files in it.
+    fn load_work(&self, policy: &Policy) -> Result<Option<WorkFiles>, SnapshotError> {
+        let saved = &self.packed.head.work;
+        let Some(work) = WorkFiles::new(policy) else {
+            return match saved.first() {
+                None => Ok(None),
+                Some(first) => Err(SnapshotError::File {
+                    path: first.path.clone(),
+                    reason: "the policy gives no working directory".to_owned(),
+                }),
+            };
+        };
+        if !saved.is_empty() {
+            self.packed.load_work(&work)?;
+        }
+        Ok(Some(work))
     }
 
     /// Returns the snapshot as bytes.
@@ -366,8 +393,8 @@ impl<'f> SnapshotForm<'f> {
     ///
     /// # Errors
     ///
-    /// As [`Snapshot::from_bytes`]; [`SnapshotError::Signature`] if it was not signed with this key,
-    /// [`SnapshotError::Base`] if it holds what has changed since another one than this form's.
+    /// As [`Snapshot::from_bytes`]; [`SnapshotError::Signature`] if it was not signed with this
+    /// key, [`SnapshotError::Base`] if it holds the changes since another one than this form's.
     pub fn read(&self, bytes: &[u8]) -> Result<Snapshot, Error> {
         let packed = Packed::read(bytes, self.key)?;
         let base = self.base.map(|base| &*base.packed);

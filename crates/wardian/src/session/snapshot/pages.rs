@@ -13,7 +13,7 @@ use super::form::Packed;
 const RECORD: usize = 4 + PAGE_BYTES;
 
 /// The most memory that unpacking takes beside the pages, in bytes: the frame's window.
-const WINDOW: u64 = 8 << 20;
+pub(super) const WINDOW: u64 = 8 << 20;
 
 /// The most bytes of memory that a guest has.
 const ADDRESSES: u64 = 1 << 32;
