@@ -493,7 +493,8 @@ fn an_undo_leaves_no_byte() {
         ("import time\ntime.sleep(60)", "time"),
         ("x = []\nwhile True: x.append(bytearray(1 << 20))", "memory"),
         ("while True: print('x' * 1000)", "fuel"),
-        ("('x' * 10**5).join(['y'] * 10**5)", "crashed"),
+        ("('x' * 10**5).join(['y'] * 10**5)", "memory"),
+        ("import os\nos.urandom(2**31)", "crashed"),
         ("import os\nos._exit(3)", "exited"),
         (
             indoc! {"
