@@ -116,13 +116,7 @@ impl Grant {
             let error = PathError::NotAbsolute;
             return Err(GrantError::Path { path, error });
         }
-        let guest = GuestPath::new(guest).map_err(|error| GrantError::Path {
-            path: guest.to_owned(),
-            error,
-        })?;
-        if guest == GuestPath::root() {
-            return Err(GrantError::Root("the guest's `/`"));
-        }
+        let guest = guest_directory(guest)?;
         let host = normal(&host);
         if host.parent().is_none() {
             return Err(GrantError::Root("`/`"));
@@ -180,6 +174,18 @@ impl Grant {
     pub(crate) fn shares_guest(&self, other: &Self) -> bool {
         self.guest.overlaps(&other.guest)
     }
+}
+
+/// Reads the path at which scripts find a directory.
+pub(crate) fn guest_directory(path: &str) -> Result<GuestPath, GrantError> {
+    let guest = GuestPath::new(path).map_err(|error| GrantError::Path {
+        path: path.to_owned(),
+        error,
+    })?;
+    if guest == GuestPath::root() {
+        return Err(GrantError::Root("the guest's `/`"));
+    }
+    Ok(guest)
 }
 
 /// Refuses a directory of the host that no script should get, given where the user's home and

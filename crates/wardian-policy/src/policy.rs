@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
+use crate::grant::guest_directory;
 use crate::{
     Access, Action, Grant, GrantError, GuestPath, Limits, Location, Permission, Profile, Source,
     SourceRules, ToolRules,
@@ -133,13 +134,7 @@ impl Policy {
     /// [`GrantError`] if `path` is not absolute, is the root or in `/tmp`, or shares files with a
     /// directory that is granted.
     pub fn with_work(mut self, path: &str) -> Result<Self, GrantError> {
-        let work = GuestPath::new(path).map_err(|error| GrantError::Path {
-            path: path.to_owned(),
-            error,
-        })?;
-        if work == GuestPath::root() {
-            return Err(GrantError::Root("the guest's `/`"));
-        }
+        let work = guest_directory(path)?;
         let granted = self.grants.iter().map(|grant| &grant.guest);
         for other in granted.chain([GuestPath::temporary()]) {
             if other.overlaps(&work) {

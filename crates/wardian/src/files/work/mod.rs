@@ -134,7 +134,7 @@ impl WorkFiles {
     pub(crate) fn baseline(&self) -> Baseline {
         let tree = self.tree.lock();
         let files = tree.nodes.iter().filter_map(|(path, node)| match node {
-            Node::File(inode) => Some((path.clone(), (inode.number(), inode.state().version))),
+            Node::File(inode) => Some((path.clone(), (inode.number(), inode.version()))),
             Node::Directory { .. } => None,
         });
         Baseline(files.collect())
@@ -149,12 +149,14 @@ impl WorkFiles {
             let Node::File(inode) = node else {
                 return None;
             };
-            let state = inode.state();
-            if baseline.0.get(path) == Some(&(inode.number(), state.version)) {
+            if baseline.0.get(path) == Some(&(inode.number(), inode.version())) {
                 return None;
             }
             let name = path.get(self.path.as_str().len() + 1..)?;
-            Some(OutputFile::new(name, state.content.read(0, usize::MAX)))
+            Some(OutputFile::new(
+                name,
+                inode.state().content.read(0, usize::MAX),
+            ))
         });
         changed.collect()
     }

@@ -77,7 +77,7 @@ pub(super) struct FileState {
     /// The count of its names.
     links: u64,
     /// The count of changes of its bytes.
-    pub(super) version: u64,
+    version: u64,
 }
 
 /// Times in nanoseconds since 1970.
@@ -135,6 +135,10 @@ impl Inode {
 
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.state.lock().version
     }
 
     pub(super) fn state(&self) -> FileState {
