@@ -22,6 +22,7 @@ impl Need {
             Self::ReadWrite => policy
                 .grants()
                 .any(|grant| policy.access(grant).contains(Access::READ_WRITE)),
+            Self::Work => policy.work().is_some(),
             Self::Domain => allowed_host(policy).is_some(),
             Self::OtherHosts => {
                 let other = policy.check(Action::HttpRequest, "https://evil.example/");
@@ -37,6 +38,7 @@ impl Need {
             Self::Directory => "the policy grants no directory for reading",
             Self::ReadOnly => "the policy grants no directory for reading only",
             Self::ReadWrite => "the policy grants no directory for reading and writing",
+            Self::Work => "the policy gives no working directory: no [work]",
             Self::OtherHosts => "the policy allows every host",
             Self::Domain => "the policy allows no host by its name",
         }

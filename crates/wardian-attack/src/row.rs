@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("tool", include_str!("../attacks/tool.toml")),
     ("log", include_str!("../attacks/log.toml")),
     ("ses", include_str!("../attacks/ses.toml")),
+    ("work", include_str!("../attacks/work.toml")),
     ("api", include_str!("../attacks/api.toml")),
     ("sup", include_str!("../attacks/sup.toml")),
 ];
@@ -82,6 +83,8 @@ pub(crate) enum Need {
     ReadOnly,
     /// A directory to write to and read from.
     ReadWrite,
+    /// A working directory in memory.
+    Work,
     /// A host that is allowed by its name.
     Domain,
     /// Hosts that are not allowed.

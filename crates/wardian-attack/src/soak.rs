@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wardian::audit::{Chain, Draft, Sink, verify};
 use wardian::session::{Sessions, SessionsOptions};
-use wardian::{Error, Log, Outcome, Policy, Sandbox, Tool, policy::Profile};
+use wardian::{Error, Log, Outcome, Policy, Sandbox, Script, Tool, policy::Profile};
 
 use crate::Suite;
 use crate::program::Program;
@@ -196,6 +196,21 @@ struct Round {
     timers: tokio::runtime::Runtime,
 }
 
+/// A call of a session that counts: one more than the calls of it before.
+const COUNT: &str = "
+n = globals().get('n', 0) + 1
+kept = [n] * 1000
+if WORK:
+    with open(WORK + '/n', 'ab') as f: f.write(bytes(10_000))
+    with open(WORK + '/n', 'rb') as f: assert len(f.read()) == n * 10_000
+n";
+
+/// A call of a session that is stopped, and so changes nothing.
+const SPOIL: &str = "
+n, kept = -1, []
+if WORK: open(WORK + '/n', 'wb').write(bytes(1_000_000))
+while True: pass";
+
 /// The most sessions of a round, and the most of them in memory.
 const MAX_SESSIONS: usize = 6;
 const MAX_LIVE: usize = 2;
@@ -282,9 +297,12 @@ impl Round {
         }
     }
 
-    /// Counts in a session, is stopped in it, forks it, closes it.
+    /// Counts in a session and in a file of its working directory, is stopped in it, forks it,
+    /// closes it.
     fn session(&mut self, rng: &mut StdRng) -> AttemptResult {
-        const COUNT: &str = "n = globals().get('n', 0) + 1\nkept = [n] * 1000\nn";
+        let work = self.policy.work().map(ToString::to_string);
+        let script = |code| Script::new(code).input("WORK", work.clone());
+        let (count_on, spoil) = (script(COUNT), script(SPOIL));
         if self.counts.len() < MAX_SESSIONS {
             self.counts.push((self.sessions.open(), 0));
         }
@@ -302,24 +320,21 @@ impl Round {
         };
         let played = match rng.random_range(0..10) {
             0 | 1 => {
-                let stopped = self
-                    .sessions
-                    .run(id, "n = -1\nkept = []\nwhile True: pass")
-                    .wait();
+                let stopped = self.sessions.run(id, spoil).wait();
                 stopped.map(|_| ()).map_err(|error| error.to_string())
             }
             2 => {
                 let fork = self.sessions.find(id).wait();
                 let fork = fork.and_then(|session| session.fork().wait());
                 fork.map_err(|error| error.to_string())
-                    .and_then(|fork| expect(fork.run(COUNT).wait(), *count + 1).map(|_| ()))
+                    .and_then(|fork| expect(fork.run(count_on).wait(), *count + 1).map(|_| ()))
             }
             3 => {
                 let closed = self.sessions.close(id).wait();
                 self.counts.swap_remove(at);
                 closed.map_err(|error| error.to_string())
             }
-            _ => expect(self.sessions.run(id, COUNT).wait(), *count + 1).map(|has_counted| {
+            _ => expect(self.sessions.run(id, count_on).wait(), *count + 1).map(|has_counted| {
                 *count += u64::from(has_counted);
             }),
         };

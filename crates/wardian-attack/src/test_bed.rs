@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use wardian::audit::{Memory, verify};
 use wardian::{
     Error, Gate, Limits, Log, Outcome, Policy, Runtime, Sandbox, Script, Tool, Verdict,
+    outcome::OutputFile,
     policy::{Access, Action, Allowance, Limit, Profile, Source, ToolRules},
     session::SessionOptions,
 };
@@ -374,6 +375,9 @@ impl TestBed {
                 script = script.input(name, directory.clone());
             }
         }
+        if let Some(work) = self.fixture.policy().work() {
+            script = script.input("WORK", work.to_string());
+        }
         script
     }
 
@@ -404,8 +408,16 @@ impl TestBed {
             let said: String = said.chars().take(300).collect();
             findings.push(said.trim().to_owned());
         }
+        findings.extend(of_files(&outcome.files, self.canary.secret()));
         let usage = &outcome.usage;
+        let files = outcome.files.iter();
         for (limit, used, spare) in [
+            (
+                Limit::WorkSize,
+                files.map(|file| file.bytes.len() as u64).sum(),
+                0,
+            ),
+            (Limit::WorkFiles, outcome.files.len() as u64, 0),
             (Limit::Memory, usage.memory_peak_bytes, 0),
             (Limit::BytesWritten, usage.bytes_written, 0),
             (Limit::FilesCreated, usage.files_created, 0),
@@ -543,6 +555,26 @@ pub(crate) fn narrow(
         narrowed = narrowed.with(limit, Allowance::AtMost(most))?;
     }
     Ok(narrowed)
+}
+
+/// Lists what is wrong with the files that came out.
+fn of_files(files: &[OutputFile], secret: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        let leads_out = |part: Component| !matches!(part, Component::Normal(_));
+        let name = Path::new(&file.name);
+        if file.name.is_empty() || name.components().any(leads_out) {
+            findings.push(format!("a file has come out as {:?}", file.name));
+        }
+        if file
+            .bytes
+            .windows(secret.len())
+            .any(|part| part == secret.as_bytes())
+        {
+            findings.push(format!("the canary has come out in {:?}", file.name));
+        }
+    }
+    findings
 }
 
 /// Checks what has to be true of every record.

@@ -108,12 +108,8 @@ impl Command {
 /// and the session is as before it. `:help` lists the commands. Ctrl-D ends.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ReplArgs {
-    /// Policy file: what the session may do. Without one it computes and prints.
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) policy: Option<PathBuf>,
-
     #[command(flatten)]
-    pub(crate) doubles: DoublesArg,
+    pub(crate) sandbox: SandboxArgs,
 
     /// Go on with the session in this file, if it is there, and save it there at the end.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -126,10 +122,6 @@ pub(crate) struct ReplArgs {
     /// Keep the history of inputs in this file.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) history: Option<PathBuf>,
-
-    /// Append to this audit log; on standard error for `-`.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) audit: Option<PathBuf>,
 }
 
 /// Commands for files of sessions.
@@ -185,32 +177,10 @@ pub(crate) struct DoublesArg {
     pub(crate) file: Option<PathBuf>,
 }
 
-/// Run a script: from a file, from the command line, or from standard input.
-///
-/// Without a policy, the script computes and prints; it sees no file, no variable, no process
-/// and no network of this machine. Every limit is on, and the source is screened by the profile
-/// `standard`.
+/// The sandbox that a script runs in: a policy and what narrows it, or directories that are
+/// granted by hand.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = exit::help())]
-pub(crate) struct RunArgs {
-    /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it
-    /// can import.
-    #[arg(
-        value_hint = ValueHint::AnyPath,
-        required_unless_present = "code",
-        conflicts_with = "code",
-    )]
-    pub(crate) file: Option<PathBuf>,
-
-    /// Run this source instead of a file.
-    #[arg(short, long, allow_hyphen_values = true)]
-    pub(crate) code: Option<String>,
-
-    /// Let the script import this file, by its name without `.py`. It is screened and counted as
-    /// the script is. Can be given several times.
-    #[arg(long = "module", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) modules: Vec<PathBuf>,
-
+pub(crate) struct SandboxArgs {
     /// Policy file: what the script may do. Other flags can only narrow it.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
@@ -236,37 +206,6 @@ pub(crate) struct RunArgs {
         conflicts_with = "policy",
     )]
     pub(crate) write: Vec<Directory>,
-
-    /// Put this file into the script's working directory, under its own name or as `NAME=FILE`
-    /// says. Can be given several times. Without a policy, a script has a working directory of
-    /// 64 MiB in memory, unless `--read` or `--write` stand alone; a policy gives one with
-    /// `[work]`.
-    #[arg(
-        long = "file",
-        value_name = "[NAME=]FILE",
-        value_hint = ValueHint::FilePath,
-        value_parser = parse_file,
-    )]
-    pub(crate) files: Vec<(String, PathBuf)>,
-
-    /// Write the files that the script has created or changed in its working directory to this
-    /// directory, when it has ended. Asks before it replaces one.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) out: Option<PathBuf>,
-
-    /// Replace files in the directory of `--out` without a question.
-    #[arg(long, requires = "out")]
-    pub(crate) force: bool,
-
-    /// Go on with the session in this file, if it is there, and save it there when the script has
-    /// ended: variables, functions, modules, open files. A script that is stopped changes nothing
-    /// of it. The file says as much as the script knows, and is for its owner only.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) session: Option<PathBuf>,
-
-    /// Go on with a session under a policy that grants more than the one that it was saved under.
-    #[arg(long, requires = "session")]
-    pub(crate) allow_wider_policy: bool,
 
     /// Screen the source by this profile: `strict`, `standard`, `open` for not at all.
     /// [default: the policy's, or standard]
@@ -308,6 +247,67 @@ pub(crate) struct RunArgs {
     /// written, the run ends.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) audit: Option<PathBuf>,
+}
+
+/// Run a script: from a file, from the command line, or from standard input.
+///
+/// Without a policy, the script computes and prints; it sees no file, no variable, no process
+/// and no network of this machine. Every limit is on, and the source is screened by the profile
+/// `standard`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = exit::help())]
+pub(crate) struct RunArgs {
+    /// The script, or `-` for standard input; or a directory with a `main.py`, whose other files it
+    /// can import.
+    #[arg(
+        value_hint = ValueHint::AnyPath,
+        required_unless_present = "code",
+        conflicts_with = "code",
+    )]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Run this source instead of a file.
+    #[arg(short, long, allow_hyphen_values = true)]
+    pub(crate) code: Option<String>,
+
+    /// Let the script import this file, by its name without `.py`. It is screened and counted as
+    /// the script is. Can be given several times.
+    #[arg(long = "module", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) modules: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+
+    /// Put this file into the script's working directory, under its own name or as `NAME=FILE`
+    /// says. Can be given several times. Without a policy, a script has a working directory of
+    /// 64 MiB in memory, unless `--read` or `--write` stand alone; a policy gives one with
+    /// `[work]`.
+    #[arg(
+        long = "file",
+        value_name = "[NAME=]FILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = parse_file,
+    )]
+    pub(crate) files: Vec<(String, PathBuf)>,
+
+    /// Write the files that the script has created or changed in its working directory to this
+    /// directory, when it has ended. Asks before it replaces one.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace files in the directory of `--out` without a question.
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+
+    /// Go on with the session in this file, if it is there, and save it there when the script has
+    /// ended: variables, functions, modules, open files. A script that is stopped changes nothing
+    /// of it. The file says as much as the script knows, and is for its owner only.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) session: Option<PathBuf>,
+
+    /// Go on with a session under a policy that grants more than the one that it was saved under.
+    #[arg(long, requires = "session")]
+    pub(crate) allow_wider_policy: bool,
 
     /// Set a global variable: `--input 'rows=[1, 2, 3]'`. Can be given several times.
     #[arg(long = "input", value_name = "NAME=JSON", value_parser = parse_input)]

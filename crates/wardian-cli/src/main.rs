@@ -17,6 +17,7 @@ mod out;
 mod output;
 mod policy;
 mod preflight;
+mod prepare;
 mod problems;
 mod repl;
 mod run;

@@ -17,7 +17,7 @@ use crate::exit::{self, Exit};
 use crate::explain::explain;
 use crate::output::{columns, or_none, plain, print, print_json};
 use crate::preflight::{self, Checked, Host};
-use crate::run::policy_without_file;
+use crate::prepare::policy_without_file;
 use crate::{init, problems, suggest, tools};
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {

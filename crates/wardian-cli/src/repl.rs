@@ -17,15 +17,14 @@ use wardian::outcome::{SourceRule, Stream, Value};
 use wardian::policy::{Limit, Profile};
 use wardian::session::{Session, SessionOptions};
 use wardian::{Outcome, Policy, Runtime, Sandbox, Script, Verdict};
-use wardian_testkit::Doubles;
 
-use crate::approve::{self, WaitingTime};
+use crate::approve::WaitingTime;
 use crate::args::ReplArgs;
 use crate::display::Escaper;
 use crate::exit::{self, Exit, Usage};
 use crate::output::{columns, print, remark};
-use crate::preflight::{self, Host};
-use crate::run::{self, log, print_refusals};
+use crate::prepare::{self, Prepared};
+use crate::run::{self, print_refusals};
 use crate::session::{self, SessionFile, size};
 
 /// The most inputs that `:undo` steps back over.
@@ -58,7 +57,11 @@ const KEYWORDS: [&str; 35] = [
 ];
 
 pub(crate) fn run(args: &ReplArgs) -> Result<Exit> {
-    let sandbox = sandbox(args)?;
+    let prepared = Prepared::read(&args.sandbox, false)?;
+    let sandbox = prepared.sandbox(&Runtime::new()?, WaitingTime::default())?;
+    if args.sandbox.policy.is_none() {
+        prepare::print_grants(sandbox.policy());
+    }
     let mut options = SessionOptions::default();
     options.allow_wider_policy = args.allow_wider_policy;
     options.undo_depth = UNDO_DEPTH;
@@ -95,30 +98,6 @@ pub(crate) fn run(args: &ReplArgs) -> Result<Exit> {
     Ok(Exit::SUCCESS)
 }
 
-/// The sandbox that the session is in.
-fn sandbox(args: &ReplArgs) -> Result<Sandbox> {
-    let runtime = Runtime::new()?;
-    let on_terminal = || approve::on_the_terminal(WaitingTime::default());
-    let (policy, tools, approver) = match &args.policy {
-        Some(file) => {
-            let doubles = preflight::doubles(args.doubles.file.as_deref())?;
-            let (policy, tools) = preflight::load(file, Host::Here, &doubles)?.usable()?;
-            let approver = doubles.approve().then(Doubles::approver);
-            (policy, tools, approver.unwrap_or_else(on_terminal))
-        }
-        None => (run::policy_without_file()?, Vec::new(), on_terminal()),
-    };
-    let sandbox = Sandbox::new(&runtime, policy)?
-        .with_tools(tools)?
-        .with_approver(approver);
-    match &args.audit {
-        Some(file) => sandbox
-            .with_audit(log(file)?)
-            .map_err(|error| Usage(error.to_string()).into()),
-        None => Ok(sandbox),
-    }
-}
-
 /// A session, and the file that it is in.
 struct Repl {
     session: Session,
@@ -135,7 +114,14 @@ impl Repl {
             let input = match editor.readline(">>> ") {
                 Ok(input) => input,
                 Err(ReadlineError::Interrupted) => continue,
-                Err(ReadlineError::Eof) => return Ok(()),
+                Err(ReadlineError::Eof) => {
+                    // What comes next begins a line.
+                    return if io::stdin().is_terminal() {
+                        print("\n")
+                    } else {
+                        Ok(())
+                    };
+                }
                 Err(error) => return Err(error.into()),
             };
             match input.trim() {
@@ -188,7 +174,11 @@ impl Repl {
             }
             (":limits", None) => self.limits(),
             (":save", None) => match &self.file {
-                Some(file) => file.save(),
+                Some(file) => {
+                    file.save()?;
+                    remark("saved");
+                    Ok(())
+                }
                 None => Err(Usage("name a file: `:save FILE`".to_owned()).into()),
             },
             (":save", Some(path)) => self.save(&path, false),
@@ -222,6 +212,7 @@ impl Repl {
         let snapshot = self.session.snapshot().wait()?;
         let snapshot = if forks { snapshot.fork() } else { snapshot };
         snapshot.save(path)?;
+        remark(&format!("saved in {}", path.display()));
         Ok(())
     }
 

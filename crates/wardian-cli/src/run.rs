@@ -1,6 +1,6 @@
 //! `wardian run`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,25 +11,23 @@ use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot::{self, error::RecvError};
 use wardian::{
-    Error, Log, Outcome, Policy, Runtime, Sandbox, Tool, Verdict,
+    Error, Outcome, Runtime, Verdict,
     audit::FileOperation,
     event::{RunEvent, RunEvents},
     outcome::{Attempt, Output, Refusals, Stream},
-    policy::{Access, Allowance, Grant, Limit, Profile},
+    policy::{Allowance, Limit},
     session::SessionOptions,
-    tool::Approver,
     wire::{Ending, Report},
 };
-use wardian_testkit::Doubles;
 
-use crate::approve::{self, WaitingTime};
+use crate::approve::WaitingTime;
 use crate::args::RunArgs;
 use crate::display::Escaper;
 use crate::encoding;
 use crate::exit::{self, Exit, Usage};
 use crate::out::OutDir;
 use crate::output::{print_report, remark};
-use crate::preflight::{self, Host};
+use crate::prepare::{self, Prepared};
 use crate::problems;
 use crate::session::SessionFile;
 use crate::sources::Files;
@@ -39,8 +37,9 @@ const FILE_BYTES: u64 = 64 << 20;
 
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     Runtime::check_host()?;
-    let (policy, tools, approver) = prepare(&args)?;
-    let timeout = policy.limits().timeout();
+    let needs_work = !args.files.is_empty() || args.out.is_some();
+    let prepared = Prepared::read(&args.sandbox, needs_work)?;
+    let timeout = prepared.policy.limits().timeout();
     let script = match script(&args, timeout) {
         Ok(script) => script,
         Err(error) => {
@@ -65,17 +64,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         Signals::new()?
     };
     let asked = WaitingTime::default();
-    let approver = approver.unwrap_or_else(|| approve::on_the_terminal(asked.clone()));
-    let mut sandbox = Sandbox::new(&runtime, policy)?
-        .with_tools(tools)?
-        .with_approver(approver);
-    if let Some(file) = &args.audit {
-        sandbox = sandbox
-            .with_audit(log(file)?)
-            .map_err(|error| Usage(error.to_string()))?;
-    }
-    if args.policy.is_none() && !args.quiet {
-        print_grants(sandbox.policy());
+    let sandbox = prepared.sandbox(&runtime, asked.clone())?;
+    if args.sandbox.policy.is_none() && !args.quiet {
+        prepare::print_grants(sandbox.policy());
     }
     let out = match &args.out {
         Some(_) if sandbox.policy().work().is_none() => {
@@ -208,15 +199,6 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     Ok(Exit::from(&outcome.verdict))
 }
 
-/// The log in this file; on standard error for `-`.
-pub(crate) fn log(file: &Path) -> Result<Log> {
-    if is_dash(file) {
-        return Ok(Log::stderr());
-    }
-    let cannot = |error| Usage(format!("cannot record in {}: {error}", file.display()));
-    Ok(Log::file(file).map_err(cannot)?)
-}
-
 /// The end of waiting for a run.
 enum RunEnd {
     ByItself(Result<Box<Result<Outcome, Error>>, RecvError>),
@@ -285,107 +267,6 @@ fn usage_or_own(error: Error) -> anyhow::Error {
         | Error::InputsTooLarge { .. }
         | Error::WorkFile { .. } => Usage(error.to_string()).into(),
         _ => error.into(),
-    }
-}
-
-/// The policy of a run, its tools, and the approver if that is not the terminal.
-type Prepared = (Policy, Vec<Tool>, Option<Arc<dyn Approver>>);
-
-/// Reads what the script may do, and says everything that would keep it from running.
-fn prepare(args: &RunArgs) -> Result<Prepared> {
-    let Some(file) = &args.policy else {
-        // Nothing but directories that were named by hand.
-        return Ok((narrow(args, quick(args)?)?, Vec::new(), None));
-    };
-    let doubles = preflight::doubles(args.doubles.file.as_deref())?;
-    let (policy, tools) = preflight::load(file, Host::Here, &doubles)?.usable()?;
-    let approver = doubles.approve().then(Doubles::approver);
-    Ok((narrow(args, policy)?, tools, approver))
-}
-
-/// The policy, narrowed by flags.
-fn narrow(args: &RunArgs, base: Policy) -> Result<Policy> {
-    let mut limits = base.limits().clone();
-    for (limit, flag) in [
-        (Limit::Timeout, args.timeout),
-        (Limit::Memory, args.memory),
-        (Limit::Fuel, args.fuel),
-    ] {
-        if let Some(amount) = flag {
-            limits = limits.with(limit, amount)?;
-        }
-    }
-    let code = args.profile.map(Profile::source_rules);
-    let code = code.unwrap_or_else(|| base.source_rules().clone());
-    let policy = base.clone().with_limits(limits).with_source_rules(code);
-    // Without a file there is nothing to widen: whoever types the flags is who decides.
-    if args.policy.is_some()
-        && let Some(wider) = policy.widenings(&base).first()
-    {
-        let key = &wider.key;
-        let flag = match key.as_str() {
-            "source" => "profile",
-            key => key.trim_start_matches("limits."),
-        };
-        let place = match base.location(key) {
-            Some(at) => format!("as {at} says"),
-            None => "the default, since the policy says nothing".to_owned(),
-        };
-        return Err(Usage(format!(
-            "--{flag} would widen the policy: {}, {place}; a flag can only narrow it, so leave it \
-             out or change `{key}` in the policy",
-            wider.what
-        ))
-        .into());
-    }
-    Ok(policy)
-}
-
-/// The policy without a file and without flags: computing, in a working directory.
-pub(crate) fn policy_without_file() -> Result<Policy> {
-    Ok(Policy::computing().with_work(Policy::WORK)?)
-}
-
-/// The policy without a file: computing, and the directories of `--read` and `--write`. Scripts
-/// find these from `/`, so that they have a working directory beside them only if files go in or
-/// out.
-fn quick(args: &RunArgs) -> Result<Policy> {
-    let mut granted: BTreeMap<(&str, &Path), Access> = BTreeMap::new();
-    for (directories, access) in [(&args.read, Access::READ), (&args.write, Access::WRITE)] {
-        for directory in directories {
-            let place = (directory.guest.as_str(), directory.host.as_path());
-            *granted.entry(place).or_insert(Access::empty()) |= access;
-        }
-    }
-    let has_work = granted.is_empty() || !args.files.is_empty() || args.out.is_some();
-    let mut policy = if has_work {
-        policy_without_file()?
-    } else {
-        Policy::computing()
-    };
-    for ((guest, host), access) in granted {
-        let wrong = |why: String| Usage(format!("cannot grant {}: {why}", host.display()));
-        let absolute = std::path::absolute(host).map_err(|error| wrong(error.to_string()))?;
-        let grant =
-            Grant::new(guest, &absolute, access).map_err(|error| wrong(error.to_string()))?;
-        policy = policy
-            .with_permissions(access.permissions())
-            .with_grant(grant)
-            .map_err(|error| wrong(error.to_string()))?;
-    }
-    Ok(policy)
-}
-
-/// Says what flags have granted.
-fn print_grants(policy: &Policy) {
-    for grant in policy.grants() {
-        let may = match policy.access(grant) {
-            Access::READ => "read",
-            Access::WRITE => "write",
-            _ => "read and write",
-        };
-        let (guest, host) = (grant.guest(), grant.host().display());
-        remark(&format!("the script may {may} {guest}, which is {host}"));
     }
 }
 

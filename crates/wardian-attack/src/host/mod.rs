@@ -10,6 +10,7 @@ mod record;
 mod rules;
 mod session;
 mod source;
+mod work;
 
 use std::time::Duration;
 
@@ -86,6 +87,10 @@ pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
         "edited_snapshots" => session::edited_snapshots(),
         "outlived_policy" => session::outlived_policy(bed),
         "growing_session" => session::growing(),
+
+        "work_of_others" => work::of_others(),
+        "full_work_directories" => work::full_at_once(),
+        "snapshot_of_full_work" => work::snapshot_of_full(),
         other => Err(format!("there is no attack {other}")),
     }
 }

@@ -321,3 +321,40 @@ fn a_prompt_goes_on_in_a_file_and_survives_an_interrupt() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     prints(&file, "print(x)", "1\n");
 }
+
+/// The prompt in README.md is what a terminal shows.
+#[test]
+fn the_prompt_in_readme_is_real() {
+    let readme = include_str!("../../../../README.md");
+    let shown = readme
+        .split("```console\n")
+        .find(|block| block.starts_with("$ wardian repl"));
+    let shown = shown.unwrap().split("```").next().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (command, shown) = shown[2..].split_once('\n').unwrap();
+    let command = command.replacen("wardian", env!("CARGO_BIN_EXE_wardian"), 1);
+    let mut child = Command::new("script")
+        .args(["--quiet", "--command", &command, "/dev/null"])
+        .current_dir(directory.path())
+        .env("TERM", "dumb")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let mut inputs = shown.lines().filter_map(|line| line.strip_prefix(">>> "));
+    let (mut seen, mut piece) = (String::new(), [0; 1024]);
+    // The terminal would show what is typed before it is asked for, and so twice.
+    while let Ok(count @ 1..) = screen.read(&mut piece) {
+        seen.push_str(&text(&piece[..count]));
+        if seen.ends_with(">>> ") {
+            let input = inputs
+                .next()
+                .map_or("\u{4}".to_owned(), |input| format!("{input}\r"));
+            keys.write_all(input.as_bytes()).unwrap();
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(seen.replace('\r', ""), format!("{shown}>>> \n"));
+}
