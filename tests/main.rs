@@ -12,6 +12,7 @@
 mod artifacts;
 mod audit;
 mod database;
+mod displays;
 mod documents;
 mod embedding;
 mod events;
@@ -29,6 +30,7 @@ mod messages;
 mod modules;
 mod needs_aiosmtpd;
 mod needs_postgresql;
+mod packages;
 mod python_cases;
 mod review;
 mod scenarios;

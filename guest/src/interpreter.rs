@@ -26,10 +26,11 @@ const WARM_UP: &str = include_str!("warm_up.py");
 
 /// Modules of Python's standard library as they are here: written in Python, run while the snapshot
 /// is made. `_absent` makes some more.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
     ("_absent", include_str!("modules/_absent.py")),
     ("_decimal", include_str!("modules/_decimal.py")),
     ("_csv_wide", include_str!("modules/_csv_wide.py")),
+    ("_display", include_str!("modules/_display.py")),
     ("_threads", include_str!("modules/_threads.py")),
     ("pwd", include_str!("modules/pwd.py")),
     ("pyexpat", include_str!("modules/pyexpat.py")),
@@ -47,7 +48,8 @@ pub(crate) struct Python {
 pub(crate) struct Support {
     /// `linecache.cache`, where tracebacks look for source lines.
     pub(crate) source_lines: PyDictRef,
-    /// `thaw(args, env, begins, work)`: makes fresh what the snapshot froze, where a script begins.
+    /// `thaw(args, env, begins, work, packages)`: makes fresh what the snapshot froze, where a
+    /// script begins.
     pub(crate) thaw: PyObjectRef,
     /// `gc.collect()`.
     pub(crate) collect: PyObjectRef,
@@ -70,6 +72,9 @@ pub(crate) struct Support {
     pub(crate) read_exact: PyObjectRef,
     /// `run_coroutine(coroutine, is_call)`: drives a script that awaits at its top level.
     pub(crate) run_coroutine: PyObjectRef,
+    /// `show_result(value)`: shows the value of the last expression, if it has forms beside its
+    /// text.
+    pub(crate) show_result: PyObjectRef,
     /// `finish()`: runs the threads that a program waits for when it ends.
     pub(crate) finish: PyObjectRef,
     /// The threads that have been started and have not run.
@@ -123,6 +128,7 @@ impl Python {
             call: None,
             file: None,
             work: None,
+            packages: None,
             modules: std::collections::BTreeMap::new(),
             args: Vec::new(),
             inputs: serde_json::Map::new(),
@@ -182,6 +188,7 @@ impl Support {
             ("own_modules", sources.into()),
             ("time_zone", vm.new_function("time_zone", time_zone).into()),
             ("time_zones", time_zones(vm)),
+            crate::display::function(vm),
         ];
         for (name, value) in own.into_iter().chain(crate::imports::functions(vm)) {
             scope.globals.set_item(name, value, vm)?;
@@ -204,6 +211,7 @@ impl Support {
             write_exact: global("write_exact")?,
             read_exact: global("read_exact")?,
             run_coroutine: global("run_coroutine")?,
+            show_result: global("show_result")?,
             finish: global("finish")?,
             started_threads: global("started_threads")?.try_into_value(vm)?,
         })

@@ -10,6 +10,7 @@ mod allocator;
 mod carets;
 mod convert;
 mod decimal;
+mod display;
 mod exception;
 mod excluded;
 mod expat;

@@ -181,7 +181,9 @@ fn run_script(
     let begins = request.call.is_none_or(|call| call.begins);
     let begins = vm.ctx.new_bool(begins);
     let work = request.work.as_deref().map(|work| vm.ctx.new_str(work));
-    let args = (vm.ctx.new_list(args), env, begins, work);
+    let packages = request.packages.as_deref();
+    let packages = packages.map(|path| vm.ctx.new_str(path));
+    let args = (vm.ctx.new_list(args), env, begins, work, packages);
     support.thaw.call(args, vm)?;
 
     for (name, value) in &request.inputs {
@@ -371,7 +373,7 @@ fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMac
     let exception = match ended {
         Ok(value) => {
             return Report::Completed {
-                value: reported(value, request, vm),
+                value: reported(value, request, support, vm),
             };
         }
         Err(exception) => exception,
@@ -390,7 +392,18 @@ fn report(ended: PyResult, request: &Request, support: &Support, vm: &VirtualMac
     }
 }
 
-fn reported(value: PyObjectRef, request: &Request, vm: &VirtualMachine) -> ReportedValue {
+fn reported(
+    value: PyObjectRef,
+    request: &Request,
+    support: &Support,
+    vm: &VirtualMachine,
+) -> ReportedValue {
+    // Only classes of scripts and packages have other forms than a text.
+    let slots = &value.class().slots;
+    if !slots.flags.has_feature(PyTypeFlags::IMMUTABLETYPE) {
+        // What fails there has printed why.
+        let _ = support.show_result.call((value.clone(),), vm);
+    }
     if request.interactive && !vm.is_none(&value) {
         let repr = exception::text(value.repr(vm).map(Into::into), "<repr() failed>");
         // As Python's own prompt does. What a script has made of `builtins` is its own affair.

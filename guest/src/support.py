@@ -52,9 +52,13 @@ datetime.date.today()
 _OURS = (lambda: 0).__code__.co_filename
 
 
-import pwd, pyexpat, _absent, _csv_wide, _threads
+import pwd, pyexpat, _absent, _csv_wide, _display, _threads
 
 finish, started_threads = _threads.finish, _threads._started
+
+
+_display.show = show
+builtins.display, show_result = _display.display, _display.show_result
 
 
 def _import(name, absent):
@@ -315,7 +319,7 @@ def _modules_of_tools():
     wardian = types.ModuleType("wardian", "What the host offers: tools, to be called or awaited.")
     tools = _Tools("wardian.tools", "The tools that this script may call.", "def", _Calls.call)
     aio = _Tools("wardian.aio", "The same tools, to be awaited: several work at once.", "async def", _Calls.call_async)
-    wardian.__dict__.update(tools=tools, aio=aio, ToolError=ToolError, __path__=[])
+    wardian.__dict__.update(tools=tools, aio=aio, ToolError=ToolError, display=_display.display, __path__=[])
     for module in (wardian, tools, aio):
         sys.modules[module.__name__] = module
     return tools, aio
@@ -387,7 +391,10 @@ def freeze():
     gc.freeze()
 
 
-def thaw(args, env, begins, work):
+_packages = []
+
+
+def thaw(args, env, begins, work, packages):
     """Makes fresh what the snapshot froze: randomness, the start of the clocks, the environment."""
     if begins:
         _begin_randomness()
@@ -395,6 +402,9 @@ def thaw(args, env, begins, work):
     if work is not None and work not in sys.path:
         os.chdir(work)
         sys.path.insert(0, work)
+    if packages is not None and not _packages:
+        sys.path.append(packages)
+        _packages.append(f"{packages}/")
     sys.argv[1:] = args
     if env:
         os.environ.update(env)
@@ -424,11 +434,23 @@ def offer_modules(modules):
     sys.meta_path.append(_Finder(modules))
 
 
-def _is_library(globals):
-    """Are these the globals of a module that came with the interpreter?"""
+def _origin(globals):
+    """Where the module that has these globals comes from; None if no module has them."""
     module = sys.modules.get(globals.get("__name__"))
-    origin = getattr(getattr(module, "__spec__", None), "origin", None)
-    return origin in ("frozen", "built-in") and module.__dict__ is globals
+    if getattr(module, "__dict__", None) is not globals:
+        return None
+    return getattr(getattr(module, "__spec__", None), "origin", None)
+
+
+def _is_own(globals):
+    """Are these the globals of a module that came with the interpreter?"""
+    return _origin(globals) in ("frozen", "built-in")
+
+
+def _is_library(globals):
+    """Are these the globals of a module of the interpreter's or of a package of the policy's?"""
+    origin = _origin(globals)
+    return origin in ("frozen", "built-in") or isinstance(origin, str) and origin.startswith(tuple(_packages))
 
 
 # What functions that are written in Rust import when they are called: as if by their caller.
@@ -564,7 +586,7 @@ def _format_plainly(exception, kept, script, carets):
             marks = carets(shown, max(0, start - indented), max(0, end - indented))
             if marks:
                 rows.append(f"    {marks}\n")
-        elif not _is_library(frame.f_globals):
+        elif not _is_own(frame.f_globals):
             return None
     return "".join(rows)
 

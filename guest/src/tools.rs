@@ -13,7 +13,7 @@ use crate::interpreter::Support;
 unsafe extern "C" {
     // The host checks every range that it is given.
     #[link_name = "tool"]
-    safe fn host(operation: u32, a: u32, b: u32) -> u64;
+    pub(crate) safe fn host(operation: u32, a: u32, b: u32) -> u64;
 }
 
 /// The deepest nesting of arguments.

@@ -16,10 +16,10 @@ mod names;
 mod read;
 
 pub use names::NameSet;
-pub use read::{Malformed, strict_json};
+pub use read::{Malformed, is_mime_type, strict_json};
 
 /// The version of this interface. Host and guest refuse to talk across versions.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 /// The name of a script in tracebacks, in `sys.argv[0]` and in `linecache`.
 pub const SCRIPT_NAME: &str = "<snippet>";
@@ -27,6 +27,9 @@ pub const SCRIPT_NAME: &str = "<snippet>";
 /// The longest report that a guest may hand over, in bytes. A value of 1 MiB and a traceback
 /// of [`TRACEBACK_BYTES`], escaped as JSON at worst sixfold, stay below it.
 pub const REPORT_BYTES: u32 = 8 << 20;
+
+/// The longest [`Display`] that a guest may hand over, in bytes of JSON.
+pub const DISPLAY_BYTES: u32 = 8 << 20;
 
 /// The longest traceback, exception message or `repr` in a report, in bytes. What is longer
 /// loses its middle.
@@ -73,7 +76,8 @@ pub mod fuel {
     pub const FUNCTION: &str = "refuel";
 }
 
-/// The guest's one import that is not WASI's: `(operation: i32, a: i32, b: i32) -> i64`.
+/// The guest's one import that is not WASI's: `(operation: i32, a: i32, b: i32) -> i64`. All of its
+/// operations but [`SHOW`](tool::SHOW) are about tools.
 pub mod tool {
     /// The module that it is imported from.
     pub const MODULE: &str = "wardian";
@@ -91,6 +95,9 @@ pub mod tool {
     pub const TAKE: u32 = 2;
     /// `(CLOSE, 0, 0)`: the script has ended. What is called from here on is refused.
     pub const CLOSE: u32 = 3;
+    /// `(SHOW, at, len)`: shows the [`Display`](super::Display) in the `len` bytes at `at`, at most
+    /// [`DISPLAY_BYTES`](super::DISPLAY_BYTES). Returns 0.
+    pub const SHOW: u32 = 4;
 
     /// Milliseconds that have no end.
     pub const FOREVER: u32 = u32::MAX;
@@ -171,6 +178,29 @@ impl ToolFailure {
     }
 }
 
+/// Something that a script shows: a table, a picture, in every form that it has.
+///
+/// Nothing in it is to be believed. HTML and SVG can hold scripts: whoever shows them in a page
+/// shows them in a frame that may do nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Display {
+    /// Its forms by MIME type, as Jupyter has them: `text/plain`, `text/html`, `image/png`. Text is
+    /// as it is, other bytes are in base64, JSON is written as text.
+    pub data: BTreeMap<String, String>,
+    /// Set if it is the value of the script's last expression.
+    pub is_result: bool,
+}
+
+impl Display {
+    /// Returns the size of its forms, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        let sizes = self.data.iter().map(|(mime, form)| mime.len() + form.len());
+        sizes.sum()
+    }
+}
+
 /// One script to run, and everything that it is given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +218,9 @@ pub struct Request {
     /// The working directory, if it has one: it begins there, and imports what lies there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<String>,
+    /// The directory of packages, if there are any: it imports what lies there, after Python's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packages: Option<String>,
     /// Modules that it brings along, by the names under which it imports them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modules: BTreeMap<String, ModuleSource>,

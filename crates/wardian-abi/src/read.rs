@@ -7,7 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value as Json};
 
 use crate::{
-    GLOBAL_NAME_BYTES, GLOBALS, Globals, Reply, Report, ReportedValue, Screening, ToolCall, Value,
+    DISPLAY_BYTES, Display, GLOBAL_NAME_BYTES, GLOBALS, Globals, Reply, Report, ReportedValue,
+    Screening, ToolCall, Value,
 };
 
 /// A protocol violation by the guest, which is to be treated as compromised.
@@ -92,6 +93,39 @@ impl Globals {
         }
         Ok(listed)
     }
+}
+
+/// The longest name of a MIME type, in bytes, and the most forms that a display has.
+const MIME_BYTES: usize = 128;
+const FORMS: usize = 32;
+
+impl Display {
+    /// Reads what a script shows.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it is no display, too long, or has other names than those of MIME types.
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        if bytes.len() > DISPLAY_BYTES as usize {
+            return Err(Malformed);
+        }
+        let display: Self = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
+        let are_types = display.data.keys().all(|mime| is_mime_type(mime));
+        (are_types && display.data.len() <= FORMS)
+            .then_some(display)
+            .ok_or(Malformed)
+    }
+}
+
+/// Returns whether a text is the name of a MIME type: `image/svg+xml`.
+pub fn is_mime_type(text: &str) -> bool {
+    let is_name = |part: &str| {
+        let mut chars = part.bytes();
+        part.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && chars.all(|char| char.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&char))
+    };
+    let parts = text.split_once('/');
+    text.len() <= MIME_BYTES && parts.is_some_and(|(kind, name)| is_name(kind) && is_name(name))
 }
 
 impl ToolCall {

@@ -417,6 +417,16 @@ impl TestBed {
                 files.map(|file| file.bytes.len() as u64).sum(),
                 0,
             ),
+            (Limit::Displays, outcome.displays.len() as u64, 0),
+            (
+                Limit::DisplayBytes,
+                outcome
+                    .displays
+                    .iter()
+                    .map(|display| display.size_bytes() as u64)
+                    .sum(),
+                0,
+            ),
             (Limit::WorkFiles, outcome.files.len() as u64, 0),
             (Limit::Memory, usage.memory_peak_bytes, 0),
             (Limit::BytesWritten, usage.bytes_written, 0),

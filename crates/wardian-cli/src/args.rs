@@ -29,6 +29,9 @@ pub(crate) enum Command {
     /// Check, show and compare policies: what scripts may do.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Add packages to a policy, and see whether they can be imported.
+    #[command(subcommand)]
+    Packages(PackagesCommand),
     /// Say what a policy lets scripts call.
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -75,7 +78,10 @@ impl Command {
                 | SessionCommand::List { json, .. }
                 | SessionCommand::Diff { json, .. },
             ) => *json,
-            Self::Session(SessionCommand::Fork { .. }) | Self::Repl(_) => false,
+            Self::Packages(PackagesCommand::Check { json, .. }) => *json,
+            Self::Session(SessionCommand::Fork { .. })
+            | Self::Packages(PackagesCommand::Add { .. })
+            | Self::Repl(_) => false,
             Self::Policy(
                 PolicyCommand::Check { json, .. }
                 | PolicyCommand::Show { json, .. }
@@ -163,6 +169,30 @@ pub(crate) enum SessionCommand {
         #[arg(value_hint = ValueHint::FilePath)]
         other: PathBuf,
         /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Commands for packages.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackagesCommand {
+    /// Add wheels and directories to a policy file: the wheels with their hashes. What the file
+    /// says besides stays as it is. `pip download --only-binary :all: NAME` gets wheels.
+    Add {
+        /// Wheels in pure Python, and directories of Python code.
+        #[arg(required = true, value_hint = ValueHint::AnyPath)]
+        files: Vec<PathBuf>,
+        /// The policy file.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+    },
+    /// Import each module of a policy's packages, in a sandbox.
+    Check {
+        /// The policy file.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+        /// Print a JSON object for each module, a line each.
         #[arg(long)]
         json: bool,
     },

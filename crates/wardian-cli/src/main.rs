@@ -15,6 +15,7 @@ mod explain;
 mod init;
 mod out;
 mod output;
+mod packages;
 mod policy;
 mod preflight;
 mod prepare;
@@ -75,6 +76,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Repl(args) => return repl::run(&args),
         Command::Session(command) => return session::run(command),
         Command::Policy(command) => return policy::run(command),
+        Command::Packages(command) => return packages::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),
         #[cfg(feature = "attack")]

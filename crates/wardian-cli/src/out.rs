@@ -1,14 +1,17 @@
-//! Files that a script has left in its working directory, written to a directory of the host.
+//! Files that a script has left in its working directory, and pictures that it has shown, written
+//! to a directory of the host.
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
-use wardian::outcome::OutputFile;
+use wardian::Outcome;
 
 use crate::exit::Usage;
 use crate::output::remark;
@@ -35,9 +38,10 @@ impl OutDir {
         })
     }
 
-    /// Writes the files, in place of those that are there if that is wanted. Before that nothing is
-    /// changed.
-    pub(crate) fn write(&self, files: &[OutputFile], quiet: bool) -> Result<()> {
+    /// Writes files and pictures, in place of files that are there if that is wanted. Before that
+    /// nothing is changed.
+    pub(crate) fn write(&self, outcome: &Outcome, quiet: bool) -> Result<()> {
+        let files = files(outcome);
         let taken: Vec<_> = files
             .iter()
             .map(|file| file.name.as_str())
@@ -51,7 +55,7 @@ impl OutDir {
             );
             return Err(Usage(why).into());
         }
-        for file in files {
+        for file in &files {
             let path = self.path.join(&file.name);
             self.write_one(file)
                 .with_context(|| format!("cannot write {}", path.display()))?;
@@ -63,7 +67,7 @@ impl OutDir {
         Ok(())
     }
 
-    fn write_one(&self, file: &OutputFile) -> io::Result<()> {
+    fn write_one(&self, file: &NewFile) -> io::Result<()> {
         let mut names = names(&file.name)?;
         let name = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
         let mut dir = self.dir.try_clone()?;
@@ -95,6 +99,54 @@ impl OutDir {
         io::stdin().read_line(&mut answer)?;
         Ok(matches!(answer.trim(), "y" | "yes"))
     }
+}
+
+/// A file to be written.
+struct NewFile {
+    /// Its path, relative to the directory.
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// The pictures that are written: their types, and how the names of their files end.
+const PICTURES: [(&str, &str); 5] = [
+    ("image/png", "png"),
+    ("image/jpeg", "jpg"),
+    ("image/gif", "gif"),
+    ("image/webp", "webp"),
+    ("image/svg+xml", "svg"),
+];
+
+/// The files of an outcome, then its pictures: `display-1.png` for the first display.
+fn files(outcome: &Outcome) -> Vec<NewFile> {
+    let files = outcome.files.iter().map(|file| NewFile {
+        name: file.name.clone(),
+        bytes: file.bytes.clone(),
+    });
+    let mut files: Vec<_> = files.collect();
+    for (number, display) in (1..).zip(&outcome.displays) {
+        for (mime, end) in PICTURES {
+            let Some(form) = display.data.get(mime) else {
+                continue;
+            };
+            let bytes = match mime {
+                "image/svg+xml" => Ok(form.clone().into_bytes()),
+                _ => STANDARD.decode(form),
+            };
+            let Ok(bytes) = bytes else {
+                remark(&format!(
+                    "display {number} has no {mime}: what the script gave as one is not base64"
+                ));
+                continue;
+            };
+            let mut name = format!("display-{number}.{end}");
+            while files.iter().any(|file| file.name == name) {
+                name.insert(0, '_');
+            }
+            files.push(NewFile { name, bytes });
+        }
+    }
+    files
 }
 
 /// The names in a path of a script's, none of which leads up.

@@ -212,6 +212,19 @@ fn render(policy: &Policy, file: Option<&Path>) -> String {
     let count = policy.grants().len() + policy.work_directories().count();
     section(&mut text, "files", count, &paths);
 
+    let packages = policy.packages();
+    if !packages.is_empty() {
+        let mut table = columns(&["packages from", "sha256"]);
+        for wheel in packages.wheels() {
+            let file = wheel.file().display().to_string();
+            table.add_row([file, wheel.sha256().to_owned()]);
+        }
+        for directory in packages.directories() {
+            table.add_row([directory.display().to_string(), String::new()]);
+        }
+        section(&mut text, "packages", packages.paths().count(), &table);
+    }
+
     let mut domains = columns(&["domain", "where"]);
     let mut count = 0;
     for domain in policy.domains() {

@@ -17,7 +17,7 @@ use crate::output::remark;
 use crate::preflight::{self, Host};
 use crate::run::is_dash;
 
-/// What a sandbox is made of, read and checked.
+/// The parts of a sandbox, read and checked.
 pub(crate) struct Prepared<'a> {
     pub(crate) policy: Policy,
     tools: Vec<Tool>,

@@ -13,6 +13,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Editor, Helper};
 use tokio::signal::unix::{SignalKind, signal};
+use wardian::event::RunEvent;
 use wardian::outcome::{SourceRule, Stream, Value};
 use wardian::policy::{Limit, Profile};
 use wardian::session::{Session, SessionOptions};
@@ -245,16 +246,19 @@ impl Repl {
 }
 
 /// Shows output as it comes. There is nobody to tell if that fails.
-fn output() -> impl FnMut(Stream, &[u8]) + Send {
+fn output() -> impl FnMut(RunEvent) + Send {
     let (mut stdout, mut stderr) = (Escaper::default(), Escaper::default());
-    move |stream, bytes| {
+    move |event| {
+        let Some((stream, bytes)) = run::terminal_text(event) else {
+            return;
+        };
         let _ = match stream {
             Stream::Stdout => {
-                let text = stdout.push(bytes);
+                let text = stdout.push(&bytes);
                 let mut out = io::stdout();
                 out.write_all(text.as_bytes()).and_then(|()| out.flush())
             }
-            Stream::Stderr => io::stderr().write_all(stderr.push(bytes).as_bytes()),
+            Stream::Stderr => io::stderr().write_all(stderr.push(&bytes).as_bytes()),
         };
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     if let Some(file) = session {
         file.save()?;
     }
-    let put_out = out.map(|out| out.write(&outcome.files, args.quiet || args.json));
+    let put_out = out.map(|out| out.write(&outcome, args.quiet || args.json));
     if !args.json {
         if !args.quiet {
             print_refusals(&outcome.refusals);
@@ -425,25 +425,39 @@ fn ended_by_itself(verdict: &Verdict) -> bool {
     )
 }
 
-/// A receiver of a script's output while it runs.
-type Sink = Box<dyn FnMut(Stream, &[u8]) + Send>;
+/// A receiver of a run's events.
+type Sink = Box<dyn FnMut(RunEvent) + Send>;
 
-/// Passes output on as it comes, until the run has ended.
+/// Passes events on as they come, until the run has ended.
 pub(crate) async fn follow(
     mut events: RunEvents,
-    mut show: impl FnMut(Stream, &[u8]),
+    mut show: impl FnMut(RunEvent),
 ) -> Result<Outcome, Error> {
     while let Some(event) = events.next().await {
-        if let RunEvent::Output { stream, bytes } = event {
-            show(stream, &bytes);
-        }
+        show(event);
     }
     events.outcome().await
 }
 
-/// Shows output as it comes.
+/// Returns the part of an event that a terminal shows: output, and the text of a display.
+pub(crate) fn terminal_text(event: RunEvent) -> Option<(Stream, Vec<u8>)> {
+    match event {
+        RunEvent::Output { stream, bytes } => Some((stream, bytes)),
+        RunEvent::Display(mut display) if !display.is_result => {
+            let text = display.data.remove("text/plain")?;
+            Some((Stream::Stdout, format!("{text}\n").into_bytes()))
+        }
+        _ => None,
+    }
+}
+
+/// Shows events as they come.
 fn sink(screen: Screen) -> Sink {
-    Box::new(move |stream, bytes| screen.send(Piece::Output(stream, bytes.to_vec())))
+    Box::new(move |event| {
+        if let Some((stream, bytes)) = terminal_text(event) {
+            screen.send(Piece::Output(stream, bytes));
+        }
+    })
 }
 
 /// Output of a script so far, for a run that is interrupted.
@@ -453,14 +467,16 @@ struct Heard(Arc<Mutex<[Output; 2]>>);
 impl Heard {
     fn sink(&self) -> Sink {
         let heard = self.clone();
-        Box::new(move |stream, bytes| {
-            if let Ok(mut heard) = heard.0.lock() {
+        Box::new(move |event| {
+            if let RunEvent::Output { stream, bytes } = event
+                && let Ok(mut heard) = heard.0.lock()
+            {
                 let [stdout, stderr] = &mut *heard;
                 let output = match stream {
                     Stream::Stdout => stdout,
                     Stream::Stderr => stderr,
                 };
-                output.bytes.extend_from_slice(bytes);
+                output.bytes.extend_from_slice(&bytes);
                 output.written += bytes.len() as u64;
             }
         })

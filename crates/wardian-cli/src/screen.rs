@@ -21,11 +21,18 @@ use crate::problems;
 use crate::sources::{Files, Sources, source_name};
 
 pub(crate) fn run(args: ScreenArgs) -> Result<Exit> {
-    let code = match (&args.policy, args.profile) {
-        (Some(file), _) => load_policy(file)?.source_rules().clone(),
-        (None, profile) => profile.unwrap_or(Profile::Standard).source_rules(),
+    let policy = match (&args.policy, args.profile) {
+        (Some(file), _) => {
+            let policy = load_policy(file)?;
+            Policy::computing()
+                .with_source_rules(policy.source_rules().clone())
+                .with_packages(policy.packages().clone())?
+        }
+        (None, profile) => {
+            let profile = profile.unwrap_or(Profile::Standard);
+            Policy::computing().with_source_rules(profile)
+        }
     };
-    let policy = Policy::computing().with_source_rules(code);
     let sandbox = Sandbox::new(&Runtime::new()?, policy)?;
     let screened = screen_all(&sandbox, &args.files);
     let mut exit = Exit::SUCCESS;

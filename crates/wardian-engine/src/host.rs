@@ -8,6 +8,7 @@ use std::io::{self, SeekFrom};
 use std::time::{Duration, Instant, SystemTime};
 
 use rand::Rng as _;
+use wardian_abi::Display;
 
 /// Everything that a guest can reach.
 pub trait Host: Send + 'static {
@@ -26,6 +27,9 @@ pub trait Host: Send + 'static {
 
     /// Returns clocks and randomness.
     fn entropy(&mut self) -> &mut Self::Entropy;
+
+    /// Shows something.
+    fn show(&mut self, display: Display) -> impl Future<Output = ()> + Send;
 }
 
 /// A reason of the host to end a run.

@@ -1,11 +1,12 @@
-//! The guest's import for tools: calls start, are waited for, and their replies taken. What comes
-//! from the guest is checked here; which call is allowed is the host's business.
+//! The guest's import for tools: calls start, are waited for, and their replies taken; and for what
+//! it shows. What comes from the guest is checked here; which call is allowed is the host's
+//! business.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wardian_abi::{export, tool};
+use wardian_abi::{Display, export, tool};
 use wasmtime::{Caller, Extern, Memory};
 
 use crate::error::{malformed, stop};
@@ -26,10 +27,16 @@ pub(crate) fn call<H: Host>(
         let (bytes, state) = memory.data_and_store_mut(&mut caller);
         let price = match operation {
             tool::START => price::TOOL,
+            tool::SHOW => price::CALL + price::BYTE * u64::from(b),
             _ => price::CALL,
         };
         let wasi = state.wasi();
         wasi.pay(price).await.map_err(trap)?;
+        if operation == tool::SHOW {
+            let display = Display::read(range(bytes, a, b as usize)?);
+            wasi.host.show(display.map_err(|_| malformed())?).await;
+            return Ok(0);
+        }
         // A guest that was given no tools has nothing to say here.
         let calls = wasi.host.tools().ok_or_else(malformed)?;
         match operation {

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use wardian_abi::ScreenRules;
 
 use crate::{
-    Access, Allowance, DomainError, Grant, GrantError, Limit, LimitError, Limits, Permission,
-    Policy, Profile, SourceRules, ToolRules, is_env_variable, is_identifier, is_tool_name,
+    Access, Allowance, DomainError, Grant, GrantError, Limit, LimitError, Limits, Packages,
+    Permission, Policy, Profile, SourceRules, ToolRules, Wheel, WheelError, is_env_variable,
+    is_identifier, is_tool_name,
 };
 
 /// The version of the canonical form.
@@ -34,6 +35,8 @@ pub struct CanonicalPolicy {
     allowed_domains: Vec<String>,
     /// The path of the working directory; `null` if there is none.
     work: Option<String>,
+    /// The packages that scripts can import.
+    packages: CanonicalPackages,
     /// The limits by their keys: `limits.fuel`. Times are in nanoseconds, sizes in bytes.
     limits: BTreeMap<String, Amount>,
     /// The rules about source.
@@ -54,6 +57,26 @@ struct CanonicalGrant {
     host: PathBuf,
     /// The access to it: `read`, `write`, `read_write`.
     access: String,
+}
+
+/// The packages that scripts can import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CanonicalPackages {
+    /// Wheels.
+    wheels: Vec<CanonicalWheel>,
+    /// Directories of the host.
+    directories: Vec<PathBuf>,
+}
+
+/// A wheel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CanonicalWheel {
+    /// The file on the host, absolute.
+    file: PathBuf,
+    /// SHA-256 of its bytes, in hex.
+    sha256: String,
 }
 
 /// The rules about source.
@@ -121,6 +144,9 @@ pub enum CanonicalError {
     /// A directory can't be granted.
     #[error("`allowed_paths`: {0}")]
     Grant(#[from] GrantError),
+    /// A wheel can't be one.
+    #[error("`packages.wheels`: {0}")]
+    Wheel(#[from] WheelError),
     /// A host can't be granted.
     #[error("`allowed_domains`: {domain:?}: {error}")]
     Domain {
@@ -163,6 +189,7 @@ impl Policy {
             allowed_paths: allowed_paths.collect(),
             allowed_domains,
             work: self.work.as_ref().map(ToString::to_string),
+            packages: (&self.packages).into(),
             limits: limits.collect(),
             source: (&self.source_rules).into(),
             env: self.env.clone(),
@@ -221,6 +248,12 @@ impl TryFrom<CanonicalPolicy> for Policy {
         if let Some(work) = form.work {
             policy = policy.with_work(&work)?;
         }
+        for CanonicalWheel { file, sha256 } in form.packages.wheels {
+            policy = policy.with_wheel(Wheel::new(file, &sha256)?)?;
+        }
+        for directory in form.packages.directories {
+            policy = policy.with_package_directory(directory)?;
+        }
         let mut env = form.env.iter();
         let wrong = env.find(|(name, value)| !is_env_variable(name, value));
         reject_name("env", wrong.map(|(name, _)| name.clone()))?;
@@ -242,6 +275,19 @@ impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = CanonicalPolicy::deserialize(deserializer)?;
         form.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+impl From<&Packages> for CanonicalPackages {
+    fn from(packages: &Packages) -> Self {
+        let wheels = packages.wheels.iter().map(|wheel| CanonicalWheel {
+            file: wheel.file.clone(),
+            sha256: wheel.sha256.clone(),
+        });
+        Self {
+            wheels: wheels.collect(),
+            directories: packages.directories.clone(),
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Rule<'p> {
     Granted(&'p Grant, GuestPath),
     /// Allowed, in the working directory, which is not the host's.
     Work(GuestPath),
+    /// In the packages: allowed for reading.
+    Packages(GuestPath),
     /// Allowed, at this host.
     Reachable(&'p DomainRule),
     /// Refused: the permission is missing.
@@ -44,10 +46,11 @@ pub(crate) enum Rule<'p> {
 impl<'p> Decision<'p> {
     /// May it be done?
     pub fn allowed(&self) -> bool {
-        matches!(
-            self.rule,
-            Rule::Permitted | Rule::Granted(..) | Rule::Work(_) | Rule::Reachable(_)
-        )
+        match self.rule {
+            Rule::Permitted | Rule::Granted(..) | Rule::Work(_) | Rule::Reachable(_) => true,
+            Rule::Packages(_) => self.action == Action::ReadFile,
+            _ => false,
+        }
     }
 
     /// Returns whether it is refused because the permission is missing, whatever it is about.
@@ -82,8 +85,8 @@ impl<'p> Decision<'p> {
     }
 
     /// The key that decided, as it stands in a policy file: `permissions`, `allowed_paths`,
-    /// `allowed_domains`, `work`; with the entry, if one did. `resource` if the resource itself is
-    /// malformed.
+    /// `allowed_domains`, `work`, `packages`; with the entry, if one did. `resource` if the resource
+    /// itself is malformed.
     pub fn rule(&self) -> String {
         match &self.rule {
             Rule::Permitted | Rule::Lacking => "permissions".to_owned(),
@@ -92,6 +95,7 @@ impl<'p> Decision<'p> {
             }
             Rule::Outside(..) => "allowed_paths".to_owned(),
             Rule::Work(_) => "work".to_owned(),
+            Rule::Packages(_) => "packages".to_owned(),
             Rule::Reachable(domain) => format!("allowed_domains[\"{domain}\"]"),
             Rule::Unreachable(..) => "allowed_domains".to_owned(),
             Rule::NoPath(_) | Rule::NoUrl(_) => "resource".to_owned(),
@@ -118,6 +122,14 @@ impl<'p> Decision<'p> {
             _ => None,
         }
     }
+
+    /// The normalised path, if it is in the packages and may be read.
+    pub fn package(&self) -> Option<&GuestPath> {
+        match &self.rule {
+            Rule::Packages(path) if self.allowed() => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Decision<'_> {
@@ -136,6 +148,14 @@ impl fmt::Display for Decision<'_> {
                 write!(f, "{path} is in {grant}, which is granted for {verb}")
             }
             Rule::Work(path) => write!(f, "{} is in the working directory", shown(path)),
+            Rule::Packages(path) if self.allowed() => {
+                write!(f, "{} is in the packages", shown(path))
+            }
+            Rule::Packages(path) => write!(
+                f,
+                "{} is in the packages, which are for reading only",
+                shown(path)
+            ),
             Rule::Narrower(grant, path) => {
                 let (path, access) = (shown(path), grant.access);
                 let grant = shown(&grant.guest);

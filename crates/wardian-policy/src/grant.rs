@@ -82,6 +82,9 @@ pub enum GrantError {
     /// The whole file system.
     #[error("{0} can't be granted as a whole; name the directory that is needed")]
     Root(&'static str),
+    /// It is relative, and there is nothing that it is relative to.
+    #[error("{0:?} is not absolute")]
+    Relative(PathBuf),
     /// The home directory, or one that holds it.
     #[error(
         "{0:?} holds the home directory, with keys and passwords in it; name the directory that is needed"

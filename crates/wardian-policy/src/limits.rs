@@ -78,6 +78,10 @@ pub enum Limit {
     Value,
     /// The nesting of that value; a number or a string has depth 0.
     ValueDepth,
+    /// Things that a run shows by `display`. Those after it are left out.
+    Displays,
+    /// Those things, in bytes of all their forms. One that does not fit is left out.
+    DisplayBytes,
     /// The size of a file that is opened, and to which one can grow, in bytes: `EFBIG`.
     FileSize,
     /// Bytes that a run writes to files, or makes them grow by: `ENOSPC`.
@@ -133,7 +137,7 @@ struct Row {
 
 impl Limit {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Source,
         Self::Timeout,
         Self::Fuel,
@@ -142,6 +146,8 @@ impl Limit {
         Self::Stderr,
         Self::Value,
         Self::ValueDepth,
+        Self::Displays,
+        Self::DisplayBytes,
         Self::FileSize,
         Self::BytesWritten,
         Self::FilesCreated,
@@ -185,6 +191,8 @@ impl Limit {
             Self::Stderr       => row("limits.stderr",        Bytes, MIB,             KIB,       64 * MIB,      false),
             Self::Value        => row("limits.value",         Bytes, MIB,             1,         MIB,           false),
             Self::ValueDepth   => row("limits.value_depth",   Count, 64,              0,         100,           false),
+            Self::Displays     => row("limits.displays",      Count, 100,             0,         10_000,        false),
+            Self::DisplayBytes => row("limits.display_bytes", Bytes, 8 * MIB,         0,         64 * MIB,      false),
             Self::FileSize     => row("max_file_size",        Bytes, 10 * MIB,        0,         TIB,           true),
             Self::BytesWritten => row("limits.bytes_written", Bytes, 64 * MIB,        0,         TIB,           true),
             Self::FilesCreated => row("limits.files_created", Count, 1_000,           0,         1_000_000,     true),
@@ -527,6 +535,8 @@ mod tests {
             Limit::Stdout,
             Limit::Stderr,
             Limit::Value,
+            Limit::Displays,
+            Limit::DisplayBytes,
             Limit::OpenFiles,
             Limit::ToolCalls,
             Limit::ToolBytes,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::{Limit, Location, Permission, Policy};
+use crate::{Limit, Location, Permission, Policy, Wheel};
 
 /// Something that a policy allows and the one that it is compared with does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,20 @@ impl Policy {
         if let Some(work) = self.work.as_ref().filter(|_| self.work != base.work) {
             let what = format!("there is a working directory at {work}");
             add("work".to_owned(), what, None);
+        }
+        let is_known = |wheel: &&Wheel| {
+            let mut theirs = base.packages.wheels.iter();
+            theirs.any(|other| other.sha256 == wheel.sha256)
+        };
+        for wheel in self.packages.wheels.iter().filter(|wheel| !is_known(wheel)) {
+            let what = format!("{} can be imported", wheel.file.display());
+            add("packages.wheels".to_owned(), what, None);
+        }
+        for directory in &self.packages.directories {
+            if !base.packages.directories.contains(directory) {
+                let what = format!("what is in {} can be imported", directory.display());
+                add("packages.directories".to_owned(), what, None);
+            }
         }
         for limit in Limit::ALL {
             let [mine, theirs] = [self, base].map(|policy| policy.limits.get(limit));

@@ -49,6 +49,12 @@ impl GuestPath {
         &TEMPORARY
     }
 
+    /// The directory of packages.
+    pub(crate) fn packages() -> &'static Self {
+        static PACKAGES: LazyLock<GuestPath> = LazyLock::new(|| GuestPath("/packages".to_owned()));
+        &PACKAGES
+    }
+
     /// Normalises an absolute path.
     ///
     /// # Errors

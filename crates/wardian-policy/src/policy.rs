@@ -9,8 +9,8 @@ use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::grant::guest_directory;
 use crate::{
-    Access, Action, Grant, GrantError, GuestPath, Limits, Location, Permission, Profile, Source,
-    SourceRules, ToolRules,
+    Access, Action, Grant, GrantError, GuestPath, Limits, Location, Packages, Permission, Profile,
+    Source, SourceRules, ToolRules, Wheel,
 };
 
 /// The authority of one agent. Nothing is granted that is not in here.
@@ -24,6 +24,7 @@ pub struct Policy {
     pub(crate) domains: Domains,
     /// The path of the working directory, if there is one.
     pub(crate) work: Option<GuestPath>,
+    pub(crate) packages: Packages,
     pub(crate) limits: Limits,
     pub(crate) source_rules: SourceRules,
     pub(crate) env: BTreeMap<String, String>,
@@ -47,6 +48,7 @@ impl Policy {
             grants: Vec::new(),
             domains: Domains::default(),
             work: None,
+            packages: Packages::default(),
             limits,
             source_rules: Profile::Standard.source_rules(),
             env: BTreeMap::new(),
@@ -136,7 +138,8 @@ impl Policy {
     pub fn with_work(mut self, path: &str) -> Result<Self, GrantError> {
         let work = guest_directory(path)?;
         let granted = self.grants.iter().map(|grant| &grant.guest);
-        for other in granted.chain([GuestPath::temporary()]) {
+        let taken = [GuestPath::temporary(), GuestPath::packages()];
+        for other in granted.chain(taken) {
             if other.overlaps(&work) {
                 let [what, with] = [path.to_owned(), other.to_string()];
                 return Err(GrantError::Overlap { what, with });
@@ -144,6 +147,65 @@ impl Policy {
         }
         self.work = Some(work);
         Ok(self)
+    }
+
+    /// The same policy, in which scripts can import and read what is in this wheel, under
+    /// `/packages`. It takes no permission, since nothing in it is the host's.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`] if a directory is granted there.
+    ///
+    /// # Security
+    ///
+    /// The code in it runs as the script does. It is not screened, and imports what it needs.
+    pub fn with_wheel(mut self, wheel: Wheel) -> Result<Self, GrantError> {
+        self.packages.wheels.push(wheel);
+        self.check_packages()?;
+        Ok(self)
+    }
+
+    /// The same policy, in which scripts can import and read what is in this directory of the host,
+    /// as it is when a sandbox is made: as [`with_wheel`](Self::with_wheel).
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`] if a directory is granted there, or this one is not absolute.
+    pub fn with_package_directory(mut self, host: impl Into<PathBuf>) -> Result<Self, GrantError> {
+        let host = host.into();
+        if !host.is_absolute() {
+            return Err(GrantError::Relative(host));
+        }
+        self.packages.directories.push(host);
+        self.check_packages()?;
+        Ok(self)
+    }
+
+    /// The same policy with these packages, and no others: as [`with_wheel`](Self::with_wheel).
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`] if a directory is granted there.
+    pub fn with_packages(mut self, packages: Packages) -> Result<Self, GrantError> {
+        self.packages = packages;
+        self.check_packages()?;
+        Ok(self)
+    }
+
+    /// Checks that nothing else lies where packages do.
+    pub(crate) fn check_packages(&self) -> Result<(), GrantError> {
+        let granted = self.grants.iter().map(|grant| &grant.guest);
+        let packages = GuestPath::packages();
+        match granted
+            .chain(&self.work)
+            .find(|other| other.overlaps(packages))
+        {
+            Some(other) if !self.packages.is_empty() => Err(GrantError::Overlap {
+                what: packages.to_string(),
+                with: other.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The same policy with one more entry of `allowed_domains`.
@@ -174,14 +236,11 @@ impl Policy {
             });
             return Err(GrantError::Overlap { what, with });
         }
-        if let Some(work) = self
-            .work
-            .as_ref()
-            .filter(|work| work.overlaps(&grant.guest))
-        {
+        let mut in_memory = self.work.iter().chain(self.package_directory());
+        if let Some(other) = in_memory.find(|other| other.overlaps(&grant.guest)) {
             return Err(GrantError::Overlap {
                 what: grant.guest.to_string(),
-                with: work.to_string(),
+                with: other.to_string(),
             });
         }
         let at = self
@@ -214,6 +273,16 @@ impl Policy {
     /// The path of the working directory, if scripts have one.
     pub fn work(&self) -> Option<&GuestPath> {
         self.work.as_ref()
+    }
+
+    /// The packages that scripts can import.
+    pub fn packages(&self) -> &Packages {
+        &self.packages
+    }
+
+    /// The directory that scripts find packages in, if there are any.
+    pub fn package_directory(&self) -> Option<&GuestPath> {
+        (!self.packages.is_empty()).then(GuestPath::packages)
     }
 
     /// The directories that scripts have in the host's memory: the working directory, and `/tmp`
@@ -341,6 +410,12 @@ impl Policy {
         if works.any(|work| path.within(work).is_some()) {
             return self.decide(action, Rule::Work(path));
         }
+        if self
+            .package_directory()
+            .is_some_and(|packages| path.within(packages).is_some())
+        {
+            return self.decide(action, Rule::Packages(path));
+        }
         // Grants are disjoint, so only the last that does not follow the path can hold it.
         let after = self.grants.partition_point(|grant| grant.guest <= path);
         let holds = after.checked_sub(1).and_then(|last| self.grants.get(last));
@@ -374,7 +449,7 @@ impl Policy {
 
     /// The permission comes first: without it, no entry allows anything.
     fn decide<'p>(&'p self, action: Action, rule: Rule<'p>) -> Decision<'p> {
-        let takes_none = matches!(rule, Rule::Work(_));
+        let takes_none = matches!(rule, Rule::Work(_) | Rule::Packages(_));
         let rule = if takes_none || self.permissions.contains(action.permission()) {
             rule
         } else {
@@ -386,6 +461,7 @@ impl Policy {
             Rule::Granted(grant, _) | Rule::Narrower(grant, _) => grant.location(),
             Rule::Outside(..) => key("allowed_paths"),
             Rule::Work(_) => key("work"),
+            Rule::Packages(_) => key("packages"),
             Rule::Reachable(domain) => domain.location(),
             Rule::Unreachable(..) => key("allowed_domains"),
             Rule::NoPath(_) | Rule::NoUrl(_) => None,

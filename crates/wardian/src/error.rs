@@ -102,6 +102,16 @@ pub enum Error {
         /// The reason, in one sentence.
         reason: String,
     },
+    /// A package of the policy can't be used.
+    #[error("the package {} {reason}{}", file.display(), place(location.as_ref()))]
+    Package {
+        /// The wheel or the directory.
+        file: std::path::PathBuf,
+        /// The place of `[packages]`, if the policy was read from a file.
+        location: Option<Location>,
+        /// The reason, to follow the file.
+        reason: String,
+    },
     /// A tool that the policy grants is not there, or not as the policy says.
     #[error("the tool {tool:?} {reason}{}", place(location.as_ref()))]
     Tool {

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use wardian_abi::Display;
 use wardian_engine::{Host, SystemEntropy};
 use wardian_policy::Policy;
 
@@ -17,6 +18,7 @@ pub(crate) struct RunHost {
     files: FileGuard,
     calls: Option<Calls>,
     entropy: SystemEntropy,
+    context: Arc<RunContext>,
 }
 
 impl RunHost {
@@ -27,24 +29,27 @@ impl RunHost {
             files: FileGuard::new(gate.authority().clone(), context.clone(), open),
             calls: has_tools.then(|| Calls::new(gate.clone(), context.clone())),
             entropy: SystemEntropy::default(),
+            context: context.clone(),
         }
     }
 
     /// A host at which a guest reaches nothing.
     pub(crate) fn blank() -> Self {
-        static BLANK: LazyLock<Arc<Authority>> =
-            LazyLock::new(|| Arc::new(Authority::new(Policy::computing(), Grants::default())));
-        let context = RunContext::new(
+        static BLANK: LazyLock<Arc<Authority>> = LazyLock::new(|| {
+            Arc::new(Authority::new(Policy::computing(), Grants::default(), None))
+        });
+        let context = Arc::new(RunContext::new(
             String::new().into(),
             &BLANK.policy,
             BLANK.policy.limits(),
             None,
             EventSender::default(),
-        );
+        ));
         Self {
-            files: FileGuard::new(BLANK.clone(), Arc::new(context), OpenFiles::new(None)),
+            files: FileGuard::new(BLANK.clone(), context.clone(), OpenFiles::new(None)),
             calls: None,
             entropy: SystemEntropy::default(),
+            context,
         }
     }
 
@@ -91,5 +96,9 @@ impl Host for RunHost {
 
     fn entropy(&mut self) -> &mut SystemEntropy {
         &mut self.entropy
+    }
+
+    async fn show(&mut self, display: Display) {
+        self.context.show(display).await;
     }
 }

@@ -91,7 +91,7 @@ pub mod event {
 
 /// The parts of an [`Outcome`].
 pub mod outcome {
-    pub use wardian_abi::{Raised, SourceRule, Value, Violation};
+    pub use wardian_abi::{Display, Raised, SourceRule, Value, Violation};
     pub use wardian_engine::{Output, Stream};
 
     pub use crate::files::OutputFile;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wardian_policy::{Permission, Policy, Problem, nearest};
 
 use crate::Tool;
-use crate::files::Grants;
+use crate::files::{Grants, Packages};
 use crate::modules::modules;
 use crate::tools::unfit_tools;
 
@@ -59,8 +59,8 @@ pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     problems
 }
 
-/// Problems that only this host can show: directories that can't be granted, files of tools that
-/// are not there or lie where scripts get at them.
+/// Problems that only this host can show: directories that can't be granted, packages that can't be
+/// used, files of tools that are not there or lie where scripts get at them.
 pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     if !policy.permissions().contains(Permission::EXECUTE_CODE) {
         return Vec::new();
@@ -73,6 +73,11 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
             policy.problem_at(failure.location.as_ref(), "allowed_paths", message, None)
         })
         .collect();
+    for failure in Packages::read(policy, &grants).err().unwrap_or_default() {
+        let message = format!("the package {} {}", failure.file.display(), failure.reason);
+        let at = failure.location.as_ref();
+        problems.push(policy.problem_at(at, "packages", message, None));
+    }
     for tool in tools {
         for (file, access) in &tool.0.files {
             let apart = grants.check_apart(file, *access);
@@ -97,7 +102,7 @@ pub fn module_problems(policy: &Policy) -> Vec<Problem> {
     let problem = |module: &str| {
         let help = match nearest(module, &known) {
             Some(near) => format!("did you mean {near}?"),
-            None => "the interpreter has Python's standard library, and no packages".to_owned(),
+            None => "the interpreter has Python's standard library; what `[packages]` has is allowed anyway".to_owned(),
         };
         let key = format!("source.allow_imports[{module:?}]");
         policy.problem(&key, format!("there is no module {module}"), Some(help))

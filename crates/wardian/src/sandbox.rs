@@ -42,7 +42,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error::Grant`] if a granted directory can't be opened, or is one that no script should
-    /// get.
+    /// get; [`Error::Package`] if a package can't be used.
     ///
     /// # Security
     ///
@@ -110,6 +110,15 @@ impl Sandbox {
     /// As [`Gate::with_audit`].
     pub fn with_audit(self, log: Log) -> Result<Self, Error> {
         self.map_gate(|gate| gate.with_audit(log))
+    }
+
+    /// Lists the modules that scripts can import from the policy's packages, without those in them,
+    /// sorted.
+    pub fn package_modules(&self) -> Vec<String> {
+        let packages = self.gate.packages().into_iter();
+        packages
+            .flat_map(|packages| packages.names.iter().cloned())
+            .collect()
     }
 
     /// Returns the gate, which stands between a script and everything else.

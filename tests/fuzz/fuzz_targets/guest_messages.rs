@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value as Json;
-use wardian_abi::{Reply, Report, Screening, ToolCall, Value, strict_json};
+use wardian_abi::{DISPLAY_BYTES, Display, Reply, Report, Screening, ToolCall, Value, strict_json};
 
 /// Of the source "1".
 const SOURCE: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
@@ -23,6 +23,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(call) = ToolCall::read(bytes) {
         arguments(call.args.get());
+    }
+    if let Ok(display) = Display::read(bytes) {
+        assert!(display.size_bytes() <= DISPLAY_BYTES as usize);
     }
     if let Ok(text) = str::from_utf8(bytes) {
         arguments(text);

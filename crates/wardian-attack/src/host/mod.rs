@@ -5,6 +5,7 @@
 
 mod library;
 mod load;
+mod packages;
 mod raw;
 mod record;
 mod rules;
@@ -48,6 +49,7 @@ pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
 
         "raw_tool_calls" => raw::tool_calls(bed),
         "raw_tool_memory" => raw::tool_memory(bed),
+        "forged_displays" => raw::displays(bed),
         "renumber" => raw::renumber(bed),
         "after_a_trap" => raw::after_a_trap(bed),
         "hostile_reports" => raw::reports(bed),
@@ -87,6 +89,9 @@ pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
         "edited_snapshots" => session::edited_snapshots(),
         "outlived_policy" => session::outlived_policy(bed),
         "growing_session" => session::growing(),
+
+        "hostile_wheels" => packages::hostile_wheels(),
+        "tampering_package" => packages::tampering(),
 
         "work_of_others" => work::of_others(),
         "full_work_directories" => work::full_at_once(),

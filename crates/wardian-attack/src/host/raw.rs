@@ -11,6 +11,7 @@ const START: u32 = 0;
 const WAIT: u32 = 1;
 const TAKE: u32 = 2;
 const CLOSE: u32 = 3;
+const SHOW: u32 = 4;
 
 const HUGE: Arg = Arg::Is(u32::MAX as u64);
 const HERE: Arg = Arg::Is(DATA as u64);
@@ -124,6 +125,49 @@ pub(super) fn tool_memory(bed: &TestBed) -> Result {
         ),
     ]);
     play(bed, programs)
+}
+
+/// Displays that are none, lie outside of memory, are too long, or come after the end.
+pub(super) fn displays(bed: &TestBed) -> Result {
+    let show = |json: &str| {
+        let program = Program::new().store(DATA, json.as_bytes());
+        program.tool(SHOW, HERE, Arg::Is(json.len() as u64))
+    };
+    let good = r#"{"data":{"text/html":"<b>"},"is_result":false}"#;
+    let shown = ending(bed, "a display", &show(good).complete("1"))?;
+    ensure(shown == "completed", format!("a display ends {shown}"))?;
+    let deep = format!(r#"{{"data":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let wrong = [
+        "",
+        "null",
+        "[]",
+        r#"{"data":{"/etc/passwd":""},"is_result":true}"#,
+        r#"{"data":{"a/b":1},"is_result":true}"#,
+        r#"{"data":{"a/b":""},"data":{"a/c":""},"is_result":true}"#,
+        "\u{0}",
+        &deep,
+    ];
+    let wrong = wrong.map(|json| ("a forged display", show(json).complete("1")));
+    let far = [
+        (HUGE, HUGE),
+        (HERE, HUGE),
+        (HERE, Arg::Is(9 << 20)),
+        (Arg::Is(0xffff_fff0), Arg::Is(0x20)),
+    ];
+    let far = far.map(|(at, len)| {
+        let program = Program::new().tool(SHOW, at, len);
+        ("a display far away", program.complete("1"))
+    });
+    let flood = (0..300).fold(show(good), |program, _| {
+        program.tool(SHOW, HERE, Arg::Is(good.len() as u64))
+    });
+    let late = show(good).tool(CLOSE, HERE, HERE);
+    let late = late.tool(SHOW, HERE, Arg::Is(good.len() as u64));
+    let others = [
+        ("many displays", flood.complete("1")),
+        ("a display after the end", late.complete("1")),
+    ];
+    play(bed, wrong.into_iter().chain(far).chain(others))
 }
 
 /// GHSA-3p27, GHSA-fm79: descriptors that get other numbers are not lost.

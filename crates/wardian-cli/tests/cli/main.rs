@@ -10,6 +10,7 @@ mod harness;
 mod needs_chromium;
 mod needs_python3;
 mod output;
+mod packages;
 mod policies;
 mod record;
 mod screening;

@@ -113,6 +113,13 @@ pub(super) const TOP: &[Key] = &[
         },
     ),
     key(
+        "packages",
+        "Packages that scripts can import, from files of the host. They take no permission, and their code has no \
+         more rights than the script. [default: none]",
+        "",
+        || table(PACKAGES, &[]),
+    ),
+    key(
         "source",
         "The rules that source is screened by.",
         "",
@@ -150,6 +157,36 @@ pub(super) const ALLOWED_PATH: &[Key] = &[
         "The access to it, within what the permissions allow. [default: all that they allow]",
         r#""read""#,
         || json!({"enum": Access::ALL.map(Access::name)}),
+    ),
+];
+
+pub(super) const PACKAGES: &[Key] = &[
+    key(
+        "wheels",
+        "Wheels in pure Python, each with the SHA-256 of its bytes.",
+        "",
+        || list(table(WHEEL, &["file", "sha256"])),
+    ),
+    key(
+        "directories",
+        "Directories of Python code, relative to this file. They are read when a sandbox is made.",
+        r#"["vendor/lib"]"#,
+        || list(string()),
+    ),
+];
+
+pub(super) const WHEEL: &[Key] = &[
+    key(
+        "file",
+        "The wheel's file, relative to this one.",
+        r#""vendor/tabulate-0.9.0-py3-none-any.whl""#,
+        string,
+    ),
+    key(
+        "sha256",
+        "SHA-256 of its bytes, in hex: `sha256sum` tells it.",
+        r#""024ca478df22e9340661486f85298cff5f6dcdba14f3813e8830015b9ed1948f""#,
+        || json!({"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
     ),
 ];
 

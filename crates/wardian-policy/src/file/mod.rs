@@ -160,6 +160,9 @@ impl Reader<'_> {
         if let Some(item) = table.get("work") {
             self.work(&mut policy, item);
         }
+        if let Some(item) = table.get("packages") {
+            self.packages(&mut policy, item);
+        }
         if let Some(item) = table.get("source") {
             self.source_rules(&mut policy, item);
         }

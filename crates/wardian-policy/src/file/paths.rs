@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
-use super::keys::{ALLOWED_PATH, PATH_KEYS};
+use super::keys::{ALLOWED_PATH, PACKAGES, PATH_KEYS, WHEEL};
 use super::read::{Item, Reader, Table, names};
 use crate::grant::{check_host, normal};
-use crate::{Access, Grant, GrantError, GuestPath, Permission, Policy};
+use crate::{Access, Grant, GrantError, GuestPath, Permission, Policy, Wheel};
 
 impl Reader<'_> {
     /// An absolute path of the host, from one that may be relative to the file.
@@ -169,6 +169,56 @@ impl Reader<'_> {
             }
         }
         Some(access)
+    }
+
+    pub(super) fn packages(&mut self, policy: &mut Policy, item: &Item<'_>) {
+        let Some(table) = self.table(item, "packages") else {
+            return;
+        };
+        self.only(table, "packages.", &names(PACKAGES));
+        if let Some(item) = table.get("wheels") {
+            policy.packages.wheels.clear();
+            for (key, item) in self.list(item, "packages.wheels") {
+                policy.packages.wheels.extend(self.wheel(item, &key));
+            }
+        }
+        if let Some(item) = table.get("directories") {
+            policy.packages.directories.clear();
+            for (key, text, span) in self.strings(item, "packages.directories") {
+                let path = self.host_path(span, &key, text);
+                policy.packages.directories.extend(path);
+            }
+        }
+        if let Err(error) = policy.check_packages() {
+            self.problem(item.span(), "packages", error.to_string(), None);
+        }
+    }
+
+    fn wheel(&mut self, item: &Item<'_>, key: &str) -> Option<Wheel> {
+        let table = self.table(item, key)?;
+        self.only(table, &format!("{key}."), &names(WHEEL));
+        let [file, sha256] = ["file", "sha256"].map(|name| {
+            let found = table.get(name);
+            if found.is_none() {
+                let help = "write `{ file = \"vendor/NAME.whl\", sha256 = \"…\" }`; `sha256sum` tells the hash";
+                let name = format!("{key}.{name}");
+                self.problem(item.span(), name, "is missing", Some(help.to_owned()));
+            }
+            found
+        });
+        let (file, sha256) = (file?, sha256?);
+        let file_key = format!("{key}.file");
+        let path = self.string(file, &file_key)?;
+        let path = self.host_path(file.span(), &file_key, path)?;
+        let hash_key = format!("{key}.sha256");
+        let hash = self.string(sha256, &hash_key)?;
+        match Wheel::new(path, hash) {
+            Ok(wheel) => Some(wheel),
+            Err(error) => {
+                self.problem(sha256.span(), hash_key, error.to_string(), None);
+                None
+            }
+        }
     }
 
     fn checked(

@@ -7,7 +7,8 @@
 //! is outside of every grant is denied before any file system is asked, so whether it exists
 //! does not show.
 //!
-//! The working directory (`work/`) is in memory, and the guard stands before it too.
+//! The working directory (`work/`) and packages (`packages/`) are in memory, and the guard stands
+//! before them too.
 //!
 //! One file for each verb; `filesystem.rs` is what the engine sees of them.
 
@@ -21,6 +22,7 @@ mod io;
 mod link;
 mod list;
 mod open;
+mod packages;
 mod paths;
 mod record;
 mod remove;
@@ -47,6 +49,7 @@ use self::error::{Failure, Result};
 pub(crate) use self::grants::{Grants, home};
 use self::io::Body;
 use self::list::Listing;
+pub(crate) use self::packages::{PackageFailure, Packages};
 pub(crate) use self::paths::real;
 pub(crate) use self::reopen::SavedHandle;
 pub use self::work::OutputFile;
@@ -197,7 +200,7 @@ struct Beneath {
 enum Place {
     /// A granted directory.
     Directory(Arc<Dir>),
-    /// The working directory.
+    /// The working directory, or the packages.
     Work(WorkFiles),
 }
 
@@ -210,6 +213,9 @@ impl Place {
 
 /// The number of the working directory, where granted directories have theirs.
 const WORK_DEVICE: u64 = u32::MAX as u64;
+
+/// The number of the packages.
+const PACKAGES_DEVICE: u64 = WORK_DEVICE - 1;
 
 impl Beneath {
     fn is_root(&self) -> bool {
@@ -327,6 +333,14 @@ impl FileGuard {
                 device: WORK_DEVICE,
             });
         }
+        if let Some(path) = decision.package() {
+            let packages = self.authority.packages.as_ref()?;
+            return Some(Beneath {
+                place: Place::Work(packages.files.clone()),
+                path: path.as_str().into(),
+                device: PACKAGES_DEVICE,
+            });
+        }
         let (grant, path) = decision.grant()?;
         let directory = self.authority.grants.directory(grant.guest())?;
         let rest = path.within(grant.guest())?;
@@ -339,8 +353,9 @@ impl FileGuard {
 
     /// Returns the names in a directory that is not granted itself, but leads to granted ones.
     fn children_of_ancestor(&self, path: &GuestPath) -> Option<Vec<String>> {
-        let works = self.authority.policy.work_directories();
-        let names = works.filter_map(|work| {
+        let policy = &self.authority.policy;
+        let in_memory = policy.work_directories().chain(policy.package_directory());
+        let names = in_memory.filter_map(|work| {
             let name = work.within(path)?.split('/').next()?;
             (!name.is_empty()).then(|| name.to_owned())
         });

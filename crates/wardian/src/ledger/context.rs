@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use wardian_abi::Display;
 use wardian_audit::{Data, Event, Log};
 use wardian_policy::{Allowance, Limit, Limits, Policy};
 
 use super::{
-    ApprovalClock, Entry, EventSender, Meters, Recorder, RefusalList, RunName, Stop, micros,
+    ApprovalClock, Displays, Entry, EventSender, Meters, Recorder, RefusalList, RunEvent, RunName,
+    Stop, micros,
 };
 
 /// The identity of a script, for its record.
@@ -25,6 +27,8 @@ pub(crate) struct RunContext {
     pub(crate) meters: Meters,
     pub(crate) refusals: RefusalList,
     pub(crate) approvals: ApprovalClock,
+    pub(crate) displays: Displays,
+    events: EventSender,
     limits: Limits,
     started: Instant,
 }
@@ -39,10 +43,12 @@ impl RunContext {
     ) -> Self {
         Self {
             run_id: run.id.clone(),
-            recorder: Recorder::new(log, events, run, policy.agent(), limits),
+            recorder: Recorder::new(log, events.clone(), run, policy.agent(), limits),
             meters: Meters::new(limits),
             refusals: RefusalList::default(),
             approvals: ApprovalClock::default(),
+            displays: Displays::new(limits),
+            events,
             limits: limits.clone(),
             started: Instant::now(),
         }
@@ -78,6 +84,13 @@ impl RunContext {
                 .collect(),
         };
         self.recorder.begin((started, Data::default())).await
+    }
+
+    /// Shows something, if that is within the limits.
+    pub(crate) async fn show(&self, display: Display) {
+        if self.displays.keep(&display) {
+            self.events.send(RunEvent::Display(display)).await;
+        }
     }
 
     /// Makes the record of the run's end.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use wardian_abi::Display;
 use wardian_audit as audit;
 use wardian_engine::{Sending, Sink, Stream};
 
@@ -23,6 +24,8 @@ pub enum RunEvent {
         /// The bytes; a character can be cut in two.
         bytes: Vec<u8>,
     },
+    /// The script shows something, within the limits for that.
+    Display(Display),
     /// A tool is about to work.
     ToolStarted {
         /// The number of the call in its run, from 1.

@@ -3,6 +3,7 @@
 mod account;
 mod approval_clock;
 mod context;
+mod displays;
 mod events;
 mod meter;
 mod meters;
@@ -13,6 +14,7 @@ mod stop;
 pub(crate) use account::{Account, Reservation, TooMuch};
 pub(crate) use approval_clock::ApprovalClock;
 pub(crate) use context::{EndGuard, RunContext, ScriptRecord};
+pub(crate) use displays::Displays;
 pub(crate) use events::EventSender;
 pub use events::RunEvent;
 pub(crate) use meter::{Meter, Taken};

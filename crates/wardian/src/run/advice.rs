@@ -133,6 +133,16 @@ pub(crate) fn advise(outcome: &Outcome, policy: &Policy) -> Vec<String> {
             advice.push(raise(limit.key(), None, policy));
         }
     }
+    if outcome.displays_omitted > 0 {
+        let limits = policy.limits();
+        let is_full = outcome.displays.len() as u64 >= limits.get(Limit::Displays).or_max();
+        let limit = if is_full {
+            Limit::Displays
+        } else {
+            Limit::DisplayBytes
+        };
+        advice.push(raise(limit.key(), None, policy));
+    }
     for refusal in &outcome.refusals.first {
         advice.extend(allow(refusal, policy));
     }
@@ -198,7 +208,7 @@ fn import(module: &str, policy: &Policy) -> String {
             match wardian_policy::nearest(package, &names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
-                    "there are Python's standard library and the script's own modules (--module FILE), and no packages"
+                    "there are Python's standard library, the script's own modules (--module FILE) and a policy's `[packages]`"
                         .to_owned()
                 }
             }

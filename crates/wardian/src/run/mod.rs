@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use wardian_abi::{Globals, SessionCall, Violation, export};
 use wardian_audit as audit;
 use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Stream, Streams};
-use wardian_policy::{Allowance, Limit, Limits, ScreenRules};
+use wardian_policy::{Allowance, Limit, Limits};
 
 pub use self::events::{CancelHandle, RunEvents};
 pub use self::future::Running;
@@ -28,7 +28,7 @@ pub use self::report::{
     DenialReport, Ending, FileReport, LimitReport, ProblemReport, RefusalReport, Report,
     ReportError, StreamReport, StreamsReport, UsageReport,
 };
-use self::request::{write_request, write_screening_request};
+use self::request::write_request;
 use self::screening::{check_length, deny, hash_source, read_screening, unscreened};
 pub use self::script::{Input, Script};
 pub(crate) use self::script_form::ScriptForm;
@@ -127,6 +127,7 @@ pub(crate) async fn run_script(
     if let (Some(work), Some(baseline), true) = (&files.work, &baseline, stays) {
         outcome.files = work.changed_since(baseline);
     }
+    (outcome.displays, outcome.displays_omitted) = context.displays.take();
     outcome.usage.tool_calls = context.meters.calls();
     outcome.usage.bytes_written = context.meters.written.used();
     outcome.usage.files_created = context.meters.created.used();
@@ -294,11 +295,7 @@ pub(crate) fn screen(runtime: Runtime, gate: Gate, script: Script) -> Running<Ve
             return Ok(vec![violation]);
         }
         let mut hash = hash_source(&script);
-        // Without rules there is still Python's own.
-        let rules = ScreenRules::default();
-        let rules = policy.source_rules().screening().unwrap_or(&rules);
-        let request =
-            write_screening_request(script, None, None, Some(rules), gate.specs(), limits)?;
+        let (request, _) = write_request(script, None, &gate)?;
         let _slot = runtime.admit().await?;
         let started = Instant::now();
         let mut guest = instantiate_blank(&runtime, limits).await?;

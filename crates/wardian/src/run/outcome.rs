@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use wardian_abi::{Raised, Value, Violation};
+use wardian_abi::{Display, Raised, Value, Violation};
 
 use wardian_engine::Output;
 use wardian_policy::{Limit, Location};
@@ -131,6 +131,11 @@ pub struct Outcome {
     pub stdout: Output,
     /// Standard error, with the traceback of an uncaught exception.
     pub stderr: Output,
+    /// The things that it has shown, in order, whatever the verdict: by `display(…)`, and the value
+    /// of its final expression if that has other forms than a text.
+    pub displays: Vec<Display>,
+    /// The count of things that were left out for the limits.
+    pub displays_omitted: u64,
     /// The files in the working directory that it has created or changed, by name. Empty if the
     /// call of a session was undone.
     pub files: Vec<OutputFile>,
@@ -153,6 +158,8 @@ impl Outcome {
             value: None,
             stdout: Output::default(),
             stderr: Output::default(),
+            displays: Vec::new(),
+            displays_omitted: 0,
             files: Vec::new(),
             usage: Usage::default(),
             refusals: Refusals::default(),

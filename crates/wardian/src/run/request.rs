@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use wardian_abi::{Request, SCRIPT_NAME, SessionCall, ToolSpec, VERSION, tool};
-use wardian_policy::{Limit, Limits, ScreenRules};
+use wardian_abi::{Request, SCRIPT_NAME, SessionCall, VERSION, tool};
+use wardian_policy::{Limit, Limits};
 
 use super::Script;
 use crate::{Error, Gate};
@@ -18,28 +18,14 @@ pub(super) fn write_request(
     gate: &Gate,
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let policy = gate.policy();
+    let limits = policy.limits();
     for (name, value) in policy.env() {
         let value = || value.clone();
         script.env.entry(name.clone()).or_insert_with(value);
     }
     let stdin = std::mem::take(&mut script.stdin);
-    let rules = policy.source_rules().screening();
-    let work = policy.work().map(ToString::to_string);
-    let specs = gate.specs();
-    let request = write_screening_request(script, call, work, rules, specs, policy.limits())?;
-    Ok((request, stdin))
-}
-
-/// Writes the request for screening a script by these rules.
-pub(super) fn write_screening_request(
-    script: Script,
-    call: Option<SessionCall>,
-    work: Option<String>,
-    rules: Option<&ScreenRules>,
-    tools: Vec<ToolSpec>,
-    limits: &Limits,
-) -> Result<Vec<u8>, Error> {
-    let mut rules = rules.cloned();
+    let tools = gate.specs();
+    let mut rules = policy.source_rules().screening().cloned();
     if let Some(allowed) = rules
         .as_mut()
         .and_then(|rules| rules.allowed_imports.as_mut())
@@ -48,8 +34,10 @@ pub(super) fn write_screening_request(
         if !tools.is_empty() {
             allowed.extend([tool::MODULE.to_owned()]);
         }
-        // A module that came along with the script is its own.
+        // A module that came along with the script is its own, and a package the policy's.
         allowed.extend(script.modules.keys().cloned());
+        let packages = gate.packages().into_iter();
+        allowed.extend(packages.flat_map(|packages| packages.names.iter().cloned()));
     }
     // Source that is escaped byte by byte takes six times its size, and is allowed to.
     let max = INPUT_BYTES + script.source_bytes().saturating_mul(6);
@@ -58,7 +46,8 @@ pub(super) fn write_screening_request(
         source: script.source,
         call,
         file: script.name.as_deref().and_then(file_name),
-        work,
+        work: policy.work().map(ToString::to_string),
+        packages: policy.package_directory().map(ToString::to_string),
         modules: script.modules,
         args: script.args,
         inputs: script.inputs,
@@ -77,7 +66,7 @@ pub(super) fn write_screening_request(
             max_bytes: INPUT_BYTES,
         });
     }
-    Ok(json)
+    Ok((json, stdin))
 }
 
 /// Makes a script's `__file__` of its name, without the directories of the host.

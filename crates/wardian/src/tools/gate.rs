@@ -31,7 +31,7 @@ use super::secrets::redact;
 use super::tool::{Declaration, Tool, Work};
 use crate::Error;
 use crate::executor;
-use crate::files::{Authority, Grants};
+use crate::files::{Authority, Grants, Packages};
 use crate::ledger::{
     Attempt, EventSender, Refusal, Reservation, RunContext, RunName, Stop, data, micros,
 };
@@ -76,7 +76,7 @@ impl Gate {
     /// # Errors
     ///
     /// [`Error::Grant`] if a granted directory can't be opened, or is one that no script should
-    /// get.
+    /// get; [`Error::Package`] if a package can't be used.
     ///
     /// # Security
     ///
@@ -88,7 +88,8 @@ impl Gate {
 
     /// A gate to these directories.
     pub(crate) fn from_grants(policy: Policy, grants: Grants) -> Result<Self, Error> {
-        let authority = Authority::new(policy, grants);
+        let packages = Packages::open(&policy, &grants)?;
+        let authority = Authority::new(policy, grants, packages);
         let authorizer = Authorizer::without_tools(authority.policy.clone());
         Ok(Self(Arc::new(GateInner {
             authority: Arc::new(authority),
@@ -178,6 +179,11 @@ impl Gate {
 
     pub(crate) fn authority(&self) -> &Arc<Authority> {
         &self.0.authority
+    }
+
+    /// The packages that scripts can import.
+    pub(crate) fn packages(&self) -> Option<&Packages> {
+        self.0.authority.packages.as_ref()
     }
 
     pub(crate) fn specs(&self) -> Vec<ToolSpec> {

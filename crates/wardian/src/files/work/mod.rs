@@ -94,12 +94,30 @@ impl WorkFiles {
         })
     }
 
+    /// An empty directory for packages, which only the host changes.
+    pub(crate) fn packages(path: &GuestPath, max_bytes: u64, max_files: u64) -> Self {
+        let tree = Tree::new(Budget::new(max_bytes, max_files), [path].into_iter());
+        Self {
+            tree: Arc::new(Mutex::new(tree)),
+            path: path.clone(),
+        }
+    }
+
     /// Returns the same files, which change apart from these. They share memory until then.
     pub(crate) fn fork(&self) -> Self {
         Self {
             tree: Arc::new(Mutex::new(self.tree.lock().fork())),
             path: self.path.clone(),
         }
+    }
+
+    /// As [`put`](Self::put), if there is no such file. Returns whether it is new.
+    pub(crate) fn put_new(&self, name: &str, bytes: &[u8]) -> Result<bool> {
+        let path = self.path.join(name).map_err(std::io::Error::other)?;
+        if self.tree.lock().nodes.contains_key(path.as_str()) {
+            return Ok(false);
+        }
+        self.put(name, bytes).map(|()| true)
     }
 
     /// Puts a file there, in place of one that is there, and the directories that lead to it.

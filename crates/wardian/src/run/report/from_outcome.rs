@@ -28,6 +28,8 @@ impl From<&Outcome> for Report {
             refusals: outcome.refusals.first.iter().map(Into::into).collect(),
             refusal_count: outcome.refusals.count,
             advice: outcome.advice.clone(),
+            displays: outcome.displays.clone(),
+            displays_omitted: outcome.displays_omitted,
             files: outcome.files.iter().map(Into::into).collect(),
             usage: UsageReport {
                 fuel: outcome.usage.fuel,

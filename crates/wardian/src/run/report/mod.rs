@@ -6,7 +6,7 @@ mod to_outcome;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use wardian_abi::{Raised, Violation};
+use wardian_abi::{Display, Raised, Violation};
 use wardian_audit::FileOperation;
 
 pub use self::to_outcome::ReportError;
@@ -66,6 +66,10 @@ pub struct Report {
     pub refusal_count: u64,
     /// Advice about refusals, limits, modules that are missing: a sentence each.
     pub advice: Vec<String>,
+    /// The things that it has shown, in order.
+    pub displays: Vec<Display>,
+    /// Count of things that were left out for the limits.
+    pub displays_omitted: u64,
     /// The files in the working directory that it has created or changed, by name.
     pub files: Vec<FileReport>,
     /// Resources that it used.
@@ -258,6 +262,8 @@ impl Report {
             refusals: Vec::new(),
             refusal_count: 0,
             advice: Vec::new(),
+            displays: Vec::new(),
+            displays_omitted: 0,
             files: Vec::new(),
             usage: UsageReport::default(),
             source_sha256: None,

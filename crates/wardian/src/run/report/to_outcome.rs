@@ -50,6 +50,8 @@ impl TryFrom<Report> for Outcome {
             value: read_value(&report),
             stdout: read_stream("streams.stdout", &report.output, &report.streams.stdout)?,
             stderr: read_stream("streams.stderr", &report.stderr, &report.streams.stderr)?,
+            displays: report.displays.clone(),
+            displays_omitted: report.displays_omitted,
             files: files.collect::<Result<_, _>>()?,
             usage: (&report.usage).into(),
             refusals: Refusals {
