@@ -151,6 +151,10 @@ fn wrong_forms_are_errors_of_the_script() {
             "display({'text/plain': 'x' * 9_000_000}, raw=True)",
             "8388608 is the most",
         ),
+        (
+            "display({f'a/{n}': '' for n in range(33)}, raw=True)",
+            "32 are the most",
+        ),
         ("display(1, colour='red')", "colour"),
     ] {
         let outcome = run_under(Policy::computing(), code);
@@ -251,6 +255,7 @@ fn forged_displays_end_the_guest() {
         "null",
         &many,
         r#"{"data":{"../x":""},"is_result":false}"#,
+        r#"{"data":{"a/b":"","a/b":""},"is_result":false}"#,
         r#"{"data":{"text/plain":1},"is_result":false}"#,
         r#"{"data":{"text/plain":""},"is_result":false,"more":1}"#,
     ] {

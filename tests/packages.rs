@@ -342,6 +342,13 @@ fn what_does_not_fit_is_named() {
         reason.contains("user-1.2-py3-none-any.whl needs more-things"),
         "{reason}"
     );
+    // A directory with a module of that name will do.
+    let own = vendor.path("own");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("more_things.py"), "").unwrap();
+    let user = vendor.wheel("user", "Requires-Dist: More-Things", &[]);
+    let policy = with([user]).with_package_directory(own).unwrap();
+    assert!(Sandbox::new(runtime(), policy).is_ok());
     for wrong in ["", "12", &"g".repeat(64)] {
         assert!(Wheel::new("/x.whl", wrong).is_err());
     }

@@ -336,7 +336,8 @@ fn a_snapshot_has_it() {
     let session = session();
     call(
         &session,
-        "import os\nos.mkdir('d'); open('d/x', 'w').write('1' * 200_000); f = open('d/x'); f.seek(5); open('e', 'w').close()",
+        "import os\nos.mkdir('d'); open('d/x', 'w').write('1' * 200_000); f = open('d/x'); f.seek(5)\n\
+         open('e', 'w').close()",
     );
     let bytes = session.snapshot().wait().unwrap().to_bytes();
     let start = |policy: Policy| {

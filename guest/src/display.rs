@@ -2,7 +2,7 @@
 
 use rustpython_vm::builtins::{PyDictRef, PyStr};
 use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
-use wardian_abi::{DISPLAY_BYTES, Display, is_mime_type, tool};
+use wardian_abi::{DISPLAY_BYTES, DISPLAY_FORMS, Display, is_mime_type, tool};
 
 use crate::tools::host;
 
@@ -32,6 +32,12 @@ fn show(forms: PyDictRef, is_result: bool, vm: &VirtualMachine) -> PyResult<()> 
             ))
         })?;
         display.data.insert(mime, form);
+    }
+    if display.data.len() > DISPLAY_FORMS {
+        return Err(vm.new_value_error(format!(
+            "can't be shown: it has {} forms, and {DISPLAY_FORMS} are the most",
+            display.data.len()
+        )));
     }
     let json = serde_json::to_vec(&display).expect("a display is JSON");
     if json.len() > DISPLAY_BYTES as usize {

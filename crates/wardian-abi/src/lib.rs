@@ -31,6 +31,9 @@ pub const REPORT_BYTES: u32 = 8 << 20;
 /// The longest [`Display`] that a guest may hand over, in bytes of JSON.
 pub const DISPLAY_BYTES: u32 = 8 << 20;
 
+/// The most forms that a [`Display`] has.
+pub const DISPLAY_FORMS: usize = 32;
+
 /// The longest traceback, exception message or `repr` in a report, in bytes. What is longer
 /// loses its middle.
 pub const TRACEBACK_BYTES: usize = 64 << 10;
@@ -188,6 +191,7 @@ impl ToolFailure {
 pub struct Display {
     /// Its forms by MIME type, as Jupyter has them: `text/plain`, `text/html`, `image/png`. Text is
     /// as it is, other bytes are in base64, JSON is written as text.
+    #[serde(deserialize_with = "read::forms")]
     pub data: BTreeMap<String, String>,
     /// Set if it is the value of the script's last expression.
     pub is_result: bool,

@@ -1,14 +1,15 @@
 //! Reading of what a guest says, of which nothing is to be believed. Pure functions over bytes, so
 //! that they can be fuzzed without an engine.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::{
-    DISPLAY_BYTES, Display, GLOBAL_NAME_BYTES, GLOBALS, Globals, Reply, Report, ReportedValue,
-    Screening, ToolCall, Value,
+    DISPLAY_BYTES, DISPLAY_FORMS, Display, GLOBAL_NAME_BYTES, GLOBALS, Globals, Reply, Report,
+    ReportedValue, Screening, ToolCall, Value,
 };
 
 /// A protocol violation by the guest, which is to be treated as compromised.
@@ -95,9 +96,8 @@ impl Globals {
     }
 }
 
-/// The longest name of a MIME type, in bytes, and the most forms that a display has.
+/// The longest name of a MIME type, in bytes.
 const MIME_BYTES: usize = 128;
-const FORMS: usize = 32;
 
 impl Display {
     /// Reads what a script shows.
@@ -109,12 +109,36 @@ impl Display {
         if bytes.len() > DISPLAY_BYTES as usize {
             return Err(Malformed);
         }
-        let display: Self = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
-        let are_types = display.data.keys().all(|mime| is_mime_type(mime));
-        (are_types && display.data.len() <= FORMS)
-            .then_some(display)
-            .ok_or(Malformed)
+        serde_json::from_slice(bytes).map_err(|_| Malformed)
     }
+}
+
+/// Reads the forms of a display, and no more than one can have.
+pub(crate) fn forms<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Forms;
+
+    impl<'de> Visitor<'de> for Forms {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {DISPLAY_FORMS} forms by their MIME types")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut forms = BTreeMap::new();
+            while let Some((mime, form)) = items.next_entry::<String, String>()? {
+                let fits = forms.len() < DISPLAY_FORMS && is_mime_type(&mime);
+                if !fits || forms.insert(mime, form).is_some() {
+                    return Err(A::Error::custom("no form of a display"));
+                }
+            }
+            Ok(forms)
+        }
+    }
+
+    deserializer.deserialize_map(Forms)
 }
 
 /// Returns whether a text is the name of a MIME type: `image/svg+xml`.

@@ -40,22 +40,14 @@ fn add(files: &[PathBuf], policy: &Path) -> Result<Exit> {
     // Beside the old one: what is relative in it means the same.
     let mut new = NamedTempFile::with_suffix_in(".toml", beside)?;
     new.write_all(document.to_string().as_bytes())?;
-    let loaded = load_policy(new.path()).map_err(|error| {
-        let new = new.path().display().to_string();
-        Usage(
-            error
-                .to_string()
-                .replace(&new, &policy.display().to_string()),
-        )
-    })?;
-    Sandbox::new(&Runtime::new()?, loaded).map_err(|error| {
-        let new = new.path().display().to_string();
-        Usage(
-            error
-                .to_string()
-                .replace(&new, &policy.display().to_string()),
-        )
-    })?;
+    // The user knows it by the name of the old one.
+    let explain = |error: String| {
+        let [new, old] = [new.path(), policy].map(|path| path.display().to_string());
+        Usage(error.replace(&new, &old))
+    };
+    let loaded = load_policy(new.path()).map_err(|error| explain(error.to_string()))?;
+    let made = Sandbox::new(&Runtime::new()?, loaded);
+    made.map_err(|error| explain(error.to_string()))?;
     new.as_file()
         .set_permissions(path.metadata()?.permissions())?;
     new.as_file().sync_all()?;

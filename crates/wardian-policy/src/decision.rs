@@ -85,8 +85,8 @@ impl<'p> Decision<'p> {
     }
 
     /// The key that decided, as it stands in a policy file: `permissions`, `allowed_paths`,
-    /// `allowed_domains`, `work`, `packages`; with the entry, if one did. `resource` if the resource
-    /// itself is malformed.
+    /// `allowed_domains`, `work`, `packages`; with the entry, if one did. `resource` if the
+    /// resource itself is malformed.
     pub fn rule(&self) -> String {
         match &self.rule {
             Rule::Permitted | Rule::Lacking => "permissions".to_owned(),

@@ -45,7 +45,8 @@ def _written(form):
 
 
 def _rich_forms(thing, include, exclude):
-    forms = dict(_ask(thing, "_repr_mimebundle_", include=include, exclude=exclude) or {})
+    bundle = _ask(thing, "_repr_mimebundle_", include=include, exclude=exclude)
+    forms = dict(bundle) if isinstance(bundle, dict) else {}
     for method, mime in _FORMS.items():
         if mime not in forms and (form := _ask(thing, method)) is not None:
             forms[mime] = form

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use serde_json::{Value, json};
 use wardian::audit::{Log, sha256};
 use wardian::policy::{Profile, Wheel};
 use wardian::{Error, Policy, Sandbox};
@@ -97,7 +98,7 @@ for path in ('/packages/evil.py', '/packages/new.py', '/packages'):
             .map_err(text)?;
         let found = outcome.json().get("value").cloned().unwrap_or_default();
         ensure(
-            found == serde_json::json!(0),
+            found == json!(0),
             format!(
                 "a package has opened or changed something: {found}, {}",
                 outcome.verdict
@@ -105,10 +106,8 @@ for path in ('/packages/evil.py', '/packages/new.py', '/packages'):
         )?;
     }
     let denied = memory.records().iter().any(|record| {
-        record.get("path").is_some_and(|path| path == "/etc/passwd")
-            && record
-                .get("allowed")
-                .is_some_and(|allowed| allowed == false)
+        let path = record.pointer("/data/path").and_then(Value::as_str);
+        path == Some("/etc/passwd") && record.get("allowed") == Some(&json!(false))
     });
     ensure(denied, "the log does not tell what a package was refused")
 }

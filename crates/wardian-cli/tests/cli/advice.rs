@@ -34,7 +34,7 @@ fn b_6_a_missing_module_says_what_there_is_instead() {
         ("subprocess", "a script starts no processes"),
         ("socket", "`[tools.http_request]`"),
         ("maths", "did you mean `math`?"),
-        ("some_package", "and no packages"),
+        ("some_package", "a policy's `[packages]`"),
     ] {
         // Refused by the profile, and looked for in vain without one: the same advice, which names
         // nothing that does not help.

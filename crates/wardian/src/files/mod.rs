@@ -49,7 +49,7 @@ use self::error::{Failure, Result};
 pub(crate) use self::grants::{Grants, home};
 use self::io::Body;
 use self::list::Listing;
-pub(crate) use self::packages::{PackageFailure, Packages};
+pub(crate) use self::packages::Packages;
 pub(crate) use self::paths::real;
 pub(crate) use self::reopen::SavedHandle;
 pub use self::work::OutputFile;

@@ -148,8 +148,11 @@ impl Reading {
         let mut left = MAX_BYTES;
         collect(directory, "", 0, &mut left, &mut files)?;
         for name in files.keys() {
-            self.packages.names.extend(wheel::module(name));
+            let module = wheel::module(name);
+            // A directory of one's own seldom says what distributions it has.
+            self.present.extend(module.as_deref().map(wheel::normal));
             self.present.extend(wheel::distribution(name));
+            self.packages.names.extend(module);
         }
         self.put(files)
     }

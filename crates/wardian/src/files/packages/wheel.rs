@@ -171,7 +171,7 @@ pub(super) fn distribution(path: &str) -> Option<String> {
 }
 
 /// Returns a distribution's name in normal form: `Foo.Bar_baz` is `foo-bar-baz`.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_lowercase()
 }
