@@ -347,7 +347,7 @@ fn the_prompt_in_readme_is_real() {
     let (mut seen, mut piece) = (String::new(), [0; 1024]);
     // The terminal would show what is typed before it is asked for, and so twice.
     while let Ok(count @ 1..) = screen.read(&mut piece) {
-        seen.push_str(&text(&piece[..count]));
+        seen.push_str(text(&piece[..count]));
         if seen.ends_with(">>> ") {
             let input = inputs
                 .next()
