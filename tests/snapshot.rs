@@ -183,7 +183,7 @@ fn memory_that_is_free_is_cleared_in_a_snapshot() {
         "},
     );
     let find = |pages: &[Page]| {
-        let found = pages.iter().map(|(number, difference)| {
+        let found = pages.iter().filter(|(number, difference)| {
             let image = wardian_guest::IMAGE.iter().skip(*number as usize * 4096);
             let image = image.chain(std::iter::repeat(&0));
             let page: Vec<u8> = difference.iter().zip(image).map(|(a, b)| a ^ b).collect();
@@ -198,10 +198,10 @@ fn memory_that_is_free_is_cleared_in_a_snapshot() {
     let (_, pages) = unpack(&snapshot.to_bytes());
     let left = find(&pages);
     assert!(left <= 2, "{left}");
-    // The witness: what is kept is found. More than one, of which one can lie across two pages.
+    // The witness: what is kept is found. On more pages than what may be left.
     call(
         &session,
-        "kept = ''.join(['MARKER-', 'e4fd9c31'])\nothers = [kept + str(i) for i in range(5)]",
+        "kept = ''.join(['MARKER-', 'e4fd9c31'])\nothers = [kept + str(i) for i in range(500)]",
     );
     let (_, pages) = unpack(&bytes_of(&session));
     let found = find(&pages);
