@@ -1,6 +1,7 @@
 //! Files that a script has left in its working directory, and pictures that it has shown, written
 //! to a directory of the host.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Component, Path, PathBuf};
@@ -67,7 +68,7 @@ impl OutDir {
         Ok(())
     }
 
-    fn write_one(&self, file: &NewFile) -> io::Result<()> {
+    fn write_one(&self, file: &NewFile<'_>) -> io::Result<()> {
         let mut names = names(&file.name)?;
         let name = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
         let mut dir = self.dir.try_clone()?;
@@ -102,10 +103,10 @@ impl OutDir {
 }
 
 /// A file to be written.
-struct NewFile {
+struct NewFile<'o> {
     /// Its path, relative to the directory.
     name: String,
-    bytes: Vec<u8>,
+    bytes: Cow<'o, [u8]>,
 }
 
 /// The pictures that are written: their types, and how the names of their files end.
@@ -118,10 +119,10 @@ const PICTURES: [(&str, &str); 5] = [
 ];
 
 /// The files of an outcome, then its pictures: `display-1.png` for the first display.
-fn files(outcome: &Outcome) -> Vec<NewFile> {
+fn files(outcome: &Outcome) -> Vec<NewFile<'_>> {
     let files = outcome.files.iter().map(|file| NewFile {
         name: file.name.clone(),
-        bytes: file.bytes.clone(),
+        bytes: file.bytes.as_slice().into(),
     });
     let mut files: Vec<_> = files.collect();
     for (number, display) in (1..).zip(&outcome.displays) {
@@ -130,8 +131,8 @@ fn files(outcome: &Outcome) -> Vec<NewFile> {
                 continue;
             };
             let bytes = match mime {
-                "image/svg+xml" => Ok(form.clone().into_bytes()),
-                _ => STANDARD.decode(form),
+                "image/svg+xml" => Ok(form.as_bytes().into()),
+                _ => STANDARD.decode(form).map(Cow::from),
             };
             let Ok(bytes) = bytes else {
                 remark(&format!(

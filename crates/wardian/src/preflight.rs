@@ -73,7 +73,7 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
             policy.problem_at(failure.location.as_ref(), "allowed_paths", message, None)
         })
         .collect();
-    for failure in Packages::read(policy, &grants).err().unwrap_or_default() {
+    for failure in Packages::open_all(policy, &grants).1 {
         let message = format!("the package {} {}", failure.file.display(), failure.reason);
         let at = failure.location.as_ref();
         problems.push(policy.problem_at(at, "packages", message, None));

@@ -44,18 +44,40 @@ pub(crate) struct Packages {
 }
 
 impl Packages {
-    /// Reads the packages of a policy; `None` if it has none, or lets nothing run. Grants lie apart
+    /// Reads the packages of a policy; `None` if it has none, or lets nothing run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Package`] if one of them can't be used.
+    pub(crate) fn open(policy: &Policy, grants: &Grants) -> Result<Option<Self>, Error> {
+        let (packages, failures) = Self::open_all(policy, grants);
+        match failures.into_iter().next() {
+            None => Ok(packages),
+            Some(PackageFailure {
+                file,
+                location,
+                reason,
+            }) => Err(Error::Package {
+                file,
+                location,
+                reason,
+            }),
+        }
+    }
+
+    /// Reads the packages that can be used. Returns the failures of the others. Grants lie apart
     /// from them: a script could change what others import.
-    pub(crate) fn read(
+    pub(crate) fn open_all(
         policy: &Policy,
         grants: &Grants,
-    ) -> Result<Option<Self>, Vec<PackageFailure>> {
-        let Some(path) = policy.package_directory() else {
-            return Ok(None);
+    ) -> (Option<Self>, Vec<PackageFailure>) {
+        let mut failures = Vec::new();
+        let Some(path) = policy
+            .package_directory()
+            .filter(|_| policy.permissions().contains(Permission::EXECUTE_CODE))
+        else {
+            return (None, failures);
         };
-        if !policy.permissions().contains(Permission::EXECUTE_CODE) {
-            return Ok(None);
-        }
         let mut reading = Reading {
             packages: Self {
                 files: WorkFiles::packages(path, MAX_BYTES, MAX_FILES),
@@ -64,7 +86,6 @@ impl Packages {
             present: BTreeSet::new(),
             wanted: Vec::new(),
         };
-        let mut failures = Vec::new();
         let wheels = policy.packages().wheels().iter();
         let wheels = wheels.map(|wheel| (wheel.file(), Some(wheel.sha256())));
         let directories = policy.packages().directories().iter();
@@ -82,27 +103,7 @@ impl Packages {
         if failures.is_empty() {
             failures.extend(reading.missing(policy));
         }
-        if failures.is_empty() {
-            Ok(Some(reading.packages))
-        } else {
-            Err(failures)
-        }
-    }
-
-    /// As [`read`](Self::read), with the first failure as an error.
-    pub(crate) fn open(policy: &Policy, grants: &Grants) -> Result<Option<Self>, Error> {
-        Self::read(policy, grants).map_err(|failures| match failures.into_iter().next() {
-            Some(PackageFailure {
-                file,
-                location,
-                reason,
-            }) => Error::Package {
-                file,
-                location,
-                reason,
-            },
-            None => Error::Host("a package can't be used".to_owned()),
-        })
+        (Some(reading.packages), failures)
     }
 }
 
