@@ -195,13 +195,14 @@ mod tests {
         for (class, last) in [
             ("ESC", 28),
             ("VAL", 21),
-            ("RES", 49),
+            ("RES", 50),
             ("FS", 27),
             ("URL", 18),
             ("TOOL", 24),
             ("LOG", 17),
             ("SES", 5),
-            ("API", 12),
+            ("WORK", 10),
+            ("API", 13),
             ("SUP", 13),
         ] {
             expected.extend((1..=last).map(|number| format!("{class}-{number:02}")));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use indoc::indoc;
 use wardian_policy::{
-    Access, Action, Allowance, Base, Limit, Permission, Policy, Problems, Profile, Source, schema,
+    Access, Action, Allowance, Base, Limit, Permission, Policy, Problems, Profile, Source, Wheel,
+    schema,
 };
 
 fn source(text: &str) -> Source {
@@ -71,6 +72,8 @@ tool_wait = "3s"
 records = 200
 record_bytes = "2MiB"
 host_memory = "32MiB"
+displays = 20
+display_bytes = "4MiB"
 
 [limits.session]
 calls = 500
@@ -85,6 +88,13 @@ bytes_written = "128MiB"
 path = "/home/work"
 size = "8MiB"
 files = 50
+
+[packages]
+directories = ["helpers"]
+
+[[packages.wheels]]
+file = "vendor/a-1.0-py3-none-any.whl"
+sha256 = "1111111111111111111111111111111111111111111111111111111111111111"
 
 [source]
 profile = "standard"
@@ -147,6 +157,8 @@ fn a_file_says_everything() {
         (Limit::FileSize, 1 << 20),
         (Limit::FilesCreated, 10),
         (Limit::OpenFiles, 4),
+        (Limit::Displays, 20),
+        (Limit::DisplayBytes, 4 << 20),
         (Limit::ToolCalls, 7),
         (Limit::ToolBytes, 2 << 20),
         (Limit::ToolWait, 3_000_000_000),
@@ -162,6 +174,13 @@ fn a_file_says_everything() {
         .map(wardian_policy::GuestPath::as_str)
         .collect();
     assert_eq!(works, ["/home/work", "/tmp"]);
+    let packages = policy.packages();
+    let wheels: Vec<_> = packages.wheels().iter().map(Wheel::file).collect();
+    assert_eq!(
+        wheels,
+        [Path::new("/srv/agent/vendor/a-1.0-py3-none-any.whl")]
+    );
+    assert_eq!(packages.directories(), [Path::new("/srv/agent/helpers")]);
     let code = policy.source_rules();
     assert_eq!(code.profile, Profile::Standard);
     assert!(
@@ -562,6 +581,7 @@ fn the_hash_is_of_the_meaning() {
         "agent = \"a\"\n[limits]\nfuel = 5e9",
         "agent = \"a\"\n[tools.x]",
         "agent = \"a\"\n[work]",
+        "agent = \"a\"\n[packages]\ndirectories = [\"x\"]",
         "agent = \"a\"\n[source]\nprofile = \"strict\"",
     ] {
         let other = parse(&format!(
@@ -575,7 +595,7 @@ fn the_hash_is_of_the_meaning() {
         Policy::computing()
             .with_source_rules(Profile::Open)
             .sha256(),
-        "6c64d4673bf3d103dcec04ce49e2dd725469189ace7cc5df2891be5bee7e9a79"
+        "963f986b4388308c977b9545c783cb962d17683738ad60b88bfc5e04d768fcfc"
     );
 }
 
