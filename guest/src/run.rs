@@ -14,8 +14,8 @@ use rustpython_vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use serde_json::value::RawValue;
 use wardian_abi::{
     GLOBAL_NAME_BYTES, GLOBALS, Global, Globals, ModuleSource, Reply, Report, ReportedValue,
-    Request, SCRIPT_NAME, ScreenRules, Screening, SourceRule, VERSION, VIOLATIONS, Violation,
-    source_sha256,
+    Request, SCRIPT_NAME, ScreenRules, Screening, SessionCall, SourceRule, VERSION, VIOLATIONS,
+    Violation, source_sha256,
 };
 
 use crate::convert::{self, Limits};
@@ -119,13 +119,12 @@ pub(crate) fn run(python: &Python, script: Prepared) -> Vec<u8> {
     let Prepared { mut request, code } = script;
     let rules = request.rules.take();
     let report = python.interpreter.enter(|vm| {
-        let main = match request.call {
-            None => new_main(vm),
-            Some(call) => {
-                CALL.set(Some(call.name()));
-                SESSION.with(|session| session.get_or_init(|| new_main(vm)).clone())
-            }
-        };
+        CALL.set(request.call.map(SessionCall::name));
+        let main = SESSION.with(|session| match request.call {
+            // In an image, a setup has left its globals.
+            None => session.get().cloned().unwrap_or_else(|| new_main(vm)),
+            Some(_) => session.get_or_init(|| new_main(vm)).clone(),
+        });
         let ended = run_script(&request, rules, code, main.clone(), &python.support, vm);
         let report = report(ended, &request, &python.support, vm);
         if !python.support.started_threads.borrow_vec().is_empty() {

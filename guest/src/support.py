@@ -48,6 +48,9 @@ linecache.updatecache = _update_lines_of_scripts
 # Whether the host has time zones is looked up once: here, where there is nobody who would be refused.
 datetime.date.today()
 
+# Modules are found without a path: nothing is where CPython's would be.
+sys.path.clear()
+
 # What this file is called in tracebacks, from which it is left out.
 _OURS = (lambda: 0).__code__.co_filename
 
