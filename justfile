@@ -24,6 +24,10 @@ fuel *args:
 judge name *args:
     cargo bench -p wardian-tests --bench {{name}} -- {{args}}
 
+# Try popular packages in the sandbox, and write docs/packages.md: fetches them by pip
+packages:
+    policies/interpreter/fetch && cargo bench -p wardian-tests --bench packages
+
 # Run on a host that is short of threads, descriptors, address space, room in files, at every level
 faults:
     WARDIAN_FAULTS=all cargo test --release -p wardian-cli --test cli faults -- --nocapture

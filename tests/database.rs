@@ -90,6 +90,7 @@ pub(crate) fn with_and_without(setup: &Setup, database: &str, insert: &str) {
     ] {
         let gate = setup.gate(permissions, database, "");
         let outcome = Sandbox::with_gate(runtime(), gate)
+            .unwrap()
             .run_blocking(code.as_str())
             .unwrap();
         let found = outcome.json()["value"].clone();
@@ -373,6 +374,7 @@ fn a_8_what_a_database_grows_by_is_counted() {
             except Exception: pass
         done"};
     let outcome = Sandbox::with_gate(runtime(), gate)
+        .unwrap()
         .run_blocking(code)
         .unwrap();
     let done = outcome.json()["value"].as_u64().unwrap();

@@ -115,7 +115,8 @@ fn mail_with_and_without_permission() {
     let dir = tempfile::tempdir().unwrap();
     let code = "from wardian import tools\ntools.send_email(['ada@example.com', 'bob@team.example.com'], \
                 'Größe', 'Hello\\nAda ö')";
-    let with = Sandbox::with_gate(runtime(), gate(&dir, "SEND_EMAIL", &config(server.port)));
+    let with =
+        Sandbox::with_gate(runtime(), gate(&dir, "SEND_EMAIL", &config(server.port))).unwrap();
     let outcome = with.run_blocking(code).unwrap();
     assert!(outcome.success(), "{}", outcome.stderr.text());
     let [mail] = &server.mails(1)[..] else {
@@ -135,7 +136,8 @@ fn mail_with_and_without_permission() {
         "{text}"
     );
 
-    let without = Sandbox::with_gate(runtime(), gate(&dir, "READ_FILE", &config(server.port)));
+    let without =
+        Sandbox::with_gate(runtime(), gate(&dir, "READ_FILE", &config(server.port))).unwrap();
     let outcome = without.run_blocking(code).unwrap();
     assert!(
         outcome.stderr.text().contains("AttributeError"),

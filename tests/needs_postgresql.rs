@@ -335,6 +335,7 @@ for value, ty in [(D("1.5"), "text"), (5, "text"), (b"x", "text"), ({1, 2}, "int
 [wrong, refused]
 "#;
     let outcome = Sandbox::with_gate(runtime(), gate(READER))
+        .unwrap()
         .run_blocking(code)
         .unwrap();
     assert_eq!(

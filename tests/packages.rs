@@ -16,7 +16,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 /// A directory with wheels in it.
-struct Vendor(TempDir);
+pub(crate) struct Vendor(TempDir);
 
 /// An archive of these files.
 fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -34,11 +34,11 @@ fn metadata(name: &str, more: &str) -> String {
 }
 
 impl Vendor {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().canonicalize().unwrap().join(name)
     }
 
@@ -49,7 +49,7 @@ impl Vendor {
     }
 
     /// Writes the wheel of a distribution that has these files.
-    fn wheel(&self, name: &str, requires: &str, files: &[(&str, &[u8])]) -> Wheel {
+    pub(crate) fn wheel(&self, name: &str, requires: &str, files: &[(&str, &[u8])]) -> Wheel {
         let metadata = metadata(name, requires);
         let path = format!("{name}-1.2.dist-info/METADATA");
         let all = [files, &[(path.as_str(), metadata.as_bytes())]].concat();
@@ -57,7 +57,7 @@ impl Vendor {
     }
 
     /// The wheel that most of these tests are about.
-    fn shapes(&self) -> Wheel {
+    pub(crate) fn shapes(&self) -> Wheel {
         let init = indoc! {"
             import os, sys, subprocess
             from ._area import area

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use divan::{Bencher, black_box};
 use wardian::{
-    Limits, Policy, Runtime, Sandbox, Session,
+    Limits, Policy, Runtime, Sandbox, Session, load_policy,
     policy::{Access, Action, Allowance, Grant, Limit, Permission, Profile},
-    session::{SessionOptions, Snapshot},
+    session::{Image, SessionOptions, Snapshot},
 };
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -36,6 +36,35 @@ fn run(bencher: Bencher<'_, '_>, profile: Profile, script: &str) {
 ])]
 fn start(bencher: Bencher<'_, '_>, script: &str) {
     run(bencher, Profile::Standard, script);
+}
+
+/// A sandbox under the example policy with packages; `None` without them, which
+/// `policies/interpreter/fetch` gets.
+static KIT: LazyLock<Option<Sandbox>> = LazyLock::new(|| {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/interpreter.toml");
+    Sandbox::new(&RUNTIME, load_policy(file).unwrap()).ok()
+});
+
+/// The same, from an image in which all of them are imported.
+static KIT_IMAGE: LazyLock<Option<Sandbox>> = LazyLock::new(|| {
+    let plain = KIT.clone()?;
+    let built = Image::build(&plain, None).wait().unwrap();
+    Some(plain.with_image(&built.image).unwrap())
+});
+
+/// Runs from an image of ten packages, beside those from an interpreter that has run nothing.
+#[divan::bench(sample_count = 1_000, args = ["", "print('hi')"])]
+fn image_start(bencher: Bencher<'_, '_>, script: &str) {
+    if let Some(sandbox) = &*KIT_IMAGE {
+        bencher.bench_local(|| sandbox.run_blocking(script).unwrap());
+    }
+}
+
+#[divan::bench(sample_count = 1_000, args = ["", "print('hi')"])]
+fn image_start_without(bencher: Bencher<'_, '_>, script: &str) {
+    if let Some(sandbox) = &*KIT {
+        bencher.bench_local(|| sandbox.run_blocking(script).unwrap());
+    }
 }
 
 /// Calls of sessions, beside fresh runs of the same.

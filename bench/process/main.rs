@@ -174,7 +174,7 @@ fn tools(figures: &mut Figures, runtime: &Runtime) {
     let per_call = |times: &[Duration]| percentile(times, 50) / CALLS;
     let in_guest = |recorded: bool, at_once: bool, script: &str| {
         let times = sample(1, 9, || {
-            let sandbox = Sandbox::with_gate(runtime, gate(recorded, at_once));
+            let sandbox = Sandbox::with_gate(runtime, gate(recorded, at_once)).unwrap();
             let outcome = sandbox.run_blocking(script).unwrap();
             assert!(outcome.success(), "{}", outcome.stderr.text());
         });

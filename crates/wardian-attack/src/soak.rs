@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wardian::audit::{Chain, Draft, Sink, verify};
-use wardian::session::{Sessions, SessionsOptions};
+use wardian::session::{Image, Sessions, SessionsOptions};
 use wardian::{Error, Log, Outcome, Policy, Runtime, Sandbox, Script, Tool, policy::Profile};
 
 use crate::Suite;
@@ -190,6 +190,8 @@ struct Round {
     dir: PathBuf,
     bed: TestBed,
     sandbox: Sandbox,
+    /// The same, from an image.
+    prepared: Sandbox,
     sessions: Sessions,
     /// The ids of sessions, and how often each has counted.
     counts: Vec<(String, u64)>,
@@ -222,13 +224,16 @@ impl Round {
         let bed = TestBed::new(policy.clone(), &suite.tools, dir)?;
         let log = Log::file(dir.join(LOG))?;
         let sandbox = bed.sandbox(log)?;
+        let image = Image::build(&sandbox.clone().with_audit(Log::memory().0)?, None);
+        let prepared = sandbox.clone().with_image(&image.wait()?.image)?;
         let mut options = SessionsOptions::default();
         options.max_live = MAX_LIVE;
         Ok(Self {
             policy,
             tools: suite.tools.clone(),
             dir: dir.to_owned(),
-            sessions: Sessions::new(sandbox.clone(), options)?,
+            sessions: Sessions::new(prepared.clone(), options)?,
+            prepared,
             counts: Vec::new(),
             sandbox,
             bed,
@@ -280,8 +285,10 @@ impl Round {
 
     fn benign(&self, rng: &mut StdRng) -> AttemptResult {
         let (script, value) = BENIGN.choose(rng).copied().unwrap_or_default();
+        let sandboxes = [&self.sandbox, &self.prepared];
+        let sandbox = sandboxes.choose(rng).copied().unwrap_or(&self.sandbox);
         let started = Instant::now();
-        let ended = self.sandbox.run_blocking(script);
+        let ended = sandbox.run_blocking(script);
         let late = started.elapsed().saturating_sub(TIMEOUT);
         let Ok(outcome) = ended else {
             return AttemptResult::failed(format!("{script:?}: {ended:?}"));

@@ -207,7 +207,7 @@ impl TestBed {
             .with_source_rules(Profile::Open);
         let gate = self.fixture.gate_under(policy, log);
         let gate = gate.map_err(|error| error.to_string())?;
-        Ok(Sandbox::with_gate(runtime(), gate))
+        Sandbox::with_gate(runtime(), gate).map_err(|error| error.to_string())
     }
 
     /// A directory for reading and writing, as scripts and as the host see it.
@@ -263,8 +263,9 @@ impl TestBed {
         may: Option<&[String]>,
     ) -> AttemptResult {
         let (log, memory) = Log::memory();
-        let sandbox = match self.fixture.gate_under(policy, log) {
-            Ok(gate) => Sandbox::with_gate(runtime, gate),
+        let gate = self.fixture.gate_under(policy, log);
+        let sandbox = match gate.and_then(|gate| Sandbox::with_gate(runtime, gate)) {
+            Ok(sandbox) => sandbox,
             Err(error) => return AttemptResult::failed(error),
         };
         let started = Instant::now();
@@ -306,7 +307,7 @@ impl TestBed {
                 Log::memory().0,
             )
             .and_then(|gate| {
-                Sandbox::with_gate(wardian_testkit::runtime(), gate).run_blocking("sum(range(10))")
+                Sandbox::with_gate(wardian_testkit::runtime(), gate)?.run_blocking("sum(range(10))")
             });
         match next {
             Ok(outcome) if outcome.value == Some(wardian::outcome::Value::Json(json!(45))) => {}
@@ -508,7 +509,7 @@ impl TestBed {
         let tools: Vec<_> = others.chain([tool.clone()]).collect();
         let outcome = Gate::new(policy.with_source_rules(Profile::Open))
             .and_then(|gate| gate.with_tools(tools))
-            .and_then(|gate| Ok(Sandbox::with_gate(runtime(), gate.with_audit(log)?)))
+            .and_then(|gate| Sandbox::with_gate(runtime(), gate.with_audit(log)?))
             .and_then(|sandbox| sandbox.run_blocking(code));
         let outcome = match outcome {
             Ok(outcome) => outcome,

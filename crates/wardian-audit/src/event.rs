@@ -57,6 +57,10 @@ pub enum Event {
         /// The host's name for the script: its file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         script: Option<String>,
+        /// SHA-256 of the image that the script starts from, in hex; absent where there is none,
+        /// and in a session.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        image_sha256: Option<String>,
         /// The file that the policy was read from, as it was named.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         policy: Option<String>,

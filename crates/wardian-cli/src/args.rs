@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Add packages to a policy, and see whether they can be imported.
     #[command(subcommand)]
     Packages(PackagesCommand),
+    /// Build the state that runs start from: packages imported, a setup run.
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Say what a policy lets scripts call.
     #[command(subcommand)]
     Tools(ToolsCommand),
@@ -78,7 +81,10 @@ impl Command {
                 | SessionCommand::List { json, .. }
                 | SessionCommand::Diff { json, .. },
             ) => *json,
-            Self::Packages(PackagesCommand::Check { json, .. }) => *json,
+            Self::Packages(PackagesCommand::Check { json, .. })
+            | Self::Image(ImageCommand::Build { json, .. } | ImageCommand::Show { json, .. }) => {
+                *json
+            }
             Self::Session(SessionCommand::Fork { .. })
             | Self::Packages(PackagesCommand::Add { .. })
             | Self::Repl(_) => false,
@@ -193,6 +199,37 @@ pub(crate) enum PackagesCommand {
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         policy: PathBuf,
         /// Print a JSON object for each module, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Commands for images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Build the image that runs and sessions under a policy start from: import its packages, run
+    /// the setup, and keep the state.
+    Build {
+        /// The policy file. Its `image` says where the image goes and which setup it has, unless
+        /// the flags do.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        policy: PathBuf,
+        /// A script to run after the imports. Its variables are there in every run.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        setup: Option<PathBuf>,
+        /// The image's file, which is replaced.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an image was built with, and what is in it.
+    Show {
+        /// The image's file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },

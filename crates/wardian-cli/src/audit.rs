@@ -315,6 +315,7 @@ impl Shown {
                 script,
                 policy,
                 policy_sha256,
+                image_sha256,
                 ..
             } => {
                 let start = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
@@ -329,7 +330,12 @@ impl Shown {
                     source,
                     (none(), Style::new()),
                     none(),
-                    format!("{}, policy {policy}", record.agent),
+                    match image_sha256 {
+                        Some(image) => {
+                            format!("{}, policy {policy}, image {}", record.agent, start(image))
+                        }
+                        None => format!("{}, policy {policy}", record.agent),
+                    },
                 )
             }
             Event::Rejected { violations } => {

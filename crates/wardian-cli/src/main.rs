@@ -12,6 +12,7 @@ mod display;
 mod encoding;
 mod exit;
 mod explain;
+mod image;
 mod init;
 mod out;
 mod output;
@@ -77,6 +78,7 @@ fn dispatch(command: Command) -> Result<Exit> {
         Command::Session(command) => return session::run(command),
         Command::Policy(command) => return policy::run(command),
         Command::Packages(command) => return packages::run(command),
+        Command::Image(command) => return image::run(command),
         Command::Tools(command) => return tools::run(command),
         Command::Audit(command) => return audit::run(command),
         #[cfg(feature = "attack")]

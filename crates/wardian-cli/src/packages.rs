@@ -46,7 +46,8 @@ fn add(files: &[PathBuf], policy: &Path) -> Result<Exit> {
         Usage(error.replace(&new, &old))
     };
     let loaded = load_policy(new.path()).map_err(|error| explain(error.to_string()))?;
-    let made = Sandbox::new(&Runtime::new()?, loaded);
+    let image = loaded.image().map(|image| image.file().to_owned());
+    let made = Sandbox::new(&Runtime::new()?, loaded.with_image(None));
     made.map_err(|error| explain(error.to_string()))?;
     new.as_file()
         .set_permissions(path.metadata()?.permissions())?;
@@ -55,6 +56,12 @@ fn add(files: &[PathBuf], policy: &Path) -> Result<Exit> {
         .with_context(|| format!("cannot write {}", policy.display()))?;
     for line in said {
         remark(&line);
+    }
+    if let Some(image) = image {
+        let (image, policy) = (image.display(), policy.display());
+        remark(&format!(
+            "{image} is without it: build it again, `wardian image build --policy {policy}`"
+        ));
     }
     Ok(Exit::SUCCESS)
 }

@@ -8,7 +8,7 @@ use comfy_table::Table;
 use serde_json::{Value, json};
 use wardian::{
     Policy, load_policy,
-    policy::{Access, Limit, Location, NameSet, PolicyError, Problems, leaves, schema},
+    policy::{Access, Allowance, Limit, Location, NameSet, PolicyError, Problems, leaves, schema},
     tool::Authorizer,
 };
 
@@ -18,6 +18,7 @@ use crate::explain::explain;
 use crate::output::{columns, or_none, plain, print, print_json};
 use crate::preflight::{self, Checked, Host};
 use crate::prepare::policy_without_file;
+use crate::session::size;
 use crate::{init, problems, suggest, tools};
 
 pub(crate) fn run(command: PolicyCommand) -> Result<Exit> {
@@ -173,6 +174,14 @@ fn describe(policy: &Policy) -> Result<Value> {
     Ok(described)
 }
 
+/// The memory of the host that a run takes at most.
+fn take(policy: &Policy) -> String {
+    match policy.host_bytes() {
+        Allowance::AtMost(bytes) => format!("at most {} of memory", size(bytes)),
+        Allowance::Unlimited => "any amount of memory".to_owned(),
+    }
+}
+
 /// Everything that a policy grants, as tables.
 fn render(policy: &Policy, file: Option<&Path>) -> String {
     let mut text = String::new();
@@ -184,6 +193,7 @@ fn render(policy: &Policy, file: Option<&Path>) -> String {
         ("agent", policy.agent().to_owned()),
         ("description", policy.description().to_owned()),
         ("permissions", or_none(names.join(", "))),
+        ("a run takes", take(policy)),
         ("sha256", policy.sha256()),
     ] {
         if !value.is_empty() {
@@ -223,6 +233,14 @@ fn render(policy: &Policy, file: Option<&Path>) -> String {
             table.add_row([directory.display().to_string(), String::new()]);
         }
         section(&mut text, "packages", packages.paths().count(), &table);
+    }
+
+    if let Some(image) = policy.image() {
+        let mut table = columns(&["starts from", "setup"]);
+        let setup = image.setup().map(|setup| setup.display().to_string());
+        let file = image.file().display().to_string();
+        table.add_row([file, setup.unwrap_or_default()]);
+        section(&mut text, "image", 1, &table);
     }
 
     let mut domains = columns(&["domain", "where"]);

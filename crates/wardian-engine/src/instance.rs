@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use crate::engine::{Engine, Guest};
 use crate::error::{EngineError, Exit, malformed};
 use crate::host::Host;
-use crate::mapping::SavedMemory;
+use crate::mapping::{self, MemoryImage, SavedMemory};
 use crate::meter::FuelMeter;
 use crate::output::Capture;
 use crate::state::State;
@@ -40,6 +40,28 @@ pub struct Streams {
     pub outputs: Option<[Capture; 2]>,
 }
 
+/// The memory that an instance starts with.
+#[derive(Debug, Clone, Copy)]
+pub enum StartMemory<'m> {
+    /// That of an interpreter that has run nothing.
+    Fresh,
+    /// As in an image. What the instance writes to it goes with it.
+    Image(&'m MemoryImage),
+    /// As an instance before has left it, and as this one leaves it to the next.
+    Saved(&'m SavedMemory),
+}
+
+impl StartMemory<'_> {
+    /// Returns its size in bytes; 0 for that of an interpreter that has run nothing.
+    fn size(&self) -> usize {
+        match self {
+            Self::Fresh => 0,
+            Self::Image(image) => image.size(),
+            Self::Saved(memory) => memory.contents().size(),
+        }
+    }
+}
+
 /// An instance of a guest, with its host.
 pub struct Instance<H: Host> {
     store: Store<State<H>>,
@@ -49,7 +71,7 @@ pub struct Instance<H: Host> {
 }
 
 impl<H: Host> Instance<H> {
-    /// Makes a fresh instance; one that goes on with `memory`, if there is one.
+    /// Makes an instance whose memory starts as this.
     ///
     /// # Errors
     ///
@@ -60,7 +82,7 @@ impl<H: Host> Instance<H> {
         limits: EngineLimits,
         streams: Streams,
         host: H,
-        memory: Option<&SavedMemory>,
+        memory: StartMemory<'_>,
     ) -> Result<Self, EngineError> {
         // What is not named here is absent: no variable, no argument, no network. No directory
         // either: files are the host's.
@@ -78,9 +100,7 @@ impl<H: Host> Instance<H> {
             .table
             .set_max_capacity(HANDLES);
         let mut state = State::new(inner, host, limits.fuel, limits.memory_bytes);
-        state
-            .memory
-            .start_at(memory.map_or(0, |memory| memory.contents().size()));
+        state.memory.start_at(memory.size());
         let mut store = Store::new(&engine.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SYSTEM_CALL_BYTES);
@@ -88,10 +108,13 @@ impl<H: Host> Instance<H> {
             let mut instantiate = pin!(guest.0.instantiate_async(&mut store));
             // The memory is asked for while the future is polled, on this thread.
             match memory {
-                Some(memory) => {
+                StartMemory::Fresh => instantiate.await,
+                StartMemory::Image(image) => {
+                    poll_fn(|task| mapping::lend(image, || instantiate.as_mut().poll(task))).await
+                }
+                StartMemory::Saved(memory) => {
                     poll_fn(|task| memory.lend(|| instantiate.as_mut().poll(task))).await
                 }
-                None => instantiate.await,
             }
         }?;
         let memory = instance

@@ -26,8 +26,10 @@ pub use host::{
     CallRequest, Entropy, Entry, FileAccess, FileError, FileKind, Filesystem, Host, IO_BYTES, Open,
     OpenOptions, Position, ROOT, Stat, StopCause, SystemEntropy, Times, ToolCalls,
 };
-pub use instance::{EngineLimits, Instance, Streams};
-pub use mapping::{FrozenMemory, GuestKind, MemoryWriter, PAGE_BYTES, Pages, SavedMemory};
+pub use instance::{EngineLimits, Instance, StartMemory, Streams};
+pub use mapping::{
+    FrozenMemory, GuestKind, MemoryImage, MemoryWriter, PAGE_BYTES, Pages, SavedMemory,
+};
 pub use output::{Capture, Output, Sending, Sink, Stream};
 
 /// Versions and hashes of the guest that is linked in.

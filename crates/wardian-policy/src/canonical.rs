@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use wardian_abi::ScreenRules;
 
 use crate::{
-    Access, Allowance, DomainError, Grant, GrantError, Limit, LimitError, Limits, Packages,
-    Permission, Policy, Profile, SourceRules, ToolRules, Wheel, WheelError, is_env_variable,
-    is_identifier, is_tool_name,
+    Access, Allowance, DomainError, Grant, GrantError, ImageFile, Limit, LimitError, Limits,
+    Packages, Permission, Policy, Profile, SourceRules, ToolRules, Wheel, WheelError,
+    is_env_variable, is_identifier, is_tool_name,
 };
 
 /// The version of the canonical form.
@@ -37,6 +37,8 @@ pub struct CanonicalPolicy {
     work: Option<String>,
     /// The packages that scripts can import.
     packages: CanonicalPackages,
+    /// The image that scripts start from; `null` if there is none.
+    image: Option<CanonicalImage>,
     /// The limits by their keys: `limits.fuel`. Times are in nanoseconds, sizes in bytes.
     limits: BTreeMap<String, Amount>,
     /// The rules about source.
@@ -67,6 +69,16 @@ struct CanonicalPackages {
     wheels: Vec<CanonicalWheel>,
     /// Directories of the host.
     directories: Vec<PathBuf>,
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CanonicalImage {
+    /// The image's file on the host, absolute.
+    file: PathBuf,
+    /// The script that has to have set it up; `null` if any may.
+    setup: Option<PathBuf>,
 }
 
 /// A wheel.
@@ -190,6 +202,10 @@ impl Policy {
             allowed_domains,
             work: self.work.as_ref().map(ToString::to_string),
             packages: (&self.packages).into(),
+            image: self.image.as_ref().map(|image| CanonicalImage {
+                file: image.file.clone(),
+                setup: image.setup.clone(),
+            }),
             limits: limits.collect(),
             source: (&self.source_rules).into(),
             env: self.env.clone(),
@@ -253,6 +269,13 @@ impl TryFrom<CanonicalPolicy> for Policy {
         }
         for directory in form.packages.directories {
             policy = policy.with_package_directory(directory)?;
+        }
+        if let Some(CanonicalImage { file, setup }) = form.image {
+            let image = ImageFile::new(file)?;
+            policy.image = Some(match setup {
+                Some(setup) => image.with_setup(setup)?,
+                None => image,
+            });
         }
         let mut env = form.env.iter();
         let wrong = env.find(|(name, value)| !is_env_variable(name, value));

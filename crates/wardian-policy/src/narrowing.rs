@@ -119,6 +119,15 @@ impl Policy {
                 add("packages.directories".to_owned(), what, None);
             }
         }
+        if let Some(image) = &self.image
+            && base
+                .image
+                .as_ref()
+                .is_none_or(|theirs| theirs.file != image.file)
+        {
+            let what = format!("scripts start from {}", image.file.display());
+            add("image".to_owned(), what, None);
+        }
         for limit in Limit::ALL {
             let [mine, theirs] = [self, base].map(|policy| policy.limits.get(limit));
             if mine > theirs {

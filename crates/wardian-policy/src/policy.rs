@@ -9,9 +9,12 @@ use crate::decision::{Decision, Rule};
 use crate::domain::{DomainError, DomainRule, Domains, parse_url};
 use crate::grant::guest_directory;
 use crate::{
-    Access, Action, Grant, GrantError, GuestPath, Limits, Location, Packages, Permission, Profile,
-    Source, SourceRules, ToolRules, Wheel,
+    Access, Action, Allowance, Grant, GrantError, GuestPath, ImageFile, Limit, Limits, Location,
+    Packages, Permission, Profile, Source, SourceRules, ToolRules, Wheel,
 };
+
+/// The memory that a run takes whatever its limits, in bytes: stacks, records, buffers.
+const RUN_BYTES: u64 = 16 << 20;
 
 /// The authority of one agent. Nothing is granted that is not in here.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ pub struct Policy {
     /// The path of the working directory, if there is one.
     pub(crate) work: Option<GuestPath>,
     pub(crate) packages: Packages,
+    pub(crate) image: Option<ImageFile>,
     pub(crate) limits: Limits,
     pub(crate) source_rules: SourceRules,
     pub(crate) env: BTreeMap<String, String>,
@@ -49,6 +53,7 @@ impl Policy {
             domains: Domains::default(),
             work: None,
             packages: Packages::default(),
+            image: None,
             limits,
             source_rules: Profile::Standard.source_rules(),
             env: BTreeMap::new(),
@@ -192,6 +197,13 @@ impl Policy {
         Ok(self)
     }
 
+    /// The same policy with this image for scripts to start from; with none, they start from an
+    /// interpreter that has run nothing.
+    pub fn with_image(mut self, image: Option<ImageFile>) -> Self {
+        self.image = image;
+        self
+    }
+
     /// Checks that nothing else lies where packages do.
     pub(crate) fn check_packages(&self) -> Result<(), GrantError> {
         let granted = self.grants.iter().map(|grant| &grant.guest);
@@ -280,9 +292,44 @@ impl Policy {
         &self.packages
     }
 
+    /// The image that scripts start from, if it is not an interpreter that has run nothing.
+    pub fn image(&self) -> Option<&ImageFile> {
+        self.image.as_ref()
+    }
+
     /// The directory that scripts find packages in, if there are any.
     pub fn package_directory(&self) -> Option<&GuestPath> {
         (!self.packages.is_empty()).then(GuestPath::packages)
+    }
+
+    /// Returns the most memory of the host, in bytes, that one run holds at a time, by its limits:
+    /// linear memory, the working directory (as it is, and as it comes out), displays, output, the
+    /// value, and what calls of tools take. Beside that are what its caller gives it, and packages
+    /// and images, which all runs share.
+    pub fn host_bytes(&self) -> Allowance<u64> {
+        let work = if self.work.is_some() { 2 } else { 0 };
+        let tools = u64::from(!self.tools.is_empty());
+        let parts = [
+            (Limit::Memory, 1),
+            (Limit::WorkSize, work),
+            (Limit::DisplayBytes, 2),
+            (Limit::Stdout, 2),
+            (Limit::Stderr, 2),
+            // As JSON, and parsed: `[[],[]]` takes ten times its length.
+            (Limit::Value, 32),
+            (Limit::HostMemory, tools),
+        ];
+        let mut bytes = RUN_BYTES;
+        for (limit, times) in parts {
+            match self.limits.get(limit) {
+                Allowance::AtMost(amount) => {
+                    bytes = bytes.saturating_add(amount.saturating_mul(times))
+                }
+                Allowance::Unlimited if times > 0 => return Allowance::Unlimited,
+                Allowance::Unlimited => {}
+            }
+        }
+        Allowance::AtMost(bytes)
     }
 
     /// The directories that scripts have in the host's memory: the working directory, and `/tmp`

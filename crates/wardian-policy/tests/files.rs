@@ -53,6 +53,7 @@ allowed_paths = [
 ]
 allowed_domains = ["api.example.com", "*.example.org"]
 max_file_size = "1MiB"
+image = { file = "app.image", setup = "setup.py" }
 
 [limits]
 source = 1000
@@ -181,6 +182,14 @@ fn a_file_says_everything() {
         [Path::new("/srv/agent/vendor/a-1.0-py3-none-any.whl")]
     );
     assert_eq!(packages.directories(), [Path::new("/srv/agent/helpers")]);
+    let image = policy.image().unwrap();
+    assert_eq!(
+        (image.file(), image.setup()),
+        (
+            Path::new("/srv/agent/app.image"),
+            Some(Path::new("/srv/agent/setup.py"))
+        )
+    );
     let code = policy.source_rules();
     assert_eq!(code.profile, Profile::Standard);
     assert!(
@@ -445,6 +454,22 @@ fn every_mistake_is_told_at_once() {
         "",
         &["policy.toml:1:1: version: is missing; start the file with `version = 1`"],
     );
+    for (image, said) in [
+        (
+            "3",
+            "policy.toml:2:9: image: this is a number, not a string",
+        ),
+        (
+            "{}",
+            "policy.toml:2:9: image.file: is missing; write `image = \"app.image\"`",
+        ),
+        (
+            "{ file = \"x\", setop = \"y\" }",
+            "image.setop: unknown key; did you mean `setup`?",
+        ),
+    ] {
+        check(&format!("version = 1\nimage = {image}"), &[said]);
+    }
     check(
         "version = 1\nversion = 1\n",
         &["policy.toml:2:1: duplicate key"],
@@ -582,6 +607,7 @@ fn the_hash_is_of_the_meaning() {
         "agent = \"a\"\n[tools.x]",
         "agent = \"a\"\n[work]",
         "agent = \"a\"\n[packages]\ndirectories = [\"x\"]",
+        "agent = \"a\"\nimage = \"x.image\"",
         "agent = \"a\"\n[source]\nprofile = \"strict\"",
     ] {
         let other = parse(&format!(
@@ -595,7 +621,7 @@ fn the_hash_is_of_the_meaning() {
         Policy::computing()
             .with_source_rules(Profile::Open)
             .sha256(),
-        "963f986b4388308c977b9545c783cb962d17683738ad60b88bfc5e04d768fcfc"
+        "7f1bd1abf0fcede5c9057ab9ddb453ed8c5b0683349d94e42cb964e3b1ec3e3a"
     );
 }
 
@@ -714,6 +740,10 @@ fn a_widening_is_an_error_that_names_the_key() {
         (
             "[env]\nLANG = \"C\"",
             "env.LANG: allows more than the file that it extends: the variable is set",
+        ),
+        (
+            "image = \"x.image\"",
+            "image: allows more than the file that it extends: scripts start from /srv/agent/x.image",
         ),
         (
             "[tools.other]",

@@ -289,7 +289,7 @@ impl Fixture {
     /// As [`Gate::with_tools`] and [`Sandbox::run`].
     pub fn try_run(&self, script: impl Into<Script>) -> Result<RunResult, wardian::Error> {
         let (log, memory) = Log::memory();
-        let sandbox = Sandbox::with_gate(runtime(), self.gate(log)?);
+        let sandbox = Sandbox::with_gate(runtime(), self.gate(log)?)?;
         let outcome = sandbox.run_blocking(script)?;
         Ok(RunResult::new(outcome, memory.records()))
     }

@@ -142,7 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (log, record) = Log::memory();
     let gate = Gate::new(policy)?.with_tools(tools)?.with_audit(log)?;
-    let sandbox = Sandbox::with_gate(&Runtime::new()?, gate);
+    let sandbox = Sandbox::with_gate(&Runtime::new()?, gate)?;
 
     let stubs: String = sandbox.gate().tools().map(Tool::stub).collect();
     println!("The model is told:\n\n{stubs}");

@@ -112,6 +112,16 @@ pub enum Error {
         /// The reason, to follow the file.
         reason: String,
     },
+    /// The image of the policy can't be started from.
+    #[error("the image {}: {reason}{}", file.display(), place(location.as_ref()))]
+    Image {
+        /// The image's file.
+        file: std::path::PathBuf,
+        /// The place of `image`, if the policy was read from a file.
+        location: Option<Location>,
+        /// The reason.
+        reason: String,
+    },
     /// A tool that the policy grants is not there, or not as the policy says.
     #[error("the tool {tool:?} {reason}{}", place(location.as_ref()))]
     Tool {

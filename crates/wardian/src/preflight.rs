@@ -7,6 +7,7 @@ use wardian_policy::{Permission, Policy, Problem, nearest};
 use crate::Tool;
 use crate::files::{Grants, Packages};
 use crate::modules::modules;
+use crate::session::load_image;
 use crate::tools::unfit_tools;
 
 /// Problems of a policy's `[tools]`, given all tools that there are: what
@@ -60,7 +61,8 @@ pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
 }
 
 /// Problems that only this host can show: directories that can't be granted, packages that can't be
-/// used, files of tools that are not there or lie where scripts get at them.
+/// used, an image that is not there or stale, files of tools that are not there or lie where scripts
+/// get at them.
 pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     if !policy.permissions().contains(Permission::EXECUTE_CODE) {
         return Vec::new();
@@ -73,10 +75,17 @@ pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
             policy.problem_at(failure.location.as_ref(), "allowed_paths", message, None)
         })
         .collect();
-    for failure in Packages::open_all(policy, &grants).1 {
+    let (packages, failures) = Packages::open_all(policy, &grants);
+    for failure in &failures {
         let message = format!("the package {} {}", failure.file.display(), failure.reason);
         let at = failure.location.as_ref();
         problems.push(policy.problem_at(at, "packages", message, None));
+    }
+    if let Some(named) = policy.image().filter(|_| failures.is_empty())
+        && let Err(reason) = load_image(named, &grants, packages.as_ref())
+    {
+        let message = format!("the image {}: {reason}", named.file().display());
+        problems.push(policy.problem("image", message, None));
     }
     for tool in tools {
         for (file, access) in &tool.0.files {

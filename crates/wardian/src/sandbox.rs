@@ -8,19 +8,20 @@ use wardian_policy::{Permission, Policy};
 
 use crate::files::Grants;
 use crate::ledger::EventSender;
-use crate::run::{self, RunEvents, Running};
-use crate::session::SessionOptions;
+use crate::run::{self, RunEvents, Running, Start};
+use crate::session::{self, Image, SessionOptions};
 use crate::tools::Approver;
 use crate::{Error, Gate, Outcome, Runtime, Script, Session, Tool};
 
 /// Runs scripts under one policy. Cheap to clone.
 ///
-/// Every run is a fresh interpreter: nothing that a script does is seen by a later one, except
-/// what it writes into a granted directory.
+/// Every run is a fresh interpreter, or a fresh copy of an [`Image`]: nothing that a script does is
+/// seen by a later one, except what it writes into a granted directory.
 #[derive(Clone)]
 pub struct Sandbox {
     runtime: Runtime,
     gate: Gate,
+    start: Option<Arc<Start>>,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -42,7 +43,8 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error::Grant`] if a granted directory can't be opened, or is one that no script should
-    /// get; [`Error::Package`] if a package can't be used.
+    /// get; [`Error::Package`] if a package can't be used; [`Error::Image`] if there is none to
+    /// start from, or a stale one.
     ///
     /// # Security
     ///
@@ -55,19 +57,59 @@ impl Sandbox {
         } else {
             Grants::default()
         };
-        Ok(Self::with_gate(runtime, Gate::from_grants(policy, grants)?))
+        Self::with_gate(runtime, Gate::from_grants(policy, grants)?)
     }
 
     /// A sandbox on `runtime`, whose scripts are behind `gate`: what it allows them they can do.
-    pub fn with_gate(runtime: &Runtime, gate: Gate) -> Self {
-        let runtime = runtime.clone();
-        Self { runtime, gate }
+    /// They start from the image that its policy names, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Image`] if there is no such image, or a stale one.
+    pub fn with_gate(runtime: &Runtime, gate: Gate) -> Result<Self, Error> {
+        let policy = gate.policy();
+        let runs = policy.permissions().contains(Permission::EXECUTE_CODE);
+        let start = match policy.image().filter(|_| runs) {
+            Some(image) => Some(pollster::block_on(session::open_image(&gate, image))?),
+            None => None,
+        };
+        Ok(Self {
+            runtime: runtime.clone(),
+            gate,
+            start: start.map(Arc::new),
+        })
     }
 
-    fn map_gate(self, change: impl FnOnce(Gate) -> Result<Gate, Error>) -> Result<Self, Error> {
-        let Self { runtime, gate } = self;
-        let gate = change(gate)?;
-        Ok(Self { runtime, gate })
+    /// The same sandbox, whose runs and sessions start from `image`. It has to be built with the
+    /// packages of this policy.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`](session::SnapshotError) if it is stale, takes more memory than the policy
+    /// allows, or can't be unpacked.
+    pub fn with_image(mut self, image: &Image) -> Result<Self, Error> {
+        let start = pollster::block_on(image.open(&self.gate))?;
+        self.start = Some(Arc::new(start));
+        Ok(self)
+    }
+
+    /// The same sandbox, whose runs and sessions start from an interpreter that has run nothing.
+    #[must_use]
+    pub fn without_image(&self) -> Self {
+        Self {
+            start: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the state of the image that runs and sessions start from, if there is one.
+    pub(crate) fn start_state(&self) -> Option<&Start> {
+        self.start.as_deref()
+    }
+
+    fn map_gate(mut self, change: impl FnOnce(Gate) -> Result<Gate, Error>) -> Result<Self, Error> {
+        self.gate = change(self.gate)?;
+        Ok(self)
     }
 
     /// The same sandbox, whose scripts can call those of these tools that the policy grants:
@@ -174,7 +216,8 @@ impl Sandbox {
     }
 
     fn run_with(&self, script: Script, events: EventSender) -> Running {
-        run::run(self.runtime.clone(), self.gate.clone(), script, events)
+        let (runtime, gate) = (self.runtime.clone(), self.gate.clone());
+        run::run(runtime, gate, self.start.clone(), script, events)
     }
 
     /// As [`run`](Self::run), and blocks this thread meanwhile. Works inside of an async

@@ -3,6 +3,7 @@
 //!
 //! Each is a function whose error says what should not be.
 
+mod image;
 mod library;
 mod load;
 mod packages;
@@ -93,6 +94,9 @@ pub(crate) fn run(name: &str, bed: &TestBed) -> Result {
         "hostile_wheels" => packages::hostile_wheels(),
         "tampering_package" => packages::tampering(),
 
+        "spoiled_image" => image::spoiled(),
+        "tampered_image" => image::tampered(),
+        "forged_images" => image::forged(),
         "work_of_others" => work::of_others(),
         "full_work_directories" => work::full_at_once(),
         "snapshot_of_full_work" => work::snapshot_of_full(),

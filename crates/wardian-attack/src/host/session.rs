@@ -216,7 +216,8 @@ pub(super) fn outlived_policy(bed: &TestBed) -> Result {
         .fixture()
         .gate_under(wide, Log::memory().0)
         .map_err(text)?;
-    let session = Sandbox::with_gate(runtime(), gate).session(SessionOptions::default());
+    let sandbox = Sandbox::with_gate(runtime(), gate).map_err(text)?;
+    let session = sandbox.session(SessionOptions::default());
     call(
         &session,
         "from wardian import tools, aio\necho, names = tools.probe_echo, dir(tools)\necho(text='x')",

@@ -29,7 +29,7 @@ fn hostile_code_gets_nothing() {
         let not = row["grade"] == "not_applicable";
         assert_eq!(not, row["attempts"].as_array().unwrap().is_empty(), "{row}");
     }
-    assert_eq!(report["rows"].as_array().unwrap().len(), 226);
+    assert_eq!(report["rows"].as_array().unwrap().len(), 229);
 }
 
 /// The same as the second call of a session, which a call that is stopped leaves as it was.
@@ -38,7 +38,8 @@ fn hostile_code_gets_nothing_in_sessions() {
     attack(&["--in-sessions"]);
 }
 
-/// The classes that a policy decides on, under each example.
+/// The classes that a policy decides on, under each example. One of them has packages, which not
+/// every machine has: `needs_kit`.
 #[test]
 fn hostile_code_gets_nothing_under_the_examples() {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
@@ -46,16 +47,16 @@ fn hostile_code_gets_nothing_under_the_examples() {
     let files = files.map(|entry| entry.unwrap().path());
     let files: Vec<_> = files
         .filter(|file| file.extension().is_some_and(|end| end == "toml"))
+        .filter(|file| !file.ends_with("interpreter.toml"))
         .collect();
     assert!(files.len() > 5);
-    for file in files {
-        attack(&[
-            "--policy",
-            file.to_str().unwrap(),
-            "--only",
-            "ESC,FS,URL,TOOL,WORK",
-        ]);
-    }
+    files.iter().for_each(|file| attack_under(file));
+}
+
+/// Nothing gets anything under a policy.
+pub(crate) fn attack_under(policy: &Path) {
+    let policy = policy.to_str().unwrap();
+    attack(&["--policy", policy, "--only", "ESC,FS,URL,TOOL,WORK"]);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn attacks_are_listed_and_shown() {
             .collect();
         rows
     };
-    assert_eq!(list(&[]).len(), 226);
+    assert_eq!(list(&[]).len(), 229);
     let files = list(&["--only", "FS", "--policy", readonly.to_str().unwrap()]);
     let reason = |id: &str| {
         let row = files.iter().find(|row| row["id"] == id).unwrap();

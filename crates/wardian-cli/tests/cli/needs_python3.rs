@@ -199,3 +199,71 @@ fn a_thousand_calls_come_to_what_cpython_says() {
     let read = |directory: &Path| fs::read_to_string(directory.join("log.txt")).unwrap();
     assert_eq!(read(&own), read(theirs.path()));
 }
+
+/// A script that takes as much of everything as it gets.
+const FILL: &str = indoc! {"
+    import sys
+    try:
+        with open('full', 'wb', buffering=0) as f:
+            while True: f.write(b'x' * 65536)
+    except OSError: pass
+    for n in range(20): display({'text/html': 'y' * 1_000_000}, raw=True)
+    print('z' * 8_000_000)
+    print('z' * 8_000_000, file=sys.stderr)
+    held = []
+    try:
+        while True: held.append(bytearray(b'q') * 500_000)
+    except MemoryError: del held[:20]
+    [[]] * 340_000
+"};
+
+/// The peak of a run's memory is within what its policy says that it takes, beside that of a run
+/// that takes nothing.
+#[test]
+fn a_run_takes_no_more_memory_than_its_policy_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("policy.toml");
+    let text = indoc! {r#"
+        version = 1
+        permissions = ["EXECUTE_CODE"]
+        max_file_size = "64MiB"
+        [limits]
+        memory = "128MiB"
+        [work]
+        size = "48MiB"
+        [source]
+        profile = "open"
+    "#};
+    fs::write(&file, text).unwrap();
+    let policy = wardian::load_policy(&file).unwrap();
+    let peak = |script: &str| {
+        let measure = "import resource, subprocess, sys\n\
+                       done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n\
+                       print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+        let output = Command::new("python3")
+            .args([
+                "-c",
+                measure,
+                env!("CARGO_BIN_EXE_wardian"),
+                "run",
+                "--policy",
+            ])
+            .arg(&file)
+            .args(["-c", script])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (code, kib) = text.trim().split_once(' ').unwrap();
+        assert_eq!(code, "0", "{script}");
+        kib.parse::<u64>().unwrap() * 1024
+    };
+    let taken = peak(FILL) - peak("1");
+    let wardian::policy::Allowance::AtMost(stated) = policy.host_bytes() else {
+        panic!("no limit is unlimited")
+    };
+    assert!(taken < stated, "{taken} of {stated}");
+    assert!(
+        taken > 120 << 20,
+        "the script takes less than it should: {taken}"
+    );
+}

@@ -13,7 +13,7 @@ use zip::write::SimpleFileOptions;
 use crate::{run, text};
 
 /// Writes a wheel with one module.
-fn wheel(directory: &Path, name: &str, code: &str) -> Vec<u8> {
+pub(crate) fn wheel(directory: &Path, name: &str, code: &str) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let metadata = format!("Name: {name}\nVersion: 1\n");
     for (path, body) in [

@@ -11,7 +11,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::mm::MprotectFlags;
 use wardian_guest::IMAGE;
 
-use super::Reservation;
+use super::{MemoryImage, Reservation};
 
 /// The unit in which memory is mapped from memory files. A page that differs takes the others of
 /// its block along.
@@ -23,6 +23,8 @@ pub(super) const WASM_PAGE: usize = 64 << 10;
 /// The contents of a memory at one moment, which nothing changes any more. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct FrozenMemory {
+    /// The image that it is beside; `None` for the linked one.
+    pub(super) image: Option<MemoryImage>,
     /// The files of the blocks that differ from the image, by their numbers. Others are as in the
     /// image, or zeros. A block has the same place in its file as in memory.
     pub(super) blocks: Arc<BTreeMap<usize, Arc<File>>>,
@@ -34,18 +36,27 @@ pub struct FrozenMemory {
 pub const PAGE_BYTES: usize = 4 << 10;
 
 impl FrozenMemory {
+    /// The contents of an image, as they are.
+    pub fn of(image: &MemoryImage) -> Self {
+        Self {
+            image: Some(image.clone()),
+            blocks: Arc::default(),
+            size: Some(image.bytes().len()),
+        }
+    }
+
     /// Returns the size in bytes; 0 if nothing was ever committed.
     pub fn size(&self) -> usize {
         self.size.unwrap_or_default()
     }
 
-    /// Returns the bytes of the host's memory that it takes.
+    /// Returns the bytes of the host's memory that it takes, beside the image.
     pub fn host_bytes(&self) -> usize {
         self.blocks.len() * BLOCK
     }
 
-    /// Returns a cursor over the pages that differ from the image, in order: over the differences,
-    /// which are mostly zeros where little was changed.
+    /// Returns a cursor over the pages that differ from the linked image, in order: over the
+    /// differences, which are mostly zeros where little was changed.
     pub fn pages(&self) -> Pages {
         Pages {
             contents: self.clone(),
@@ -54,6 +65,51 @@ impl FrozenMemory {
             start: 0,
             next: 0,
         }
+    }
+
+    /// Writes everything to the same place in `file`.
+    pub(super) fn write_to(&self, file: &File) -> io::Result<()> {
+        file.write_all_at(self.image_bytes(), 0)?;
+        self.copy_blocks(file)
+    }
+
+    /// Writes what is beside the image to the same place in `file`.
+    pub(super) fn copy_blocks(&self, file: &File) -> io::Result<()> {
+        let mut block = Vec::new();
+        for (number, from) in self.blocks.iter() {
+            let start = number * BLOCK;
+            block.resize(BLOCK.min(self.size() - start), 0);
+            from.read_exact_at(&mut block, start as u64)?;
+            file.write_all_at(&block, start as u64)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of the first block from `number` on that can differ from the linked
+    /// image.
+    fn block_from(&self, number: usize) -> Option<usize> {
+        let is_beside = self.image.is_some() && number * BLOCK < self.size();
+        let own = || Some(*self.blocks.range(number..).next()?.0);
+        is_beside.then_some(number).or_else(own)
+    }
+
+    /// Reads a block into zeros.
+    fn read_block(&self, number: usize, into: &mut [u8]) -> io::Result<()> {
+        let start = number * BLOCK;
+        match self.blocks.get(&number) {
+            Some(file) => file.read_exact_at(into, start as u64)?,
+            None => {
+                let image = bytes_from(self.image_bytes(), start, into.len());
+                into.iter_mut()
+                    .zip(image)
+                    .for_each(|(byte, of_image)| *byte = *of_image);
+            }
+        }
+        Ok(())
+    }
+
+    fn image_bytes(&self) -> &[u8] {
+        self.image.as_ref().map_or(IMAGE, MemoryImage::bytes)
     }
 
     /// The ranges of bytes that are in one file each, with the file.
@@ -121,7 +177,7 @@ impl FrozenMemory {
                     file.read_exact_at(expected, start as u64)?;
                     bytes != expected
                 }
-                None => !is_as_in_image(start, bytes),
+                None => !is_as_in(self.image_bytes(), start, bytes),
             };
             if differs {
                 return Ok(Some(start));
@@ -131,8 +187,8 @@ impl FrozenMemory {
     }
 }
 
-/// A cursor over the pages of a memory that differ from the image: over each one's bytes, XOR those
-/// of the image.
+/// A cursor over the pages of a memory that differ from the linked image: over each one's bytes,
+/// XOR those of the image.
 #[derive(Debug)]
 pub struct Pages {
     contents: FrozenMemory,
@@ -158,44 +214,44 @@ impl Pages {
                 let at = self.start + self.next;
                 self.next = range.end;
                 let page = self.block.get(range.clone()).unwrap_or_default();
-                if !is_as_in_image(at, page) {
+                if !is_as_in(IMAGE, at, page) {
                     let number = u32::try_from(at / PAGE_BYTES).map_err(io::Error::other)?;
                     let page = self.block.get_mut(range).unwrap_or_default();
                     xor_image(at, page);
                     return Ok(Some((number, page)));
                 }
             }
-            let blocks = &self.contents.blocks;
-            let Some((number, file)) = blocks.range(self.next_block..).next() else {
+            let Some(number) = self.contents.block_from(self.next_block) else {
                 return Ok(None);
             };
             (self.next_block, self.start, self.next) = (number + 1, number * BLOCK, 0);
             let len = self.contents.size().saturating_sub(self.start).min(BLOCK);
+            self.block.clear();
             self.block.resize(len, 0);
-            file.read_exact_at(&mut self.block, self.start as u64)?;
+            self.contents.read_block(number, &mut self.block)?;
         }
     }
 }
 
-/// Returns whether the image has these bytes at `at`, and zeros beyond its end.
-fn is_as_in_image(at: usize, bytes: &[u8]) -> bool {
-    let image = image_from(at, bytes.len());
+/// Returns whether an image has these bytes at `at`, and zeros beyond its end.
+fn is_as_in(image: &[u8], at: usize, bytes: &[u8]) -> bool {
+    let image = bytes_from(image, at, bytes.len());
     let (first, rest) = bytes.split_at(image.len());
     first == image && rest.iter().all(|byte| *byte == 0)
 }
 
-/// Makes of bytes at `at` their difference from the image, or the other way round.
+/// Makes of bytes at `at` their difference from the linked image, or the other way round.
 fn xor_image(at: usize, bytes: &mut [u8]) {
-    let image = image_from(at, bytes.len());
+    let image = bytes_from(IMAGE, at, bytes.len());
     for (byte, of_image) in bytes.iter_mut().zip(image) {
         *byte ^= of_image;
     }
 }
 
-/// The image's bytes from `at` on, at most `len`.
-fn image_from(at: usize, len: usize) -> &'static [u8] {
-    let end = IMAGE.len().min(at.saturating_add(len));
-    IMAGE.get(at..end).unwrap_or_default()
+/// An image's bytes from `at` on, at most `len`.
+fn bytes_from(image: &[u8], at: usize, len: usize) -> &[u8] {
+    let end = image.len().min(at.saturating_add(len));
+    image.get(at..end).unwrap_or_default()
 }
 
 /// Makes the contents of a memory page by page.
@@ -207,7 +263,7 @@ pub struct MemoryWriter {
 }
 
 impl MemoryWriter {
-    /// A memory of `size` bytes, as in the image as far as that goes.
+    /// A memory of `size` bytes, as in the linked image as far as that goes.
     ///
     /// # Errors
     ///
@@ -228,7 +284,7 @@ impl MemoryWriter {
         })
     }
 
-    /// Writes a page, of which this is the difference from the image.
+    /// Writes a page, of which this is the difference from the linked image.
     ///
     /// # Errors
     ///
@@ -251,7 +307,7 @@ impl MemoryWriter {
         if self.blocks.insert(block) {
             let start = block * BLOCK;
             self.file
-                .write_all_at(image_from(start, BLOCK), start as u64)?;
+                .write_all_at(bytes_from(IMAGE, start, BLOCK), start as u64)?;
         }
         self.file.write_all_at(&bytes, at as u64)
     }
@@ -266,6 +322,7 @@ impl MemoryWriter {
         let file = Arc::new(self.file);
         let blocks = self.blocks.into_iter().map(|block| (block, file.clone()));
         Ok(FrozenMemory {
+            image: None,
             blocks: Arc::new(blocks.collect()),
             size: Some(self.size),
         })
@@ -275,7 +332,7 @@ impl MemoryWriter {
 /// Makes a memory file.
 pub(super) fn new_file() -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    Ok(memfd_create("wardian-session", flags)?.into())
+    Ok(memfd_create("wardian-memory", flags)?.into())
 }
 
 /// Keeps everybody from changing a file.

@@ -16,35 +16,31 @@
 )]
 
 mod contents;
+mod image;
 mod pagemap;
 mod pool;
 mod saved;
 mod stacks;
 
 pub use contents::{FrozenMemory, MemoryWriter, PAGE_BYTES, Pages};
+pub use image::MemoryImage;
 pub use saved::SavedMemory;
+pub(crate) use saved::lend;
 pub(crate) use stacks::Stacks;
 
 use std::ffi::c_void;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use procfs::process::{MMapPath, Process};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
 };
-use wardian_guest::{CODE, IMAGE};
+use wardian_guest::CODE;
 use wasmtime::{CustomCodeMemory, Engine, LinearMemory, MemoryCreator, MemoryType, Module};
 
-use self::pool::Pool;
 use self::saved::{MappedRanges, Resting, Slot};
 
 /// The most pages written by a run that are restored in place: 2 MiB. Writing to one that is there
@@ -99,8 +95,11 @@ impl CustomCodeMemory for InPlace {
     }
 }
 
-/// Makes memories that start as the image.
-pub(crate) struct Memories(Arc<Shared>);
+/// Makes memories that start as the linked image, or as another that is lent.
+pub(crate) struct Memories {
+    linked: MemoryImage,
+    shared: Arc<Shared>,
+}
 
 /// Counters and switches of all memories.
 pub(crate) struct MemoryStatistics(Arc<Shared>);
@@ -111,94 +110,35 @@ impl MemoryStatistics {
         self.0.restored.load(Ordering::Relaxed)
     }
 
-    /// Compares each memory with the image, byte by byte, before a run has it, from here on.
+    /// Compares each memory with its image, byte by byte, before a run has it, from here on.
     pub(crate) fn verify(&self) {
         self.0.verified.store(true, Ordering::Relaxed);
     }
 }
 
+#[derive(Default)]
 struct Shared {
-    /// A file that holds the image.
-    file: OwnedFd,
-    /// The image's place in the file, in bytes.
-    offset: u64,
-    /// Memories that are as in the snapshot.
-    pool: Pool<Reservation>,
     /// The count of pages restored in place.
     restored: AtomicU64,
-    /// Set if memories are compared with the image before they are handed out.
+    /// Set if memories are compared with their images before they are handed out.
     verified: AtomicBool,
-}
-
-impl Shared {
-    fn new(file: OwnedFd, offset: u64) -> Self {
-        Self {
-            file,
-            offset,
-            pool: Pool::default(),
-            restored: AtomicU64::new(0),
-            verified: AtomicBool::new(false),
-        }
-    }
 }
 
 impl Memories {
     pub(crate) fn new() -> io::Result<Self> {
-        let (file, offset) = match own_file() {
-            Some(found) => found,
-            None => (sealed_copy()?, 0),
-        };
-        Ok(Self(Arc::new(Shared::new(file, offset))))
+        Ok(Self::of(MemoryImage::linked()?))
+    }
+
+    fn of(linked: MemoryImage) -> Self {
+        Self {
+            linked,
+            shared: Arc::default(),
+        }
     }
 
     pub(crate) fn statistics(&self) -> MemoryStatistics {
-        MemoryStatistics(self.0.clone())
+        MemoryStatistics(self.shared.clone())
     }
-}
-
-/// The file that the image was mapped from, if it is still to be had.
-fn own_file() -> Option<(OwnedFd, u64)> {
-    let start = IMAGE.as_ptr().addr() as u64;
-    let end = start + IMAGE.len() as u64;
-    let maps = Process::myself().ok()?.maps().ok()?;
-    let map = maps
-        .into_iter()
-        .find(|map| map.address.0 <= start && end <= map.address.1)?;
-    let offset = map.offset + (start - map.address.0);
-    let MMapPath::Path(path) = map.pathname else {
-        return None;
-    };
-    // The link survives a replaced executable; the path is for when this is a library.
-    [PathBuf::from("/proc/self/exe"), path]
-        .iter()
-        .find_map(|path| {
-            let file = File::open(path).ok()?;
-            let same = file.metadata().ok()?.ino() == map.inode && holds_image(&file, offset)?;
-            same.then(|| (file.into(), offset))
-        })
-}
-
-/// Does `file` hold the image's first and last page where they should be?
-fn holds_image(file: &File, offset: u64) -> Option<bool> {
-    let page = rustix::param::page_size();
-    for at in [0, IMAGE.len().checked_sub(page)?] {
-        let mut bytes = vec![0; page];
-        file.read_exact_at(&mut bytes, offset + at as u64).ok()?;
-        if IMAGE.get(at..at + page)? != bytes {
-            return Some(false);
-        }
-    }
-    Some(true)
-}
-
-/// A copy of the image in memory, which nobody can write to.
-fn sealed_copy() -> io::Result<OwnedFd> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(memfd_create("wardian-image", flags)?);
-    file.write_all_at(IMAGE, 0)?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    fcntl_add_seals(&file, seals)?;
-    Ok(file.into())
 }
 
 // SAFETY: a memory has the reservation and the guards that it is asked for. It is not filled with
@@ -214,15 +154,19 @@ unsafe impl MemoryCreator for Memories {
         guard: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let capacity = reserved.unwrap_or(minimum);
-        let fits = |known: &Reservation| known.is(minimum, capacity, guard);
         let lent = saved::take_next();
-        let verified = self.0.verified.load(Ordering::Relaxed);
+        let image = lent.as_ref().and_then(|lent| lent.contents.image.as_ref());
+        let image = image.unwrap_or(&self.linked);
+        let minimum = minimum.max(image.bytes().len());
+        let fits = |known: &Reservation| known.is(minimum, capacity, guard);
+        let verified = self.shared.verified.load(Ordering::Relaxed);
+        let slot = lent.as_ref().and_then(|lent| lent.slot.clone());
         if let Some(lent) = &lent
             && let Some(Resting {
                 reservation,
                 size,
                 kept,
-            }) = lent.slot.take()
+            }) = slot.as_ref().and_then(|slot| slot.take())
         {
             if !fits(&reservation) {
                 return Err("a saved memory is for another guest".to_owned());
@@ -236,35 +180,37 @@ unsafe impl MemoryCreator for Memories {
                 return Err(format!("memory differs from what was kept at byte {at}"));
             }
             return Ok(Box::new(ImageMemory {
+                image: image.clone(),
                 reservation: Some(reservation),
                 size,
                 kept,
-                shared: self.0.clone(),
-                slot: Some(lent.slot.clone()),
+                shared: self.shared.clone(),
+                slot,
             }));
         }
-        let mut reservation = match self.0.pool.take().filter(fits) {
+        let mut reservation = match image.pool().take().filter(fits) {
             Some(reservation) => reservation,
-            None => Reservation::new(&self.0, minimum, capacity, guard).map_err(|error| {
+            None => Reservation::new(image, minimum, capacity, guard).map_err(|error| {
                 format!(
                     "cannot map memory for a run, which takes 4 GiB of address space: \
                                           {error}; see `ulimit -v`"
                 )
             })?,
         };
-        if verified && let Some(at) = reservation.difference() {
-            return Err(format!("memory differs from the snapshot at byte {at}"));
+        if verified && let Some(at) = reservation.difference(image.bytes()) {
+            return Err(format!("memory differs from its image at byte {at}"));
         }
         let (size, kept) = match &lent {
             Some(lent) => lent.contents.put_into(&mut reservation).map_err(unmapped)?,
             None => (reservation.minimum, Vec::new()),
         };
         Ok(Box::new(ImageMemory {
+            image: image.clone(),
             reservation: Some(reservation),
             size,
             kept,
-            shared: self.0.clone(),
-            slot: lent.map(|lent| lent.slot),
+            shared: self.shared.clone(),
+            slot,
         }))
     }
 }
@@ -296,13 +242,14 @@ unsafe impl Send for Reservation {}
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
-    fn new(shared: &Shared, minimum: usize, capacity: usize, guard: usize) -> io::Result<Self> {
+    fn new(image: &MemoryImage, minimum: usize, capacity: usize, guard: usize) -> io::Result<Self> {
         let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
         let len = guard
             .checked_mul(2)
             .and_then(|guards| capacity.checked_add(guards))
             .ok_or_else(too_large)?;
-        if IMAGE.len() > minimum || minimum > capacity {
+        let len_of_image = image.bytes().len();
+        if len_of_image > minimum || minimum > capacity {
             return Err(too_large());
         }
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
@@ -320,14 +267,9 @@ impl Reservation {
         };
         // SAFETY: the range lies in the new mapping, which nothing refers to yet.
         unsafe {
-            let access = ProtFlags::READ | ProtFlags::WRITE;
-            let over = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-            mmap(base, IMAGE.len(), access, over, &shared.file, shared.offset)?;
-            reservation.protect(
-                IMAGE.len(),
-                minimum,
-                MprotectFlags::READ | MprotectFlags::WRITE,
-            )?;
+            image.map(base)?;
+            let access = MprotectFlags::READ | MprotectFlags::WRITE;
+            reservation.protect(len_of_image, minimum, access)?;
         }
         Ok(reservation)
     }
@@ -353,9 +295,9 @@ impl Reservation {
 
     /// Makes the memory what it was at first, after a run has grown it to `size`. Returns the count
     /// of pages that were restored in place.
-    fn reset(&self, size: usize) -> io::Result<usize> {
+    fn reset(&self, image: &[u8], size: usize) -> io::Result<usize> {
         // Where the kernel does not say what was written to, all of it goes.
-        let (kept, restored) = match self.restore() {
+        let (kept, restored) = match self.restore(image) {
             Ok(Some(pages)) => (self.minimum, pages),
             Ok(None) | Err(_) => (0, 0),
         };
@@ -373,7 +315,7 @@ impl Reservation {
 
     /// Writes the image over the pages that a run has written to, which saves the next run the
     /// faults on them. Returns their count; `None` if they are too many to restore.
-    fn restore(&self) -> io::Result<Option<usize>> {
+    fn restore(&self, image: &[u8]) -> io::Result<Option<usize>> {
         let start = self.base.as_ptr().addr();
         let Some(written) = pagemap::written(start..start + self.minimum, KEPT_PAGES)? else {
             return Ok(None);
@@ -383,7 +325,7 @@ impl Reservation {
         for range in written {
             let (from, to) = (range.start - start, range.end - start);
             // Beyond the image are zeros.
-            let image = IMAGE.get(from..to.min(IMAGE.len())).unwrap_or_default();
+            let image = image.get(from..to.min(image.len())).unwrap_or_default();
             // SAFETY: the run is over, so nothing refers to the memory. The range lies within it,
             // by what was asked for, and can be written to; the image lies elsewhere.
             unsafe {
@@ -396,14 +338,14 @@ impl Reservation {
     }
 
     /// Returns the position of the first byte that differs from a new memory.
-    fn difference(&self) -> Option<usize> {
+    fn difference(&self, image: &[u8]) -> Option<usize> {
         // SAFETY: the range can be read, and nothing writes to it: no run has it.
         let bytes = unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.minimum) };
-        let (image, zeros) = bytes.split_at_checked(IMAGE.len())?;
-        if image == IMAGE && zeros.iter().all(|byte| *byte == 0) {
+        let (first, zeros) = bytes.split_at_checked(image.len())?;
+        if first == image && zeros.iter().all(|byte| *byte == 0) {
             return None;
         }
-        let new = IMAGE.iter().chain(std::iter::repeat(&0));
+        let new = image.iter().chain(std::iter::repeat(&0));
         bytes.iter().zip(new).position(|(is, new)| is != new)
     }
 }
@@ -418,6 +360,8 @@ impl Drop for Reservation {
 
 /// The memory of one instance.
 struct ImageMemory {
+    /// The image that it started as.
+    image: MemoryImage,
     /// Always there, until it is dropped.
     reservation: Option<Reservation>,
     size: usize,
@@ -474,17 +418,19 @@ impl Drop for ImageMemory {
                 size: self.size,
                 kept: std::mem::take(&mut self.kept),
             });
-        } else if let Ok(restored) = reservation.reset(self.size) {
+        } else if let Ok(restored) = reservation.reset(self.image.bytes(), self.size) {
             self.shared
                 .restored
                 .fetch_add(restored as u64, Ordering::Relaxed);
-            self.shared.pool.put(reservation);
+            self.image.pool().put(reservation);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use wardian_guest::IMAGE;
+
     use super::*;
 
     pub(super) const WASM_PAGE: usize = 64 << 10;
@@ -506,7 +452,7 @@ mod tests {
     }
 
     /// The same whether the image comes from this executable's file or from a copy.
-    fn check(memories: &Memories) {
+    pub(super) fn check(memories: &Memories) {
         for _ in 0..3 {
             let mut memory = memory(memories);
             let minimum = memory.byte_size();
@@ -523,23 +469,8 @@ mod tests {
             bytes(&mut *memory)[minimum..].fill(0xbb);
             assert!(memory.grow_to(RESERVED + WASM_PAGE).is_err());
         }
-        let pool = memories.0.pool.all();
+        let pool = memories.linked.pool().all();
         assert_eq!(pool.len(), 1, "it is used again");
-    }
-
-    #[test]
-    fn a_memory_starts_as_the_image_whatever_was_in_it_before() {
-        let (file, offset) = own_file().expect("tests run from a file");
-        check(&Memories(Arc::new(Shared::new(file, offset))));
-    }
-
-    #[test]
-    fn so_it_does_from_a_sealed_copy() {
-        let file = sealed_copy().unwrap();
-        check(&Memories(Arc::new(Shared::new(file, 0))));
-        let file = File::from(sealed_copy().unwrap());
-        assert!(file.write_all_at(b"x", 0).is_err());
-        assert!(file.set_len(0).is_err());
     }
 
     /// REVIEW A 27: KSM merges pages that hold nothing but zeros with the kernel's page of zeros.
@@ -560,8 +491,8 @@ mod tests {
         };
         assert_eq!(zero, 0);
         drop(memory);
-        let pool = memories.0.pool.all();
-        assert_eq!((pool.len(), pool[0].difference()), (1, None));
+        let pool = memories.linked.pool().all();
+        assert_eq!((pool.len(), pool[0].difference(IMAGE)), (1, None));
     }
 
     /// REVIEW A 27.
@@ -570,7 +501,7 @@ mod tests {
         let memories = Memories::new().unwrap();
         drop(memory(&memories));
         let minimum = IMAGE.len().next_multiple_of(WASM_PAGE);
-        let pool = memories.0.pool.all();
+        let pool = memories.linked.pool().all();
         assert!(pool[0].is(minimum, RESERVED, GUARD));
         assert!(!pool[0].is(minimum + WASM_PAGE, RESERVED, GUARD));
         assert!(!pool[0].is(minimum, RESERVED / 2, GUARD));
@@ -585,12 +516,12 @@ mod tests {
             let memory = memory(&memories);
             let (start, minimum) = (memory.as_ptr(), memory.byte_size());
             drop(memory);
-            let pool = memories.0.pool.all();
-            assert_eq!(pool[0].difference(), None);
+            let pool = memories.linked.pool().all();
+            assert_eq!(pool[0].difference(IMAGE), None);
             if at < minimum {
                 // SAFETY: the memory is kept, and nobody else has it.
                 unsafe { *start.add(at) ^= 1 };
-                assert_eq!(pool[0].difference(), Some(at));
+                assert_eq!(pool[0].difference(IMAGE), Some(at));
                 // SAFETY: as above.
                 unsafe { *start.add(at) ^= 1 };
             }
@@ -628,7 +559,7 @@ mod tests {
                 memory.grow_to(minimum + WASM_PAGE).unwrap();
             }
         }
-        assert_eq!(memories.0.pool.all().len(), 1, "it is used again");
+        assert_eq!(memories.linked.pool().all().len(), 1, "it is used again");
     }
 
     /// The kernel says what was written to, and no more: else the pages would not be worth keeping.

@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, munmap};
 
-use super::contents::{BLOCK, FrozenMemory, MemoryWriter, PAGE_BYTES, new_file, seal};
-use super::{KEPT_PAGES, Reservation, pagemap};
+use super::contents::{BLOCK, FrozenMemory, PAGE_BYTES, new_file, seal};
+use super::{KEPT_PAGES, MemoryImage, Reservation, pagemap};
 
 /// The most files that the blocks of one memory are in when it is frozen.
 const FILES: usize = 8;
@@ -98,13 +98,39 @@ impl Slot {
 
 /// A memory that is asked for by an instance.
 pub(super) struct Lent {
-    pub(super) slot: Arc<Slot>,
+    /// The place where it goes afterwards, if it lasts.
+    pub(super) slot: Option<Arc<Slot>>,
     pub(super) contents: FrozenMemory,
 }
 
 thread_local! {
     /// The memory that is for the next instance of this thread.
     static NEXT: RefCell<Option<Lent>> = const { RefCell::new(None) };
+}
+
+impl Lent {
+    /// Calls `instantiate`, and gives this to the memory that it asks for on this thread.
+    fn while_asked<T>(self, instantiate: impl FnOnce() -> T) -> T {
+        /// Drop guard: the next memory of this thread is nobody's, also after a panic.
+        struct Guard;
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                NEXT.set(None);
+            }
+        }
+        NEXT.set(Some(self));
+        let _guard = Guard;
+        instantiate()
+    }
+}
+
+/// Calls `instantiate`, and lets the memory that it asks for on this thread start as `image`.
+pub(crate) fn lend<T>(image: &MemoryImage, instantiate: impl FnOnce() -> T) -> T {
+    let lent = Lent {
+        slot: None,
+        contents: FrozenMemory::of(image),
+    };
+    lent.while_asked(instantiate)
 }
 
 /// Takes the memory that is for the instance that asks.
@@ -215,19 +241,11 @@ impl SavedMemory {
     /// Calls `instantiate`, and gives the memory that it asks for on this thread the contents of
     /// this one.
     pub(crate) fn lend<T>(&self, instantiate: impl FnOnce() -> T) -> T {
-        /// Drop guard: the next memory of this thread is nobody's, also after a panic.
-        struct Guard;
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                NEXT.set(None);
-            }
-        }
-        NEXT.set(Some(Lent {
-            slot: self.slot.clone(),
+        let lent = Lent {
+            slot: Some(self.slot.clone()),
             contents: self.contents.clone(),
-        }));
-        let _guard = Guard;
-        instantiate()
+        };
+        lent.while_asked(instantiate)
     }
 
     /// Returns what was committed.
@@ -386,16 +404,18 @@ impl SavedMemory {
         Ok(self.contents.clone())
     }
 
-    /// Goes on in one file with everything.
+    /// Goes on in one file with everything that is beside the image.
     fn copy(&mut self) -> io::Result<FrozenMemory> {
-        let mut copy = MemoryWriter::new(self.contents.size())?;
-        let mut pages = self.contents.pages();
-        while let Some((number, page)) = pages.next_page()? {
-            copy.write(number, page)?;
-        }
+        let file = new_file()?;
+        file.set_len(self.contents.size() as u64)?;
+        self.contents.copy_blocks(&file)?;
+        seal(&file)?;
+        let file = Arc::new(file);
+        let blocks = self.contents.blocks.keys();
+        let blocks = blocks.map(|number| (*number, file.clone())).collect();
         // What is mapped is of the files before.
         drop(self.slot.take());
-        (self.contents, self.own) = (copy.finish()?, None);
+        (self.contents.blocks, self.own) = (Arc::new(blocks), None);
         Ok(self.contents.clone())
     }
 }
@@ -462,9 +482,9 @@ mod tests {
 
     use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
-    use super::super::Memories;
     use super::super::contents::WASM_PAGE;
     use super::super::tests::{bytes, memory};
+    use super::super::{Memories, MemoryWriter};
     use super::*;
 
     /// A memory is what its last commit left, whatever was written since, and is written to again.
@@ -501,7 +521,7 @@ mod tests {
         }
         assert!(saved.contents().host_bytes() > 1 << 20);
         assert!(
-            memories.0.pool.all().len() <= 1,
+            memories.linked.pool().all().len() <= 1,
             "a saved memory goes to nobody else"
         );
     }

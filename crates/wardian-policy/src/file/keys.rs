@@ -120,6 +120,13 @@ pub(super) const TOP: &[Key] = &[
         || table(PACKAGES, &[]),
     ),
     key(
+        "image",
+        "The image that scripts start from, relative to this file: an interpreter in which packages are imported \
+         and a setup has run. A table names the setup too. [default: none]",
+        r#""app.image""#,
+        || json!({"anyOf": [string(), table(IMAGE, &["file"])]}),
+    ),
+    key(
         "source",
         "The rules that source is screened by.",
         "",
@@ -172,6 +179,21 @@ pub(super) const PACKAGES: &[Key] = &[
         "Directories of Python code, relative to this file. They are read when a sandbox is made.",
         r#"["vendor/lib"]"#,
         || list(string()),
+    ),
+];
+
+pub(super) const IMAGE: &[Key] = &[
+    key(
+        "file",
+        "The image's file, relative to this one: `wardian image build` writes it.",
+        r#""app.image""#,
+        string,
+    ),
+    key(
+        "setup",
+        "The script that has set it up. An image of another one is stale. [default: any may have]",
+        r#""setup.py""#,
+        string,
     ),
 ];
 

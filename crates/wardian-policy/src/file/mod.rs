@@ -163,6 +163,9 @@ impl Reader<'_> {
         if let Some(item) = table.get("packages") {
             self.packages(&mut policy, item);
         }
+        if let Some(item) = table.get("image") {
+            policy.image = self.image(item);
+        }
         if let Some(item) = table.get("source") {
             self.source_rules(&mut policy, item);
         }

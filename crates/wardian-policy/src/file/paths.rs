@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
-use super::keys::{ALLOWED_PATH, PACKAGES, PATH_KEYS, WHEEL};
+use super::keys::{ALLOWED_PATH, IMAGE, PACKAGES, PATH_KEYS, WHEEL};
 use super::read::{Item, Reader, Table, names};
 use crate::grant::{check_host, normal};
-use crate::{Access, Grant, GrantError, GuestPath, Permission, Policy, Wheel};
+use crate::{Access, Grant, GrantError, GuestPath, ImageFile, Permission, Policy, Wheel};
 
 impl Reader<'_> {
     /// An absolute path of the host, from one that may be relative to the file.
@@ -192,6 +192,28 @@ impl Reader<'_> {
         if let Err(error) = policy.check_packages() {
             self.problem(item.span(), "packages", error.to_string(), None);
         }
+    }
+
+    /// The image: its file, or a table with the file and the setup.
+    pub(super) fn image(&mut self, item: &Item<'_>) -> Option<ImageFile> {
+        let path = |reader: &mut Self, item: &Item<'_>, key| {
+            let path = reader.string(item, key)?;
+            reader.host_path(item.span(), key, path)
+        };
+        let Some(table) = item.get_ref().as_table() else {
+            let file = path(self, item, "image")?;
+            return Some(ImageFile { file, setup: None });
+        };
+        self.only(table, "image.", &names(IMAGE));
+        let Some(file) = table.get("file") else {
+            let help = "write `image = \"app.image\"`".to_owned();
+            self.problem(item.span(), "image.file", "is missing", Some(help));
+            return None;
+        };
+        let file = path(self, file, "image.file")?;
+        let setup = table.get("setup");
+        let setup = setup.and_then(|setup| path(self, setup, "image.setup"));
+        Some(ImageFile { file, setup })
     }
 
     fn wheel(&mut self, item: &Item<'_>, key: &str) -> Option<Wheel> {

@@ -18,6 +18,8 @@ pub(crate) struct ScriptRecord<'s> {
     pub(crate) sha256: &'s str,
     /// The host's name for it.
     pub(crate) name: Option<&'s str>,
+    /// The image that it starts from.
+    pub(crate) image_sha256: Option<&'s str>,
 }
 
 /// The context of a run, or of a tool that host code has taken up.
@@ -74,6 +76,7 @@ impl RunContext {
             policy: policy
                 .file()
                 .map(|file| file.to_string_lossy().into_owned()),
+            image_sha256: script.and_then(|script| Some(script.image_sha256?.to_owned())),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             policy_sha256: policy_sha256.to_owned(),
             limits: Limit::ALL

@@ -9,6 +9,7 @@ mod request;
 mod screening;
 mod script;
 mod script_form;
+mod start;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,9 @@ use std::time::{Duration, Instant};
 
 use wardian_abi::{Globals, SessionCall, Violation, export};
 use wardian_audit as audit;
-use wardian_engine::{Capture, EngineLimits, Exit, Instance, SavedMemory, Stream, Streams};
+use wardian_engine::{
+    Capture, EngineLimits, Exit, Instance, MemoryImage, SavedMemory, StartMemory, Stream, Streams,
+};
 use wardian_policy::{Allowance, Limit, Limits};
 
 pub use self::events::{CancelHandle, RunEvents};
@@ -32,6 +35,7 @@ use self::request::write_request;
 use self::screening::{check_length, deny, hash_source, read_screening, unscreened};
 pub use self::script::{Input, Script};
 pub(crate) use self::script_form::ScriptForm;
+pub(crate) use self::start::Start;
 use self::verdict::{judge_exit, judge_reply, last_records, time_up};
 use crate::files::{OpenFiles, SavedHandle, WorkFiles};
 use crate::host::RunHost;
@@ -39,11 +43,30 @@ use crate::ledger::{ApprovalClock, EndGuard, EventSender, RunContext, RunName, S
 use crate::session::CallBudget;
 use crate::{Error, Gate, Runtime};
 
-/// Runs `script`.
-pub(crate) fn run(runtime: Runtime, gate: Gate, script: Script, events: EventSender) -> Running {
+/// Runs `script`, from the state of an image if there is one.
+pub(crate) fn run(
+    runtime: Runtime,
+    gate: Gate,
+    start: Option<Arc<Start>>,
+    script: Script,
+    events: EventSender,
+) -> Running {
     let timers = runtime.timers();
-    let running = async move { run_script(&runtime, &gate, script, events, None).await };
+    let running = async move {
+        let from = start.as_deref().map_or(RunFrom::Nothing, RunFrom::Image);
+        run_script(&runtime, &gate, script, events, from).await
+    };
     Running::new(running, timers)
+}
+
+/// The state that a script starts from.
+pub(crate) enum RunFrom<'f, 's> {
+    /// An interpreter that has run nothing.
+    Nothing,
+    /// That of an image.
+    Image(&'f Start),
+    /// That of a session.
+    Call(&'f mut CallState<'s>),
 }
 
 /// The state that a call of a session starts from, and then leaves behind.
@@ -65,6 +88,8 @@ pub(crate) struct CallState<'s> {
 pub(crate) enum CallWork {
     /// Runs the script.
     Run,
+    /// Runs a part of what an image is made of.
+    SetUp,
     /// Collects garbage and clears free memory, instead of running anything.
     Collect,
     /// Clears free memory only, which runs no code of a script's.
@@ -77,8 +102,13 @@ pub(crate) async fn run_script(
     gate: &Gate,
     mut script: Script,
     events: EventSender,
-    mut call: Option<&mut CallState<'_>>,
+    from: RunFrom<'_, '_>,
 ) -> Result<Outcome, Error> {
+    let (start, mut call) = match from {
+        RunFrom::Nothing => (None, None),
+        RunFrom::Image(start) => (Some(start), None),
+        RunFrom::Call(state) => (None, Some(state)),
+    };
     script.check()?;
     let mut outcome = Outcome::new(hash_source(&script));
     let name = RunName {
@@ -86,9 +116,10 @@ pub(crate) async fn run_script(
         session: call.as_ref().map(|state| state.name.clone()),
     };
     let limits = limits_of(gate, call.as_deref());
-    let files = match &call {
-        Some(state) => state.files.clone(),
-        None => OpenFiles::new(WorkFiles::new(gate.policy())),
+    let files = match (&call, start) {
+        (Some(state), _) => state.files.clone(),
+        (None, Some(start)) => OpenFiles::new(start.work()),
+        (None, None) => OpenFiles::new(WorkFiles::new(gate.policy())),
     };
     put_files(&files, std::mem::take(&mut script.files))?;
     let baseline = files.work.as_ref().map(WorkFiles::baseline);
@@ -100,6 +131,7 @@ pub(crate) async fn run_script(
     let record = ScriptRecord {
         sha256: &given,
         name: name.as_deref(),
+        image_sha256: start.map(|start| &*start.sha256),
     };
     let begin = || context.begin(policy, &authority.policy_sha256, Some(record));
     if let Some(verdict) = deny(policy, &script) {
@@ -117,6 +149,7 @@ pub(crate) async fn run_script(
             request: &request,
             streams,
             files: files.clone(),
+            memory: start.map(|start| &*start.memory),
         };
         run_screened(runtime, gate, context, given, call, &mut outcome).await?;
     }
@@ -185,6 +218,8 @@ struct Given<'g> {
     request: &'g [u8],
     streams: Streams,
     files: OpenFiles,
+    /// The memory of an image.
+    memory: Option<&'g MemoryImage>,
 }
 
 /// Screens a script and runs it, in an instance of its own.
@@ -200,23 +235,29 @@ async fn run_screened(
         request,
         streams,
         files,
+        memory,
     } = given;
     let limits = &limits_of(gate, call.as_deref());
     let work = call.as_ref().map_or(CallWork::Run, |state| state.work);
-    let has_rules = work == CallWork::Run && gate.policy().source_rules().screening().is_some();
+    let runs = matches!(work, CallWork::Run | CallWork::SetUp);
+    let has_rules = runs && gate.policy().source_rules().screening().is_some();
     let started = Instant::now();
     let outputs = streams.outputs.clone();
     let mut host = RunHost::new(gate, context, files);
     if let Some(state) = &call {
         host.reopen(state.reopen).await?;
     }
-    let memory = call.as_ref().map(|state| &*state.memory);
+    let memory = match (&call, memory) {
+        (Some(state), _) => StartMemory::Saved(state.memory),
+        (None, Some(image)) => StartMemory::Image(image),
+        (None, None) => StartMemory::Fresh,
+    };
     let mut guest = instantiate(runtime, limits, streams, host, memory).await?;
 
     let mut screening = has_rules;
     let doing = async {
         match work {
-            CallWork::Run => guest.write_request(request).await?,
+            CallWork::Run | CallWork::SetUp => guest.write_request(request).await?,
             CallWork::Collect | CallWork::Scrub => {
                 if work == CallWork::Collect {
                     guest.call_silent(export::COLLECT).await?;
@@ -323,7 +364,8 @@ pub(crate) async fn list_globals(
     let _slot = runtime.admit().await?;
     let host = RunHost::blank();
     let streams = Streams::default();
-    let mut guest = instantiate(runtime, limits, streams, host, Some(memory)).await?;
+    let memory = StartMemory::Saved(memory);
+    let mut guest = instantiate(runtime, limits, streams, host, memory).await?;
     let listing = guest.call(export::GLOBALS);
     let listed = within_time(limits, Instant::now(), &ApprovalClock::default(), listing).await;
     let Some(Ok(listed)) = listed else {
@@ -363,7 +405,7 @@ async fn instantiate(
     limits: &Limits,
     streams: Streams,
     host: RunHost,
-    memory: Option<&SavedMemory>,
+    memory: StartMemory<'_>,
 ) -> Result<Instance<RunHost>, Error> {
     let limits = EngineLimits {
         fuel: limits.fuel().or_max(),
@@ -383,7 +425,8 @@ async fn instantiate(
 
 /// Makes an instance that reaches nothing.
 async fn instantiate_blank(runtime: &Runtime, limits: &Limits) -> Result<Instance<RunHost>, Error> {
-    instantiate(runtime, limits, Streams::default(), RunHost::blank(), None).await
+    let (streams, host) = (Streams::default(), RunHost::blank());
+    instantiate(runtime, limits, streams, host, StartMemory::Fresh).await
 }
 
 /// Makes streams whose outputs are kept within the limits, and passed on as events.

@@ -5,6 +5,7 @@
 //! stopped. So a call that was stopped is undone without anything being copied back.
 
 mod budget;
+mod image;
 mod registry;
 mod snapshot;
 mod store;
@@ -22,12 +23,14 @@ use wardian_engine::{FrozenMemory, SavedMemory};
 pub(crate) use self::budget::CallBudget;
 pub use self::budget::SessionUsage;
 use self::budget::Times;
+pub use self::image::{BuiltImage, Image, ImagePackage};
+pub(crate) use self::image::{load_image, open_image};
 pub use self::registry::{SessionInfo, Sessions, SessionsOptions};
 pub use self::snapshot::{Snapshot, SnapshotError, SnapshotForm};
 pub use self::store::{DirectoryStore, MemoryStore, SessionStore};
 use crate::files::{FilesBefore, OpenFiles, SavedHandle, WorkFiles};
 use crate::ledger::EventSender;
-use crate::run::{self, CallState, CallWork, RunEvents, Running};
+use crate::run::{self, CallState, CallWork, RunEvents, RunFrom, Running, Start};
 use crate::{Error, Outcome, Sandbox, Script, Verdict};
 pub use wardian_abi::{Global, Globals};
 
@@ -200,16 +203,20 @@ impl Kept {
 
 impl Session {
     pub(crate) fn new(sandbox: Sandbox, options: SessionOptions) -> Self {
+        let start = sandbox.start_state();
         let origin = Origin {
-            contents: FrozenMemory::default(),
+            contents: start.map(Start::contents).unwrap_or_default(),
             files: Vec::new(),
-            work: WorkFiles::new(sandbox.policy()),
+            work: match start {
+                Some(start) => start.work(),
+                None => WorkFiles::new(sandbox.policy()),
+            },
             begins: true,
             progress: Progress {
                 usage: SessionUsage::default(),
                 times: Times::now(),
             },
-            parent: None,
+            parent: start.map(|start| start.sha256.clone()),
         };
         Self::start_from(origin, sandbox, options, None)
     }
@@ -434,6 +441,17 @@ impl Session {
         Err(SnapshotError::NotCleared { reason }.into())
     }
 
+    /// Runs a script as a part of what an image is made of, before there is a call.
+    async fn set_up(&self, script: Script) -> Result<Outcome, Error> {
+        let mut state = self.turn().await?;
+        let kept = settled(&mut state).await?;
+        let ended = self
+            .call_with(kept, CallWork::SetUp, script, EventSender::default())
+            .await;
+        note_end(&mut state, &ended);
+        ended
+    }
+
     async fn call(&self, script: Script, events: EventSender) -> Result<Outcome, Error> {
         let mut state = self.turn().await?;
         if let Ok(kept) = &*state
@@ -475,6 +493,7 @@ impl Session {
                 progress.usage.calls = progress.usage.calls.saturating_add(1);
                 progress.usage.calls
             }
+            CallWork::SetUp => 0,
             CallWork::Collect | CallWork::Scrub => usage.calls,
         };
         let earlier = if work == CallWork::Run && self.options.undo_depth > 0 {
@@ -501,7 +520,8 @@ impl Session {
             reopen: &kept.reopen,
             is_at_rest: false,
         };
-        let ended = run::run_script(runtime, gate, script, events, Some(&mut call)).await;
+        let from = RunFrom::Call(&mut call);
+        let ended = run::run_script(runtime, gate, script, events, from).await;
         let CallState {
             files, is_at_rest, ..
         } = call;

@@ -163,6 +163,10 @@ fn create(path: &Path) -> io::Result<File> {
 ///
 /// If that fails. The old file is still there then, and nothing else.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device that is given by mistake would be gone.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is there, and is not a regular file"));
+    }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -41,6 +41,8 @@ pub(crate) struct Packages {
     pub(crate) files: WorkFiles,
     /// The modules that a script may import by them.
     pub(crate) names: BTreeSet<String>,
+    /// The name of each wheel's file and of each directory, with the SHA-256 of what is in it.
+    pub(crate) hashes: Vec<(String, String)>,
 }
 
 impl Packages {
@@ -82,6 +84,7 @@ impl Packages {
             packages: Self {
                 files: WorkFiles::packages(path, MAX_BYTES, MAX_FILES),
                 names: BTreeSet::new(),
+                hashes: Vec::new(),
             },
             present: BTreeSet::new(),
             wanted: Vec::new(),
@@ -135,6 +138,7 @@ impl Reading {
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let wheel = Wheel::read(&name, &bytes, MAX_BYTES, MAX_FILES)?;
+        self.packages.hashes.push((name.into_owned(), is));
         self.put(wheel.files)?;
         self.packages.names.extend(wheel.modules);
         self.present.insert(wheel.distribution);
@@ -155,6 +159,9 @@ impl Reading {
             self.present.extend(wheel::distribution(name));
             self.packages.names.extend(module);
         }
+        let name = directory.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        self.packages.hashes.push((name, hash(&files)));
         self.put(files)
     }
 
@@ -182,6 +189,15 @@ impl Reading {
             })
             .collect()
     }
+}
+
+/// Returns the SHA-256 of the names and the bytes of files.
+fn hash(files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut all = Vec::new();
+    for (name, bytes) in files {
+        all.extend(format!("{} {name}\n", wardian_abi::sha256(bytes)).into_bytes());
+    }
+    wardian_abi::sha256(all)
 }
 
 /// Reads a regular file of at most `max` bytes.

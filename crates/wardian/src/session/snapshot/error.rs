@@ -73,6 +73,30 @@ pub enum SnapshotError {
         /// The reason.
         reason: String,
     },
+    /// It is no image: it was not made by [`Image::build`](super::super::Image::build).
+    #[error("this is a snapshot of a session, and no image; `wardian image build` makes one")]
+    NoImage,
+    /// The image was built with other packages, or by another setup.
+    #[error(
+        "the image is stale: {}; build it again: `wardian image build --policy POLICY`",
+        changes.join(", ")
+    )]
+    Stale {
+        /// The changes since it was built.
+        changes: Vec<String>,
+    },
+    /// The setup of an image did not complete.
+    #[error("the setup did not complete, so that no image is made: {reason}")]
+    Setup {
+        /// The exception, or the verdict.
+        reason: String,
+    },
+    /// The setup of an image has left a file open.
+    #[error("the setup has left {path} open, so that no image is made: close it there")]
+    LeftOpen {
+        /// Its path for scripts.
+        path: String,
+    },
     /// The guest did not clear its free memory.
     #[error("the session's free memory can't be cleared, so that no snapshot is made: {reason}")]
     NotCleared {

@@ -25,8 +25,8 @@ use sha2::{Digest, Sha256};
 use wardian_engine::{FrozenMemory, MemoryWriter, PAGE_BYTES, artifacts};
 use wardian_policy::CanonicalPolicy;
 
-use super::super::SessionUsage;
 use super::super::budget::Times;
+use super::super::{ImagePackage, SessionUsage};
 use super::SnapshotError;
 use super::pages::{Differences, PageSource, Unpacked, WINDOW, pack};
 use crate::files::{LoadError, SavedHandle, SavedWork, WorkFiles};
@@ -34,7 +34,7 @@ use crate::files::{LoadError, SavedHandle, SavedWork, WorkFiles};
 const MAGIC: &[u8; 8] = b"WARDSNAP";
 
 /// The version of the form.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The length of the seal, in bytes.
 const SEAL: usize = 32;
@@ -92,9 +92,20 @@ pub(super) struct Head {
     pub(super) memory_bytes: u64,
     /// The count of pages in the frame.
     pub(super) pages: u32,
+    /// Set if it is an image.
+    pub(super) image: Option<ImageHead>,
     pub(super) is_signed: bool,
     /// Set if the frame has only what has changed.
     pub(super) since: Option<Since>,
+}
+
+/// The things that an image was built with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct ImageHead {
+    pub(in super::super) packages: Vec<ImagePackage>,
+    /// SHA-256 of the script that has set it up.
+    pub(in super::super) setup_sha256: Option<String>,
 }
 
 /// A snapshot as what has changed since another one.

@@ -15,6 +15,7 @@ use wardian_engine::{FrozenMemory, SavedMemory};
 use wardian_policy::{Action, Limit, Limits, Policy};
 
 pub use self::error::SnapshotError;
+pub(super) use self::form::ImageHead;
 use self::form::{Build, Head, MAX_BYTES, Packed};
 use super::budget::Times;
 use super::store::replace_file;
@@ -95,6 +96,7 @@ impl Snapshot {
             work,
             memory_bytes: contents.size() as u64,
             pages: 0,
+            image: None,
             is_signed: false,
             since: None,
         };
@@ -157,7 +159,7 @@ impl Snapshot {
         Running::new(going_on, timers)
     }
 
-    async fn unpack(&self) -> Result<FrozenMemory, Error> {
+    pub(super) async fn unpack(&self) -> Result<FrozenMemory, Error> {
         if let Some(contents) = self.contents.get() {
             return Ok(contents.clone());
         }
@@ -168,7 +170,7 @@ impl Snapshot {
     }
 
     /// Makes the working directory that `policy` gives, with the snapshot's files in it.
-    fn load_work(&self, policy: &Policy) -> Result<Option<WorkFiles>, SnapshotError> {
+    pub(super) fn load_work(&self, policy: &Policy) -> Result<Option<WorkFiles>, SnapshotError> {
         let saved = &self.packed.head.work;
         let Some(work) = WorkFiles::new(policy) else {
             return match saved.first() {
@@ -248,9 +250,27 @@ impl Snapshot {
     pub fn fork(&self) -> Self {
         let head = Head {
             session: Session::new_id(),
+            image: None,
             parent: Some(self.sha256().to_owned()),
             begins: true,
             times: Times::now(),
+            ..self.packed.head.clone()
+        };
+        Self {
+            packed: Arc::new(self.packed.with_head(head)),
+            contents: self.contents.clone(),
+        }
+    }
+
+    /// Returns what it was built with, if it is an image.
+    pub(super) fn image(&self) -> Option<&ImageHead> {
+        self.packed.head.image.as_ref()
+    }
+
+    /// Returns the same state as an image.
+    pub(super) fn with_image(&self, image: ImageHead) -> Self {
+        let head = Head {
+            image: Some(image),
             ..self.packed.head.clone()
         };
         Self {
