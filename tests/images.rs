@@ -7,7 +7,7 @@ use std::thread;
 use indoc::indoc;
 use serde_json::{Value, json};
 use wardian::policy::{Access, Grant, ImageFile, Permission, Profile};
-use wardian::session::{BuiltImage, Image, SessionOptions, Snapshot};
+use wardian::session::{BuiltImage, Image, SessionOptions, Snapshot, SnapshotForm};
 use wardian::{Error, Limits, Log, Policy, Sandbox, Script, Verdict, load_policy};
 use wardian_testkit::runtime;
 
@@ -163,6 +163,29 @@ fn a_session_goes_on_from_it() {
     }
 }
 
+/// A snapshot of a session as what has changed since the image that it began from.
+#[test]
+fn a_snapshot_can_leave_out_the_image() {
+    let plain = sandbox(open());
+    let setup = "import decimal, json, statistics\ntable = [str(n) for n in range(100_000)]";
+    let image = build(&plain, setup).image;
+    let session = plain
+        .with_image(&image)
+        .unwrap()
+        .session(SessionOptions::default());
+    session.run_blocking("table.append('x')").unwrap();
+    let snapshot = session.snapshot().wait().unwrap();
+    assert_eq!(snapshot.parent(), Some(image.sha256()));
+    let form = SnapshotForm::default().since(image.snapshot());
+    let bytes = form.write(&snapshot).unwrap();
+    assert!(
+        bytes.len() < snapshot.to_bytes().len() / 2,
+        "{}",
+        bytes.len()
+    );
+    assert_eq!(form.read(&bytes).unwrap().sha256(), snapshot.sha256());
+}
+
 #[test]
 fn packages_are_imported_once() {
     let vendor = Vendor::new();
@@ -278,7 +301,7 @@ fn a_policy_names_an_image() {
         assert!(matches!(error, Error::Image { .. }), "{error}");
         error.to_string()
     };
-    assert!(refused(with(&plain)).contains("app.image: No such file"));
+    assert!(refused(with(&plain)).contains("app.image: it is not there; build it"));
     let built = build(&sandbox(plain.clone()), setup);
     built.image.snapshot().save(&image).unwrap();
     assert_eq!(value(&sandbox(with(&plain)), "ready"), json!(true));

@@ -1,7 +1,8 @@
 //! Tries popular packages in the sandbox: `just packages` writes `docs/packages.md`.
 //!
 //! Each is fetched by pip with what it needs, in pure Python, as it would be for a policy; its
-//! program of `list.txt` runs under the profile `open`. What pip has fetched stays in `target/packages`.
+//! program of `list.txt` runs under the profile `open`. What pip has fetched stays in
+//! `target/packages`.
 
 #![expect(
     clippy::print_stderr,
@@ -168,7 +169,8 @@ fn fetch(
     into: &Path,
     pure: &Path,
 ) -> Result<std::result::Result<Vec<PathBuf>, String>> {
-    if !into.exists() {
+    fs::create_dir_all(into)?;
+    if fs::read_dir(into)?.next().is_none() {
         let command = "-m pip download --quiet --disable-pip-version-check --only-binary :all: --platform any \
                        --implementation py --abi none --python-version 3.14";
         let output = Command::new("python3")
@@ -181,6 +183,10 @@ fn fetch(
             .output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
+            if said.contains("ResolutionImpossible") {
+                let reason = "what it needs has no wheels in pure Python";
+                return Ok(Err(reason.to_owned()));
+            }
             let wanted = said.split("No matching distribution found for ").nth(1);
             let wanted = wanted.and_then(|wanted| wanted.split_whitespace().next());
             ensure!(wanted.is_some(), "pip can't fetch {name}: {said}");
@@ -229,12 +235,14 @@ fn page(tried: &[Tried]) -> String {
         .filter(|tried| tried.import_ms.is_some())
         .count();
     let mut page = format!(
-        "# Popular packages\n\nPackages that people expect, in the sandbox; written by `just packages`. Of {} packages, \
-         {imports} can be imported and {works} do what their program asks of them.\n\n\
-         Each was fetched by pip with what it needs, as wheels in pure Python (MarkupSafe and PyYAML without their native \
-         parts, as in `policies/interpreter.toml`), and put into `[packages]` of a policy with the profile `open` and a \
-         working directory. The time is that of a fresh run with the import alone, on the machine that wrote this page; an \
-         [image](policy.md#images) imports once. The programs stand in [list.txt](../tests/popular/list.txt).\n\n\
+        "# Popular packages\n\n\
+         Packages that people expect, in the sandbox; written by `just packages`. Of {} packages, {imports} can be \
+         imported and {works} do what their program asks of them.\n\n\
+         Each was fetched by pip with what it needs, as wheels in pure Python (MarkupSafe and PyYAML without their \
+         native parts, as in `policies/interpreter.toml`), and put into `[packages]` of a policy with the profile \
+         `open` and a working directory. The time is that of a fresh run with the import alone, on the machine that \
+         wrote this page; an [image](policy.md#images) imports once. The programs stand in \
+         [list.txt](../tests/popular/list.txt).\n\n\
          | package | version | wheels | import, ms | the program's value, or the reason that there is none |\n\
          |---|---|--:|--:|---|\n",
         tried.len()

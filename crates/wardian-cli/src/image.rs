@@ -11,7 +11,7 @@ use wardian::{Runtime, Sandbox, Script, load_policy};
 
 use crate::args::ImageCommand;
 use crate::exit::{Exit, Usage};
-use crate::output::{columns, or_none, plain, print, print_json, remark};
+use crate::output::{columns, or_none, plain, print, print_json, remark, spinner};
 use crate::session::{self, size};
 
 pub(crate) fn run(command: ImageCommand) -> Result<Exit> {
@@ -41,7 +41,10 @@ fn build(file: &Path, setup: Option<PathBuf>, out: Option<PathBuf>, json: bool) 
     let setup = setup.as_deref().map(read_setup).transpose()?;
     // What is in its place now does not matter.
     let sandbox = Sandbox::new(&Runtime::new()?, policy.with_image(None))?;
-    let built = Image::build(&sandbox, setup).wait()?;
+    let bar = spinner("importing packages and setting up");
+    let built = Image::build(&sandbox, setup).wait();
+    bar.finish_and_clear();
+    let built = built?;
     for (module, reason) in &built.not_imported {
         remark(&format!("the image is without {module}: {reason}"));
     }

@@ -86,9 +86,22 @@ pub(crate) fn say(line: &str) {
 
 /// A bar on the terminal; none where nobody looks.
 pub(crate) fn progress(len: usize) -> ProgressBar {
-    let bar = ProgressBar::new(len as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
-    if let Ok(style) = style {
+    shown(
+        ProgressBar::new(len as u64),
+        "{bar:30} {pos}/{len} {elapsed} {msg}",
+    )
+}
+
+/// A sign on the terminal that something is done, without a count; none where nobody looks.
+pub(crate) fn spinner(work: &'static str) -> ProgressBar {
+    shown(
+        ProgressBar::new_spinner().with_message(work),
+        "{spinner} {msg} {elapsed}",
+    )
+}
+
+fn shown(bar: ProgressBar, template: &str) -> ProgressBar {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(200));

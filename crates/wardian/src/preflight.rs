@@ -61,8 +61,8 @@ pub fn permission_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
 }
 
 /// Problems that only this host can show: directories that can't be granted, packages that can't be
-/// used, an image that is not there or stale, files of tools that are not there or lie where scripts
-/// get at them.
+/// used, an image that is not there or stale, files of tools that are not there or lie where
+/// scripts get at them.
 pub fn host_problems(policy: &Policy, tools: &[Tool]) -> Vec<Problem> {
     if !policy.permissions().contains(Permission::EXECUTE_CODE) {
         return Vec::new();

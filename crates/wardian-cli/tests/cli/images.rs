@@ -165,7 +165,10 @@ fn an_image_is_built_shown_and_started_from() {
     let failed = build(&[]);
     assert_eq!(failed.status.code(), Some(125), "{failed:?}");
     let said = text(&failed.stderr);
-    assert!(said.contains("the setup did not complete, so that no image is made: ZeroDivisionError: division by zero (line 2)"), "{said}");
+    assert!(
+        said.contains("so that no image is made: ZeroDivisionError: division by zero (line 2)"),
+        "{said}"
+    );
     assert!(fs::read(path("app.image")).unwrap() == before);
     let failed = build(&["--setup", &path("none.py")]);
     assert_eq!(failed.status.code(), Some(2), "{failed:?}");

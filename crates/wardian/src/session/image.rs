@@ -274,7 +274,15 @@ pub(crate) fn load_image(
         setup.map_err(|error| format!("its setup {} can't be read: {error}", file.display()))
     });
     let setup = setup.transpose()?;
-    let there = named.file().metadata().map_err(|error| error.to_string())?;
+    let there = named
+        .file()
+        .metadata()
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "it is not there; build it: `wardian image build --policy POLICY`".to_owned()
+            }
+            _ => error.to_string(),
+        })?;
     if !there.is_file() {
         return Err("it is not a regular file".to_owned());
     }
