@@ -209,7 +209,7 @@ fn server() -> &'static Postgres {
     })
 }
 
-/// Held by tests that change rows.
+/// Held by tests that change rows, or that look at rows which others change.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -243,6 +243,7 @@ fn postgres_with_and_without_permission() {
 
 #[test]
 fn postgres_rows_are_values() {
+    let _alone = alone();
     let gate = gate(READER);
     let rows = query(
         &gate,
