@@ -67,6 +67,37 @@ fn things_are_shown_in_every_form_that_they_have() {
     assert_eq!(again, outcome);
 }
 
+/// Programs that were written for notebooks import what they show things with.
+#[test]
+fn notebooks_names_are_there() {
+    let outcome = run(indoc! {r#"
+        import IPython
+        from IPython.display import HTML, JSON, Image, Markdown, SVG, clear_output, display
+        assert IPython.get_ipython() is None
+        clear_output(wait=True)
+        display(HTML("<b>x</b>"), Markdown("*x*"), JSON({"x": 1}), Image(b"\x89PNG"))
+        display(SVG("<svg/>"), include=["image/svg+xml"])
+        HTML("<i>last</i>")
+    "#});
+    assert_eq!(
+        outcome
+            .displays
+            .iter()
+            .map(|display| display.data.keys().next().unwrap().as_str())
+            .collect::<Vec<_>>(),
+        [
+            "text/html",
+            "text/markdown",
+            "application/json",
+            "image/png",
+            "image/svg+xml",
+            "text/html"
+        ]
+    );
+    assert_eq!(outcome.displays[2].data["application/json"], "{\"x\": 1}");
+    assert_eq!(outcome.displays[3].data["image/png"], "iVBORw==");
+}
+
 /// The last expression's value is one too, if it is more than a text; also under a strict profile.
 #[test]
 fn the_last_value_is_shown_if_it_has_forms() {

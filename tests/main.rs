@@ -11,6 +11,7 @@
 
 mod artifacts;
 mod audit;
+mod charts;
 mod database;
 mod displays;
 mod documents;

@@ -102,7 +102,9 @@ impl Python {
         native.retain(|module| !matches!(module.name.as_str(), "pyexpat" | "_random"));
         native.push(crate::decimal::module_def(&builder.ctx));
         native.push(crate::expat::module_def(&builder.ctx));
+        native.push(crate::plot::module_def(&builder.ctx));
         native.push(crate::random::module_def(&builder.ctx));
+        native.push(crate::sheets::module_def(&builder.ctx));
         let interpreter = builder
             .add_native_modules(&native)
             .add_frozen_modules(FrozenLib::from_ref(FROZEN_LIBRARY).decode())

@@ -244,7 +244,10 @@ const STANDARD: &[(&str, &[&str])] = &[
             "sys.warnoptions",
         ],
     ),
-    ("the host's tools, as far as they are granted", &["wardian"]),
+    (
+        "the host's tools, as far as they are granted; charts and spreadsheets, made and read in the guest",
+        &["IPython", "matplotlib", "wardian"],
+    ),
 ];
 
 const STANDARD_CALLS: &[&str] = &["__import__", "compile", "eval", "exec"];

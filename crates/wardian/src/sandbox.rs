@@ -61,7 +61,8 @@ impl Sandbox {
     }
 
     /// A sandbox on `runtime`, whose scripts are behind `gate`: what it allows them they can do.
-    /// They start from the image that its policy names, if there is one.
+    /// They start from the image that its policy names, if there is one: this blocks while it is
+    /// read.
     ///
     /// # Errors
     ///

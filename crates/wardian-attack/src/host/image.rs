@@ -8,7 +8,7 @@ use wardian::session::{Image, SessionOptions, Snapshot};
 use wardian::{Log, Sandbox, Verdict};
 use wardian_testkit::runtime;
 
-use super::{Result, computing, ensure, sandbox, text};
+use super::{Result, computing, ensure, sandbox, text, value_of};
 
 fn build(sandbox: &Sandbox, setup: &str) -> Result<Image> {
     let built = Image::build(sandbox, Some(setup.into())).wait();
@@ -16,11 +16,7 @@ fn build(sandbox: &Sandbox, setup: &str) -> Result<Image> {
 }
 
 fn value(sandbox: &Sandbox, script: &str) -> Result<Value> {
-    let outcome = sandbox.run_blocking(script).map_err(text)?;
-    match outcome.value {
-        Some(wardian::outcome::Value::Json(value)) => Ok(value),
-        _ => Err(format!("did not work: {}", outcome.verdict)),
-    }
+    value_of(&sandbox.run_blocking(script).map_err(text)?)
 }
 
 /// Runs and sessions that write all over an image's memory, end in any way, and leave it as it was.

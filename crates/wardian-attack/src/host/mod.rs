@@ -133,9 +133,13 @@ fn outcome(script: impl Into<Script>) -> Result<Outcome> {
 
 /// The value of a script that has to work.
 fn value(script: impl Into<Script>) -> Result<Value> {
-    let outcome = outcome(script)?;
-    match outcome.value {
-        Some(wardian::outcome::Value::Json(value)) => Ok(value),
+    value_of(&outcome(script)?)
+}
+
+/// The value of a run that has to have worked.
+fn value_of(outcome: &Outcome) -> Result<Value> {
+    match &outcome.value {
+        Some(wardian::outcome::Value::Json(value)) => Ok(value.clone()),
         _ => Err(format!("did not work: {}", outcome.verdict)),
     }
 }

@@ -9,7 +9,7 @@ use wardian::session::{SessionOptions, Snapshot};
 use wardian::{Error, Outcome, Policy, Sandbox, Script, Session};
 use wardian_testkit::runtime;
 
-use super::{Result, computing, ensure, text};
+use super::{Result, computing, ensure, text, value_of};
 
 /// The room of each working directory.
 const SIZE: u64 = 1 << 20;
@@ -25,15 +25,8 @@ fn sandbox(size: u64) -> Result<Sandbox> {
     Sandbox::new(runtime(), policy(size)?).map_err(text)
 }
 
-fn value(outcome: &Outcome) -> Result<Value> {
-    match &outcome.value {
-        Some(wardian::outcome::Value::Json(value)) => Ok(value.clone()),
-        _ => Err(format!("did not work: {}", outcome.verdict)),
-    }
-}
-
 fn call(session: &Session, source: &str) -> Result<Value> {
-    value(&session.run_blocking(source).map_err(text)?)
+    value_of(&session.run_blocking(source).map_err(text)?)
 }
 
 /// Fills the working directory with a byte, and returns how many there are.
@@ -52,13 +45,13 @@ pub(super) fn of_others() -> Result {
     let sandbox = sandbox(SIZE)?;
     let look =
         "import os\nsorted(os.listdir(WORK) + os.listdir('/tmp'))".replace("WORK", "'/work'");
-    let seen = |outcome: Outcome| value(&outcome);
+    let seen = |outcome: Outcome| value_of(&outcome);
     let write = "open('mine', 'w').write('secret')\nopen('/tmp/mine', 'w').write('secret')\n";
     let own = sandbox
         .run_blocking(format!("{write}{look}"))
         .map_err(text)?;
     ensure(
-        value(&own)? == json!(["mine", "mine"]),
+        value_of(&own)? == json!(["mine", "mine"]),
         "a run does not find its own files",
     )?;
     let next = sandbox.run_blocking(look.as_str()).map_err(text)?;
@@ -93,7 +86,7 @@ pub(super) fn full_at_once() -> Result {
         for _ in 0..3 {
             let outcome = sandbox.run_blocking(code.as_str()).map_err(text)?;
             ensure(
-                value(&outcome)? == json!([SIZE, [byte]]),
+                value_of(&outcome)? == json!([SIZE, [byte]]),
                 format!("a run that fills its directory has {:?}", outcome.value),
             )?;
             let out: u64 = outcome

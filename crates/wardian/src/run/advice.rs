@@ -11,6 +11,9 @@ use super::{Outcome, Verdict};
 use crate::ledger::{Attempt, Refusal};
 use crate::modules::modules;
 
+const CHARTS: &str = "`wardian.plot` and `matplotlib.pyplot` draw charts";
+const SHEETS: &str = "`wardian.sheets` reads and writes spreadsheets";
+
 /// Modules that people import and that are not here: what there is instead.
 const INSTEAD: &[(&str, &str)] = &[
     ("aiohttp", "http"),
@@ -21,12 +24,9 @@ const INSTEAD: &[(&str, &str)] = &[
         "`datetime` and `zoneinfo` read and compute dates",
     ),
     ("httpx", "http"),
-    (
-        "matplotlib",
-        "print a table, or return the numbers as the value of the last expression",
-    ),
     ("multiprocessing", "a script has one processor"),
     ("numpy", "`math`, `statistics`, `array` and lists compute"),
+    ("openpyxl", SHEETS),
     (
         "os",
         "`open()` and `pathlib` reach the files in granted directories",
@@ -35,10 +35,12 @@ const INSTEAD: &[(&str, &str)] = &[
         "pandas",
         "`csv`, `json`, `statistics` and `collections` read and count",
     ),
+    ("plotly", CHARTS),
     ("psycopg", "database"),
     ("psycopg2", "database"),
     ("requests", "http"),
     ("scipy", "`math`, `statistics` and `fractions` compute"),
+    ("seaborn", CHARTS),
     (
         "shutil",
         "`open()` and `pathlib` reach the files in granted directories",
@@ -60,6 +62,8 @@ const INSTEAD: &[(&str, &str)] = &[
     ("toml", "`tomllib` reads TOML"),
     ("urllib", "http"),
     ("http", "http"),
+    ("xlrd", SHEETS),
+    ("xlsxwriter", SHEETS),
     ("yaml", "`json` and `tomllib` read settings"),
 ];
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Weak};
 
@@ -270,8 +272,18 @@ pub(crate) fn load_image(
 ) -> Result<Image, String> {
     grants.check_apart(named.file(), Access::WRITE)?;
     let setup = named.setup().map(|file| {
-        let setup = std::fs::read(file).map(wardian_abi::sha256);
-        setup.map_err(|error| format!("its setup {} can't be read: {error}", file.display()))
+        // A longer one can't have run: what is cut off changes nothing but its hash.
+        let (_, longest, _) = Limit::Source.bounds();
+        let mut source = Vec::new();
+        let read =
+            File::open(file).and_then(|setup| setup.take(longest + 1).read_to_end(&mut source));
+        match read {
+            Ok(_) => Ok(wardian_abi::sha256(source)),
+            Err(error) => Err(format!(
+                "its setup {} can't be read: {error}",
+                file.display()
+            )),
+        }
     });
     let setup = setup.transpose()?;
     let there = named
