@@ -5,27 +5,18 @@ use std::path::{Path, PathBuf};
 
 use indoc::indoc;
 use serde_json::{Value, json};
-use wardian::policy::Allowance::AtMost;
 use wardian::policy::{Limit, Source};
-use wardian::{Limits, Outcome, Policy, Sandbox, Script, Verdict};
-use wardian_testkit::runtime;
+use wardian::{Policy, Sandbox, Script, Verdict};
 
-use crate::unscreened;
+use crate::displays::limited;
+use crate::work::{policy, run, sandbox_of};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 fn sandbox() -> Sandbox {
-    let policy = unscreened().with_work(Policy::WORK).unwrap();
-    Sandbox::new(runtime(), policy).unwrap()
-}
-
-#[track_caller]
-fn run(script: impl Into<Script>) -> Outcome {
-    let outcome = sandbox().run_blocking(script).unwrap();
-    assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:?}");
-    outcome
+    sandbox_of(policy())
 }
 
 fn value(script: impl Into<Script>) -> Value {
@@ -260,8 +251,7 @@ fn a_policy_switches_the_stand_in_off() {
     let with = |source: &str, code: &str| {
         let policy = format!("version = 1\npermissions = [\"EXECUTE_CODE\"]\n[source]\n{source}");
         let policy = Policy::parse(&Source::text("p.toml", &policy)).unwrap();
-        let sandbox = Sandbox::new(runtime(), policy).unwrap();
-        sandbox.run_blocking(code).unwrap()
+        sandbox_of(policy).run_blocking(code).unwrap()
     };
     let off = "profile = \"open\"\nforbid_imports = [\"matplotlib\"]";
     for code in [
@@ -410,10 +400,6 @@ fn what_is_no_spreadsheet_is_told() {
 /// A file that says it has a cell in the last row and column is an end of the run at its memory.
 #[test]
 fn a_spreadsheet_takes_no_more_memory_than_the_run_has() {
-    let limits = Limits::default()
-        .with(Limit::Memory, AtMost(128 << 20))
-        .unwrap();
-    let policy = unscreened().with_limits(limits);
     let code = indoc! {r#"
         import io, zipfile
         from wardian import sheets
@@ -424,10 +410,8 @@ fn a_spreadsheet_takes_no_more_memory_than_the_run_has() {
         new.close()
         sheets.read(bomb.getvalue())
     "#};
-    let outcome = Sandbox::new(runtime(), policy)
-        .unwrap()
-        .run_blocking(code)
-        .unwrap();
+    let policy = limited(Limit::Memory, 128 << 20);
+    let outcome = sandbox_of(policy).run_blocking(code).unwrap();
     assert!(
         matches!(
             outcome.verdict,

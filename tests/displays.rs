@@ -33,7 +33,7 @@ fn run(code: &str) -> Outcome {
     outcome
 }
 
-fn limited(limit: Limit, amount: u64) -> Policy {
+pub(crate) fn limited(limit: Limit, amount: u64) -> Policy {
     let limits = Limits::default().with(limit, AtMost(amount)).unwrap();
     Policy::computing().with_limits(limits)
 }

@@ -14,16 +14,16 @@ use wardian_testkit::runtime;
 use crate::session::call;
 use crate::unscreened;
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     unscreened().with_work(Policy::WORK).unwrap()
 }
 
-fn sandbox_of(policy: Policy) -> Sandbox {
+pub(crate) fn sandbox_of(policy: Policy) -> Sandbox {
     Sandbox::new(runtime(), policy).unwrap()
 }
 
 #[track_caller]
-fn run(script: impl Into<Script>) -> Outcome {
+pub(crate) fn run(script: impl Into<Script>) -> Outcome {
     let outcome = sandbox_of(policy()).run_blocking(script).unwrap();
     assert_eq!(outcome.verdict, Verdict::Completed, "{outcome:?}");
     outcome
